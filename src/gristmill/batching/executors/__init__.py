@@ -1,0 +1,1 @@
+"""Where a batch runs: on the loop, in threads, in processes."""

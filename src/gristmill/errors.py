@@ -1,0 +1,173 @@
+"""Every exception Gristmill raises.
+
+::
+
+    GristmillError
+    ├── ConfigurationError (ValueError)   an option, a handler or a target that cannot work
+    ├── BlockingCall (RuntimeError)       a blocking call from the loop it would block
+    └── BatchError                        an item, or its whole batch, got no value
+        ├── ItemFailed                    the handler answered Failed for this item
+        ├── ItemMissing (KeyError)        a dict reply has no entry for this item
+        ├── HandlerFailed                 the handler raised; __cause__ is what it raised
+        ├── ReplyMismatch                 the handler's reply cannot be paired with its items
+        ├── WorkerDied                    the process that ran the batch is gone
+        ├── BatchCancelled                the batch ended without a reply
+        ├── DeadlineExceeded (TimeoutError)
+        ├── BatcherClosed                 closed, or its event loop is
+        ├── QueueFull                     max_pending items, or their weight, are waiting
+        ├── ItemTooHeavy                  one item weighs more than max_weight
+        ├── ReentrantBatch                a handler calls itself without end
+        └── ManyFailed (ExceptionGroup)   some items of many() failed
+
+Every ``BatchError`` carries a stable ``code`` (the slug of HTTP answers and
+metrics) and ``retryable``: whether the same item may succeed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class GristmillError(Exception):
+    """The root of everything Gristmill raises."""
+
+
+class ConfigurationError(GristmillError, ValueError):
+    """An option, a handler or a target cannot work; the message says what to do."""
+
+
+class BlockingCall(GristmillError, RuntimeError):
+    """A blocking call was made on the event loop that would have to answer it."""
+
+
+class BatchError(GristmillError):
+    """An item, or the whole batch it was in, got no value."""
+
+    code: str = "failed"
+    retryable: bool = False
+
+
+class ItemFailed(BatchError):
+    """The handler answered ``Failed`` for this item.
+
+    ``code`` and ``retryable`` are those of the ``Failed``.
+    """
+
+    def __init__(self, message: str, *, code: str = "failed", retryable: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.retryable = retryable
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the keyword arguments over a pickle."""
+        return (_item_failed, (self.message, self.code, self.retryable))
+
+
+def _item_failed(message: str, code: str, retryable: bool) -> ItemFailed:  # noqa: FBT001 - pickle passes by position
+    return ItemFailed(message, code=code, retryable=retryable)
+
+
+class ItemMissing(BatchError, KeyError):
+    """The handler's dict has no entry for this item."""
+
+    code = "not_found"
+
+    def __str__(self) -> str:
+        """Return the message itself; KeyError would quote it."""
+        return str(self.args[0]) if self.args else ""
+
+
+class HandlerFailed(BatchError):
+    """The handler raised, so its whole batch failed; ``__cause__`` is what it raised.
+
+    Every waiter gets an instance of its own: a shared one would mix tracebacks.
+    """
+
+    code = "handler_error"
+    retryable = True
+
+
+class ReplyMismatch(BatchError):
+    """The handler's reply cannot be paired with its items, so none is trusted."""
+
+    code = "handler_contract"
+
+
+class WorkerDied(BatchError):
+    """The worker process that ran the batch died; other batches are not touched."""
+
+    code = "worker_died"
+
+
+class BatchCancelled(BatchError):
+    """The batch ended without a reply: cancelled, or stopped by a fatal error."""
+
+    code = "cancelled"
+    retryable = True
+
+
+class DeadlineExceeded(BatchError, TimeoutError):
+    """The item's ``timeout`` passed before its answer came."""
+
+    code = "deadline_exceeded"
+    retryable = True
+
+
+class BatcherClosed(BatchError):
+    """The handler was closed, or the event loop it ran on was."""
+
+    code = "closed"
+    retryable = True
+
+
+class QueueFull(BatchError):
+    """``max_pending`` items, or their weight, are waiting already; nothing was taken."""
+
+    code = "queue_full"
+    retryable = True
+
+
+class ItemTooHeavy(BatchError):
+    """One item weighs more than ``max_weight``, so no batch may hold it."""
+
+    code = "item_too_heavy"
+
+
+class ReentrantBatch(BatchError):
+    """A handler calls itself, through its own batches, deeper than it may."""
+
+    code = "reentrant"
+
+
+class ManyFailed(ExceptionGroup[Exception], BatchError):
+    """Some items of one ``many()`` failed; the others were processed.
+
+    Attributes:
+        errors: index of the item in the caller's list -> its exception, in
+            the order of the indices.
+        values: the whole list of values; ``None`` where ``errors`` has the index.
+    """
+
+    code: ClassVar[str] = "many_failed"  # type: ignore[misc]  # constant here, an instance's own in ItemFailed
+
+    errors: Mapping[int, Exception]
+    values: list[object]
+
+    def __new__(cls, errors: Mapping[int, Exception], values: list[object]) -> ManyFailed:  # noqa: PYI034 - ExceptionGroup.derive needs the plain type
+        """Build the group of *errors* in the order of their indices."""
+        ordered = dict(sorted(errors.items()))
+        shown = ", ".join(map(str, list(ordered)[:10])) + (", ..." if len(ordered) > 10 else "")
+        text = f"{len(ordered)} of {len(values)} items failed, at {shown}"
+        self = super().__new__(cls, text, list(ordered.values()))
+        self.errors = ordered
+        self.values = values
+        return self
+
+    def __init__(self, errors: Mapping[int, Exception], values: list[object]) -> None:
+        """Take what ``__new__`` took."""
+
+    def derive(self, excs: list[Exception]) -> ExceptionGroup[Exception]:  # type: ignore[override]  # a part has no list of values
+        """Return a plain group, for ``split`` and ``except*``."""
+        return ExceptionGroup(self.message, excs)
