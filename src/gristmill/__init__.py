@@ -1,0 +1,1 @@
+"""Batching for Python services: one batch handler, many ways in."""
