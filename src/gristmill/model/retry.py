@@ -1,0 +1,99 @@
+"""Whether a failed item is tried again, and after how long; the caller brings the chance and the clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gristmill.errors import ConfigurationError, HandlerFailed, ItemFailed
+
+RetryOn: TypeAlias = tuple[type[Exception], ...] | Callable[[Exception], bool]
+
+_GROWTH_LIMIT = 700.0  # e**709 is the largest float; no cap in seconds is near
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Try failed items again, with exponential backoff and full jitter.
+
+    Only for handlers that may see an item twice: a try that failed for the
+    caller may have succeeded for the database.
+
+    Args:
+        attempts: Tries in all, the first included; at least 1, which never
+            tries again.
+        base: The longest wait before the second try, in seconds.
+        cap: The longest wait before any try, in seconds.
+        factor: What each further try multiplies the longest wait by, at least 1.
+        on: Which errors are tried again. A tuple of exception classes matches
+            the error a caller would see or, when that wraps what the handler
+            raised or returned, the wrapped one. A function is given the error
+            a caller would see (``__cause__`` is what the handler raised). None
+            takes the errors that say so themselves: ``error.retryable``.
+    """
+
+    attempts: int = 3
+    base: float = 0.1
+    cap: float = 30.0
+    factor: float = 2.0
+    on: RetryOn | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be waited and an `on` that would match everything."""
+        if self.attempts < 1:
+            raise ConfigurationError(f"attempts counts the first try too: at least 1, got {self.attempts!r}")
+        for name, seconds in (("base", self.base), ("cap", self.cap)):
+            if not 0 <= seconds < math.inf:  # this way round refuses NaN too
+                raise ConfigurationError(
+                    f"{name} must be a finite number of seconds, 0 or more, got {seconds!r}"
+                )
+        if not 1 <= self.factor < math.inf:
+            raise ConfigurationError(f"factor must be a finite number, 1 or more, got {self.factor!r}")
+        if isinstance(self.on, type):
+            # A class is callable and its instances are true: it would match every error.
+            raise ConfigurationError(f"on must be a tuple of classes: write on=({self.on.__name__},)")
+
+    def admits(self, error: Exception, attempt: int) -> bool:
+        """Tell whether an item that failed with *error* is tried again.
+
+        Args:
+            error: What the item's caller would see raised.
+            attempt: Tries made so far, at least 1.
+
+        Raises:
+            Exception: Whatever the function given as ``on`` raises.
+        """
+        if attempt >= self.attempts:
+            return False
+        if self.on is None:
+            return bool(getattr(error, "retryable", False))
+        if isinstance(self.on, tuple):
+            return isinstance(error, self.on) or isinstance(_wrapped(error), self.on)
+        return bool(self.on(error))
+
+    def delay(self, attempt: int, chance: float) -> float:
+        """Return the seconds to wait after try number *attempt* failed.
+
+        Full jitter: uniform between 0 and ``min(cap, base * factor ** (attempt - 1))``,
+        so that items which failed together do not come back together.
+
+        Args:
+            attempt: Tries made so far, at least 1; no number is too large.
+            chance: A random number, 0 <= chance < 1.
+        """
+        return self._longest(attempt - 1) * chance
+
+    def _longest(self, steps: int) -> float:
+        if self.base == 0 or self.base >= self.cap:
+            return min(self.base, self.cap)
+        growth = steps * math.log(self.factor)
+        # Compared as logarithms: factor ** 10_000 is no float.
+        if growth >= min(math.log(self.cap) - math.log(self.base), _GROWTH_LIMIT):
+            return self.cap
+        return min(self.cap, self.base * self.factor**steps)
+
+
+def _wrapped(error: Exception) -> BaseException | None:
+    return error.__cause__ if isinstance(error, HandlerFailed | ItemFailed) else None
