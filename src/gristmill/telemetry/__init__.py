@@ -1,0 +1,1 @@
+"""What a running Gristmill tells its operators; one sink per file, each an optional extra."""
