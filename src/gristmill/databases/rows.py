@@ -1,0 +1,118 @@
+"""Between Python objects and the columns of a table; knows no database."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from operator import attrgetter, itemgetter
+from typing import Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from gristmill.errors import ConfigurationError
+
+R = TypeVar("R")
+
+ReadRow: TypeAlias = Callable[[Any], tuple[Any, ...]]
+
+
+def field_names(kind: type) -> dict[str, str]:
+    """Return the fields of a type of rows: the name, which is the column, -> the key its decoder reads.
+
+    The two differ only where a Struct or a pydantic model renames a field.
+
+    Raises:
+        ConfigurationError: It is no msgspec Struct, dataclass, TypedDict or pydantic model.
+    """
+    if isinstance(kind, type):
+        if issubclass(kind, msgspec.Struct):
+            return {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
+        if dataclasses.is_dataclass(kind):
+            return {field.name: field.name for field in dataclasses.fields(kind)}
+        if hasattr(kind, "model_validate"):
+            return {name: field.alias or name for name, field in kind.model_fields.items()}  # type: ignore[attr-defined]  # pydantic, by its shape
+        if typing.is_typeddict(kind):
+            return {name: name for name in typing.get_type_hints(kind)}
+    name = getattr(kind, "__name__", kind)
+    raise ConfigurationError(
+        f"rows must be msgspec Structs, dataclasses, pydantic models or dicts, not {name}"
+    )
+
+
+def row_reader(columns: Sequence[str], *, is_dict: bool) -> ReadRow:
+    """Return what takes the values of *columns* out of a row, in this order."""
+    if not columns:
+        return lambda _row: ()
+    get: Callable[[Any], Any] = itemgetter(*columns) if is_dict else attrgetter(*columns)
+    if len(columns) == 1:
+        return lambda row: (get(row),)
+    return get
+
+
+def as_scalar(value: Any) -> Any:
+    """Return how JSON writes a value SQL has no type for: ISO 8601 for times, text for UUIDs.
+
+    Raises:
+        TypeError: It is no date, time, duration, UUID, Decimal or Enum.
+    """
+    if isinstance(value, date | time | timedelta | UUID | Decimal | Enum):
+        return msgspec.to_builtins(value)
+    raise TypeError(f"a {type(value).__name__} cannot be stored")
+
+
+class ResultBuilder(Generic[R]):
+    """Makes what a caller gets of a stored row: a dict of the columns asked for, or an object.
+
+    Args:
+        returning: Names of columns, or a Struct, dataclass, TypedDict or
+            pydantic model whose fields are columns. Objects are validated:
+            text becomes the datetime or UUID, 0 and 1 the bool of the field.
+
+    Raises:
+        ConfigurationError: No column, or no such type.
+    """
+
+    def __init__(self, returning: Sequence[str] | type[R]) -> None:
+        self.columns: tuple[str, ...]
+        self._keys: tuple[str, ...]
+        self._convert: Callable[[dict[str, Any]], Any] | None
+        if isinstance(returning, str):
+            raise ConfigurationError(f"returning takes a sequence of columns: returning=({returning!r},)")
+        if isinstance(returning, Sequence):
+            self.columns = self._keys = tuple(returning)
+            self._convert = None
+        else:
+            names = field_names(returning)
+            self.columns, self._keys = tuple(names), tuple(names.values())
+            self._convert = _converter(returning)
+        if not self.columns:
+            raise ConfigurationError("returning must name at least one column, such as the key")
+
+    def build(self, values: Sequence[Any]) -> R:
+        """Return the result made of the values of ``columns``, in their order.
+
+        Raises:
+            ConfigurationError: They do not fit the type asked for; the text
+                names the column and the types, never a value.
+        """
+        entries = dict(zip(self._keys, values, strict=True))
+        if self._convert is None:
+            return typing.cast("R", entries)
+        try:
+            return typing.cast("R", self._convert(entries))
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"a stored row does not fit the type of `returning`: {error}") from error
+        except ValueError as error:
+            raise ConfigurationError("a stored row does not fit the type of `returning`") from error
+
+
+def _converter(kind: type) -> Callable[[dict[str, Any]], Any]:
+    validate: Callable[[dict[str, Any]], Any] | None = getattr(kind, "model_validate", None)
+    if validate is not None:
+        return validate
+    return lambda entries: msgspec.convert(entries, kind, strict=False)

@@ -1,0 +1,139 @@
+"""What SQLite refuses: one row, as the outcome of its item, or a whole batch, as an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+try:
+    import apsw
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError("SQLite needs apsw: pip install 'gristmill[sqlite]'", name="apsw") from missing
+
+from gristmill.databases.rows import as_scalar
+from gristmill.errors import BatchError
+from gristmill.model.outcome import Failed
+
+
+class DatabaseFailed(BatchError):
+    """The database took nothing of the batch; ``__cause__`` is what it said."""
+
+    code = "database_failed"
+
+
+class DatabaseBusy(DatabaseFailed):
+    """Another connection held the lock for longer than the busy timeout; nothing was stored."""
+
+    code = "database_busy"
+    retryable = True
+
+
+class WriterClosed(DatabaseFailed):
+    """The writer was closed; nothing was stored."""
+
+    code = "closed"
+
+
+ROW_ERRORS = (
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.TooBigError,
+    TypeError,
+    OverflowError,
+    UnicodeError,
+)
+"""What a single INSERT raises when its row is at fault; anything else concerns the whole batch."""
+
+DANGLING = Failed("a row it refers to does not exist", "foreign_key_violation")
+IGNORED = Failed("not stored: the table ignores such a row", "ignored")
+
+_INTEGER_LIMIT = 2**63
+_STORED_TYPES = (type(None), int, float, str, bytes, bytearray, memoryview)
+
+_BATCH_TEXTS: dict[type[apsw.Error], str] = {
+    apsw.FullError: "the disk is full",
+    apsw.ReadOnlyError: "the database is read-only: check the permissions of its file and folder",
+    apsw.PermissionsError: "access to the database file was denied",
+    apsw.CantOpenError: "the database file cannot be opened: does its folder exist, and may it be written?",
+    apsw.NotADBError: "the file is no SQLite database",
+    apsw.CorruptError: "the database file is corrupt: restore it from a backup",
+    apsw.IOError: "the disk failed while reading or writing",
+    apsw.NoMemError: "out of memory",
+}
+
+
+def row_failure(error: Exception, *, table: str, columns: Sequence[str], values: Sequence[Any]) -> Failed:
+    """Return the outcome of a row that SQLite refused; its text names columns, never values.
+
+    Args:
+        error: One of ``ROW_ERRORS``, raised by the INSERT.
+        table: Its table.
+        columns: Of the INSERT.
+        values: What was bound, in the order of *columns*.
+    """
+    if isinstance(error, apsw.ConstraintError):
+        return _constraint_failure(error, table)
+    if isinstance(error, apsw.TooBigError):
+        return Failed("a value, or the whole row, is too big", "too_big")
+    if isinstance(error, apsw.MismatchError):
+        return Failed("the key must be an integer", "type_mismatch")
+    return _binding_failure(columns, values)
+
+
+def batch_error(error: apsw.Error) -> DatabaseFailed:
+    """Return the exception for a whole batch that failed; raise it ``from`` *error*."""
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return DatabaseBusy(
+            "the database stayed locked for all of busy_timeout; nothing of this batch was stored"
+        )
+    text = _BATCH_TEXTS.get(type(error), str(error))
+    return DatabaseFailed(f"{text}; nothing of this batch was stored")
+
+
+def _constraint_failure(error: apsw.ConstraintError, table: str) -> Failed:
+    detail = str(error).partition(" constraint failed: ")[2]
+    names = [_without_table(name, table) for name in detail.split(", ")]
+    match error.extendedresult:  # type: ignore[attr-defined]  # apsw's stubs leave it out
+        case apsw.SQLITE_CONSTRAINT_UNIQUE | apsw.SQLITE_CONSTRAINT_PRIMARYKEY | apsw.SQLITE_CONSTRAINT_ROWID:
+            return Failed(f"{_together(names)} already exists", "unique_violation")
+        case apsw.SQLITE_CONSTRAINT_NOTNULL:
+            return Failed(f"{names[0]} must not be null", "not_null_violation")
+        case apsw.SQLITE_CONSTRAINT_CHECK:
+            return Failed(f"the check {detail} does not hold", "check_violation")
+        case apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
+            return DANGLING
+        case apsw.SQLITE_CONSTRAINT_DATATYPE:
+            column = _without_table(str(error).rpartition(" column ")[2], table)
+            return Failed(f"{column} has a value of the wrong type", "type_mismatch")
+        case _:  # a trigger's own text may quote whatever rows it read
+            return Failed("refused by a rule of the table", "constraint_violation")
+
+
+def _without_table(name: str, table: str) -> str:
+    return name[len(table) + 1 :] if name.casefold().startswith(f"{table}.".casefold()) else name
+
+
+def _together(names: list[str]) -> str:
+    if len(names) > 1:
+        return f"this combination of {', '.join(names[:-1])} and {names[-1]}"
+    if names[0].startswith("index "):  # of an expression, or partial: SQLite names no columns
+        return f"such a row, by the {names[0]},"
+    return names[0]
+
+
+def _binding_failure(columns: Sequence[str], values: Sequence[Any]) -> Failed:
+    for column, value in zip(columns, values, strict=True):
+        if isinstance(value, int) and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
+            return Failed(f"{column} does not fit in 64 bits", "too_big")
+        if isinstance(value, str) and not _is_encodable(value):
+            return Failed(f"{column} is no valid Unicode text", "type_mismatch")
+        if not isinstance(value, _STORED_TYPES):
+            try:
+                as_scalar(value)
+            except TypeError as error:
+                return Failed(f"{column}: {error}", "type_mismatch")
+    return Failed("a value cannot be stored", "type_mismatch")
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
