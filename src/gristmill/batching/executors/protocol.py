@@ -18,7 +18,7 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int | None:
-        """How many batches run at once unless the handler says otherwise; None leaves it to the handler's default."""
+        """How many batches run at once unless the handler says otherwise; None: the handler's default."""
 
     async def run(self, function: Function, args: tuple[Any, ...]) -> Any:
         """Call ``function(*args)`` there and return what it returned, or raise what it raised.
