@@ -7,8 +7,10 @@ that a document can place it, rename it or write it in place.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
@@ -24,6 +26,9 @@ Definitions: TypeAlias = dict[str, Schema]
 Direction: TypeAlias = Literal["in", "out"]
 
 REF_PREFIX = "#/components/schemas/"
+
+# An entry of a docstring's `Attributes:`; what is indented deeper goes on.
+_ATTRIBUTE = re.compile(r"^ {4}(\w+)(?: \([^)]*\))?:(.*(?:\n(?: {5,}.*|$))*)", re.MULTILINE)
 
 # Formats that msgspec leaves out because a naive time is not RFC 3339; both
 # names are in the OpenAPI format registry. The key: must it have an offset?
@@ -49,7 +54,7 @@ def item_schema(annotation: Any, direction: Direction = "in") -> tuple[Schema, D
         ``#/components/schemas/<name>``.
 
     Raises:
-        ConfigurationError: No JSON value can be told to be of *annotation*.
+        ConfigurationError: No JSON value can be told to be of *annotation*; on the way in only.
     """
     definitions: Definitions = {}
     return _schema(annotation, direction, definitions), definitions
@@ -72,13 +77,35 @@ def _schema(annotation: Any, direction: Direction, definitions: Definitions) -> 
     except (TypeError, NameError) as error:
         if get_origin(annotation) in (Union, types.UnionType):
             return {"anyOf": [_schema(part, direction, definitions) for part in get_args(annotation)]}
+        if direction == "out":  # what JSON cannot tell apart can still be sent
+            return {"title": _name(annotation)}
         raise ConfigurationError(
             f"{annotation!r} has no JSON Schema: {error}. Annotate the handler with a msgspec Struct, a "
             "pydantic model, a dataclass, a TypedDict, builtins or Any."
         ) from error
+    for definition in named.values():
+        _split_docstring(definition)
     definitions |= named
     _add_left_out(inspect.type_info(annotation), schema, definitions, set())
     return schema
+
+
+def _split_docstring(schema: Schema) -> None:
+    """Leave the prose of a class's docstring, and give each attribute's text to its property."""
+    if "description" not in schema:
+        return
+    schema["description"] = cleandoc(schema["description"])
+    prose, heading, attributes = schema["description"].partition("\nAttributes:\n")
+    if not heading:
+        return
+    schema["description"] = prose.strip()
+    attributes, *rest = re.split(r"\n(?=\S)", attributes, maxsplit=1)
+    if rest:
+        schema["description"] += "\n\n" + rest[0].strip()
+    for name, text in _ATTRIBUTE.findall(attributes):
+        part = schema.get("properties", {}).get(name)
+        if isinstance(part, dict):
+            part.setdefault("description", " ".join(text.split()))
 
 
 def _name(annotation: Any) -> str:

@@ -202,3 +202,33 @@ def test_a_class_of_which_nothing_is_known_may_be_anything():
 def test_a_type_that_json_can_not_tell_apart_is_refused_with_what_to_do():
     with pytest.raises(ConfigurationError, match="Annotate the handler with a msgspec Struct"):
         item_schema(list[str | bytes])
+
+
+def test_a_type_that_can_only_be_sent_is_described_by_its_name():
+    assert item_schema(list[str | bytes], "out") == ({"title": "list"}, {})
+
+
+class Sensed(msgspec.Struct):
+    """What a sensor said.
+
+    Attributes:
+        value: In degrees,
+            Celsius.
+        at (str): When.
+
+    Later readings win.
+    """
+
+    value: float
+    at: str
+    other: str = ""
+
+
+def test_the_attributes_of_a_docstring_describe_the_properties():
+    _, definitions = item_schema(Sensed)
+    schema = definitions["Sensed"]
+
+    assert schema["description"] == "What a sensor said.\n\nLater readings win."
+    assert schema["properties"]["value"]["description"] == "In degrees, Celsius."
+    assert schema["properties"]["at"]["description"] == "When."
+    assert "description" not in schema["properties"]["other"]
