@@ -58,11 +58,13 @@ def as_scalar(value: Any) -> Any:
     """Return how JSON writes a value SQL has no type for: ISO 8601 for times, text for UUIDs.
 
     Raises:
-        TypeError: It is no date, time, duration, UUID, Decimal or Enum.
+        TypeError: It is no date, time, duration, UUID, Decimal or Enum of such values.
     """
     if isinstance(value, date | time | timedelta | UUID | Decimal | Enum):
-        return msgspec.to_builtins(value)
-    raise TypeError(f"a {type(value).__name__} cannot be stored")
+        scalar = msgspec.to_builtins(value)
+        if not isinstance(scalar, list | dict):  # the value of an Enum may be anything
+            return scalar
+    raise TypeError(f"a value of type {type(value).__name__} cannot be stored")
 
 
 class ResultBuilder(Generic[R]):

@@ -54,7 +54,7 @@ _BATCH_TEXTS: dict[type[apsw.Error], str] = {
     apsw.FullError: "the disk is full",
     apsw.ReadOnlyError: "the database is read-only: check the permissions of its file and folder",
     apsw.PermissionsError: "access to the database file was denied",
-    apsw.CantOpenError: "the database file cannot be opened: does its folder exist, and may it be written?",
+    apsw.CantOpenError: "the database file cannot be opened: its folder must exist and be writable",
     apsw.NotADBError: "the file is no SQLite database",
     apsw.CorruptError: "the database file is corrupt: restore it from a backup",
     apsw.IOError: "the disk failed while reading or writing",

@@ -9,6 +9,7 @@ INSERT with many rows, SQLite promises no order). That costs about 2 µs a row.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ class SqliteTable(Generic[R]):
         connection = apsw.Connection(os.fspath(self._database))
         try:
             connection.set_busy_timeout(int(self._opening.busy_timeout * 1000))
-            connection.pragma("journal_mode", "WAL")
+            self._enter_wal(connection)
             connection.pragma("synchronous", self._opening.synchronous)
             connection.pragma("foreign_keys", True)
             self._prepare(connection)
@@ -204,6 +205,20 @@ class SqliteTable(Generic[R]):
             raise
         self._connection = connection
         return connection
+
+    def _enter_wal(self, connection: apsw.Connection) -> None:
+        """Change to WAL mode, which SQLite refuses at once, without the busy timeout, while another opens the file."""
+        give_up_at = time.monotonic() + self._opening.busy_timeout
+        while True:
+            try:
+                connection.pragma("journal_mode", "WAL")
+            except apsw.BusyError:
+                if time.monotonic() >= give_up_at:
+                    raise
+                with _transaction(connection):  # waits for the other one's lock, by the busy timeout
+                    pass
+            else:
+                return
 
     def _prepare(self, connection: apsw.Connection) -> None:
         """Create what is asked for, and check the names of columns against the table."""
