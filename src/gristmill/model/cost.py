@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import math
 
-_MEMORY = 0.98  # each batch weighs 2 % less with every later one: about the last fifty count
+_MEMORY = 0.99  # each batch weighs 1 % less with every later one: about the last hundred count
+_KEPT = 0.1  # share of their weight the old batches keep when the handler has changed
 _TINY = 1e-12  # seconds an item costs at least; keeps every ratio finite
-_FASTEST = 1e-9  # seconds a batch is taken to last at least, where a clock tick says 0
-_SPREAD = 0.05  # sizes whose standard deviation is below this share of their mean tell no slope
+_FINE = 1e-3  # seconds; batches shorter than this all weigh alike, and none overruns
+_COARSE = 0.016  # the same, on a clock that was seen to read 0: some tick only every 15.6 ms
+_SPREAD = 0.1  # sizes that vary by less than this share of their mean tell no slope
+_LONGEST = 1e9  # seconds, a human life
+_HASTE = 1 / 8  # pull of one batch on the recent bias
+_DRIFT = 1.0  # recent bias, in standard deviations, that is no chance (four standard errors)
+_SETTLED = 20  # batches before a bias is drift and not still learning
+_OVERRUN = 4.0  # standard deviations, and as many times ...
+_TWICE = 2.0  # ... the expected time, that no noise explains
+
+
+def is_duration(seconds: float) -> bool:
+    """Tell whether *seconds* can have passed: not NaN, negative, infinite or absurd."""
+    return 0.0 <= seconds <= _LONGEST
 
 
 class CostModel:
     """Exponentially weighted least squares of batch seconds on batch sizes.
 
     Five running sums, kept as weighted means and centred products so that no
-    large numbers are subtracted. Samples weigh by the inverse square of the
-    expected time, since noise grows with it. O(1) a sample.
+    large numbers are subtracted, and two of squared errors. Batches weigh by
+    the inverse square of the time expected of them, since noise grows with it.
+    O(1) a batch.
+
+    While the sizes were all alike the slope cannot be known: the whole time is
+    then taken for item cost, so that twice the size is never expected to take
+    less than it may.
 
     Attributes:
-        fixed_cost: Seconds a batch costs whatever its size, at least 0.
+        fixed_cost: Seconds a batch costs whatever its size, at least 0; 0 while unknown.
         item_cost: Seconds each item adds, above 0.
-        sigma: Standard deviation of measured over expected time, less 1: 0.1
-            means batches take 10 % more or less than expected.
         samples: Batches that were counted.
     """
 
     __slots__ = (
-        "_cold", "_mean_seconds", "_mean_size", "_size_seconds", "_size_size", "_variance", "_weight",
-        "fixed_cost", "item_cost", "samples",
+        "_bias", "_cold", "_errors", "_floor", "_known", "_mean_seconds", "_mean_size", "_shares", "_size_seconds",
+        "_size_size", "_weight", "fixed_cost", "item_cost", "samples",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -35,27 +51,41 @@ class CostModel:
         self.item_cost = _TINY
         self.samples = 0
         self._cold = True
-        self._weight = 0.0
-        self._mean_size = 0.0
-        self._mean_seconds = 0.0
-        self._size_size = 0.0
-        self._size_seconds = 0.0
-        self._variance = 0.0
+        self._known = False
+        self._floor = _FINE
+        self._weight = self._mean_size = self._mean_seconds = 0.0
+        self._size_size = self._size_seconds = 0.0
+        self._errors = self._shares = self._bias = 0.0
 
     @property
     def sigma(self) -> float:
-        """Relative standard deviation of the batch time around what is expected."""
-        return math.sqrt(self._variance)
+        """Standard deviation of the measured from the expected time, in seconds."""
+        return math.sqrt(self._errors)
 
     @property
     def is_identifiable(self) -> bool:
-        """Whether the sizes differed enough to tell fixed cost from item cost."""
-        spread = self._size_size
-        return self.samples > 1 and spread > self._weight * (_SPREAD * self._mean_size) ** 2
+        """Whether the sizes of late differed enough to tell fixed cost from item cost."""
+        if self.samples < 2 or not self._mean_seconds:
+            return False
+        return self._size_size > self._weight * (_SPREAD * self._mean_size) ** 2
+
+    @property
+    def fixed_cost_error(self) -> float:
+        """Standard error of ``fixed_cost`` in seconds; infinite while it is not identifiable."""
+        if not self.is_identifiable:
+            return math.inf
+        return math.sqrt(self._shares * (1.0 / self._weight + self._mean_size**2 / self._size_size))
 
     def expected(self, size: int) -> float:
         """Return the seconds a batch of *size* is expected to take."""
         return self.fixed_cost + self.item_cost * size
+
+    def is_overrun(self, size: int, seconds: float) -> bool:
+        """Tell whether *seconds* is more than noise explains for a batch of *size*."""
+        if not self._mean_seconds:
+            return False
+        expected = max(self.expected(size), self._floor)
+        return seconds > max(_TWICE * expected, expected + _OVERRUN * self.sigma)
 
     def record(self, size: int, seconds: float) -> None:
         """Count a batch of *size* that took *seconds*.
@@ -63,32 +93,47 @@ class CostModel:
         The first batch is dropped: it pays for imports, connections and caches.
         So is what no clock should say: NaN, infinite or negative.
         """
-        if size < 1 or not 0 <= seconds < math.inf:
+        if size < 1 or not is_duration(seconds):
             return
         if self._cold:
             self._cold = False
             return
-        expected = max(_FASTEST, self.expected(size) if self.samples else seconds)
+        expected = self.expected(size) if self.samples else seconds
+        if not seconds:
+            self._floor = _COARSE
+        scale = max(expected, self._floor)
         self.samples += 1
-        error = seconds / expected - 1.0
-        share = max(1.0 - _MEMORY, 1.0 / self.samples)
-        self._variance += share * (min(error * error, 4.0) - self._variance)
-        self._learn(size, seconds, 1.0 / (expected * expected))
+        pull = max(1.0 - _MEMORY, 1.0 / self.samples)
+        error = min(seconds - expected, 2.0 * scale)
+        self._errors += pull * (error * error - self._errors)
+        self._shares += pull * (error * error / (scale * scale) - self._shares)
+        self._bias += _HASTE * (error / scale - self._bias)
+        if self.samples > _SETTLED and self._bias**2 > _DRIFT**2 * self._shares:
+            self.forget()
+        self._add(size, seconds, 1.0 / (scale * scale))
         self._fit()
 
-    def _learn(self, size: int, seconds: float, weight: float) -> None:
+    def forget(self) -> None:
+        """Let what comes next outweigh what was learnt: the handler has changed."""
+        self._bias = 0.0
+        self._weight *= _KEPT
+        self._size_size *= _KEPT
+        self._size_seconds *= _KEPT
+
+    def _add(self, size: int, seconds: float, weight: float) -> None:
         self._weight = _MEMORY * self._weight + weight
-        pull = weight / self._weight
         off = size - self._mean_size
-        self._mean_size += pull * off
-        self._mean_seconds += pull * (seconds - self._mean_seconds)
+        self._mean_size += off * weight / self._weight
+        self._mean_seconds += (seconds - self._mean_seconds) * weight / self._weight
         self._size_size = _MEMORY * self._size_size + weight * off * (size - self._mean_size)
         self._size_seconds = _MEMORY * self._size_seconds + weight * off * (seconds - self._mean_seconds)
 
     def _fit(self) -> None:
-        slope = self._size_seconds / self._size_size if self.is_identifiable else self.item_cost
-        slope = max(slope, _TINY)
-        fixed = self._mean_seconds - slope * self._mean_size
-        if fixed < 0.0:  # all of it is item cost
-            fixed, slope = 0.0, max(self._mean_seconds / self._mean_size, _TINY)
-        self.fixed_cost, self.item_cost = fixed, slope
+        if self.is_identifiable:
+            self._known = True
+            self.item_cost = max(self._size_seconds / self._size_size, _TINY)
+        if self._known:
+            self.fixed_cost = self._mean_seconds - self.item_cost * self._mean_size
+        if not self._known or self.fixed_cost < 0.0:
+            self.fixed_cost = 0.0
+            self.item_cost = max(self._mean_seconds / self._mean_size, _TINY)

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gristmill.errors import ConfigurationError
-from gristmill.model.cost import CostModel
+from gristmill.model.cost import CostModel, is_duration
+from gristmill.model.guard import Guard
 
-_ENOUGH = 3  # samples before the model may move the cap
-_CAUTION = 2.0  # standard deviations kept free below the target latency
-_DITHER = (1.0, 0.8, 1.0, 0.6)
+_ROUNDING = 1e-9  # 0.9 / (1 - 0.9) is a little more than 9: not worth an item
+_CAUTION = 2.25  # standard deviations kept free below the target latency: about 2 batches in 100 miss it
+_DEAD_BAND = 0.1  # changes of the efficient size below this share are noise
+_VAGUE = 0.05  # standard error of the fixed cost, as a share of what efficiency allows it, worth a probe
+_PROBE = 1 / 32  # size of a probe, as a share of the cap
+_NEW = 5  # batches that are too few to judge their own error
+_EARLY = 30  # batches after which probes are rarer
+_EARLY_PERIOD, _PERIOD = 3, 6  # a probe is at most every so many full batches
 
 
 class SizeBound(StrEnum):
@@ -34,7 +40,7 @@ class Sizing:
         bound: Which term set the cap.
         fixed_cost: Seconds a batch costs whatever its size.
         item_cost: Seconds each item adds.
-        sigma: Relative standard deviation of the batch time (0.1 is 10 %).
+        sigma: Standard deviation of the batch time from what was expected, in seconds.
         samples: Batches the costs were learnt from.
     """
 
@@ -89,75 +95,125 @@ class Adaptive:
 class SizeController:
     """Moves one cap as batches end.
 
+    The cap is the least of three sizes: the one at which the fixed cost is
+    down to ``1 - efficiency`` of a batch, ``efficiency / (1 - efficiency) *
+    fixed_cost / item_cost``; the one that meets the target latency with some
+    standard deviations to spare; and the guard, which knows no model. It grows
+    to twice a full batch at most and shrinks by half at most. While the fixed
+    cost is not known well enough, now and then a batch is made small to
+    measure it. O(1) a batch; not for use from several threads at once.
+
     Attributes:
         cap: Most items of the next batch; read it whenever one is formed.
         model: The costs learnt so far.
     """
 
-    __slots__ = ("_bound", "_guard", "_settings", "_target", "_turn", "cap", "model")
+    __slots__ = ("_bound", "_guard", "_settings", "_since_probe", "_target", "cap", "model")
 
     def __init__(self, settings: Adaptive) -> None:
         self._settings = settings
         self.model = CostModel()
-        self.cap = min(max(settings.start, settings.min_size), settings.max_size)
-        self._target = self.cap
-        self._guard = float(settings.max_size)
+        self.cap = self._target = min(max(settings.start, settings.min_size), settings.max_size)
+        self._guard = Guard(settings.max_size)
         self._bound = SizeBound.LEARNING
-        self._turn = 0
+        self._since_probe = 0
 
     def record(self, size: int, seconds: float, *, full: bool, failed: bool = False) -> None:
         """Learn from a batch of *size* items whose handler call took *seconds*.
 
         Args:
             size: Items of the batch.
-            seconds: How long the handler call took; what is no time (NaN,
+            seconds: How long the handler call took; what is no duration (NaN,
                 infinite, negative) is passed over.
             full: Whether the batch was as large as the cap let it be. Only then
-                may the cap grow, to twice the batch at most.
-            failed: Whether the handler raised or its reply was refused. The
-                costs are not learnt from such a batch.
+                may the cap grow.
+            failed: Whether the handler raised or its reply was refused. Such a
+                batch may lower the cap by taking too long; nothing else is
+                learnt from it.
         """
-        if size < 1 or not 0 <= seconds < math.inf:
+        if size < 1 or not is_duration(seconds):
             return
-        limit = self._settings.target_latency
-        if limit is not None and seconds > limit:
-            self._guard = min(self._guard, 0.9 * size)
-        elif full and not failed:
-            self._guard = min(float(self._settings.max_size), self._guard + max(1.0, 0.02 * self._guard))
-        if failed:
-            return
-        self.model.record(size, seconds)
-        self._move(size, full=full)
+        if self._is_believable(size, seconds, full=full, failed=failed) and not failed:
+            self.model.record(size, seconds)
+        self._move(size, full=full and not failed)
 
     def snapshot(self) -> Sizing:
         """Return the cap, what bounds it and the costs learnt."""
         model = self.model
         return Sizing(self.cap, self._bound, model.fixed_cost, model.item_cost, model.sigma, model.samples)
 
+    def __repr__(self) -> str:
+        """Show the cap and what bounds it."""
+        return f"SizeController(cap={self.cap}, bound={self._bound.value!r}, samples={self.model.samples})"
+
+    def _is_believable(self, size: int, seconds: float, *, full: bool, failed: bool) -> bool:
+        """Tell the guard about a batch; return whether the model may learn from it."""
+        limit = self._settings.target_latency
+        # A small batch that overruns shows a wrong model, not a size that is too large.
+        if 2 * size > self._target and self.model.is_overrun(size, seconds):
+            if not self._guard.overran(size, failed=failed):
+                return False
+            self.model.forget()
+        elif limit is not None and seconds > limit:
+            self._guard.missed(size)
+        elif full and not failed:
+            self._guard.passed(size)
+        return True
+
     def _move(self, size: int, *, full: bool) -> None:
         wanted, bound = self._wanted()
-        limit = self._target if not full else max(self._target, 2 * size)
-        if wanted > limit:
-            wanted, bound = limit, SizeBound.LEARNING
-        self._target, self._bound = wanted, bound
-        self._turn += 1
-        share = 1.0 if self.model.is_identifiable else _DITHER[self._turn % len(_DITHER)]
-        self.cap = max(self._settings.min_size, int(wanted * share))
+        if bound is SizeBound.EFFICIENCY and abs(wanted - self._target) <= _DEAD_BAND * self._target:
+            wanted = self._target
+        highest = max(self._target, 2 * size) if full else self._target
+        if wanted > highest:
+            wanted, bound = highest, SizeBound.LEARNING
+        self._target = min(max(wanted, self._target // 2, self._settings.min_size), self._settings.max_size)
+        self._bound = bound
+        self.cap = self._target
+        self._since_probe += 1
+        if full and bound in (SizeBound.EFFICIENCY, SizeBound.MIN_SIZE):
+            self._probe()
+
+    def _probe(self) -> None:
+        """Give the next batch another size where the fixed cost is known too little."""
+        period = _EARLY_PERIOD if self.model.samples < _EARLY else _PERIOD
+        if self._since_probe < period or not self._is_vague():
+            return
+        self._since_probe = 0
+        smaller = int(self._target * _PROBE)
+        if smaller >= self._settings.min_size:
+            self.cap = smaller
+        else:  # nothing is small enough to tell: try the double, where that is safe
+            self.cap = max(self._target, min(2 * self._target, int(self._ceiling()[0])))
+
+    def _is_vague(self) -> bool:
+        model = self.model
+        allowed = (1.0 - self._settings.efficiency) * model.expected(self._target)
+        return model.samples < _NEW or model.fixed_cost_error > _VAGUE * allowed
 
     def _wanted(self) -> tuple[int, SizeBound]:
+        """Return the best size by all three terms, and which of them it is."""
         settings, model = self._settings, self.model
-        wanted, bound = float(settings.max_size), SizeBound.MAX_SIZE
-        if model.samples < _ENOUGH:
+        if not model.samples:
             return self._target, SizeBound.LEARNING
-        knee = model.fixed_cost / model.item_cost * settings.efficiency / (1.0 - settings.efficiency)
-        if knee < wanted:
-            wanted, bound = math.ceil(knee), SizeBound.EFFICIENCY
-        if settings.target_latency is not None:
-            room = settings.target_latency * math.exp(-_CAUTION * model.sigma) - model.fixed_cost
-            if room / model.item_cost < wanted:
-                wanted, bound = room / model.item_cost, SizeBound.TARGET_LATENCY
-        if self._guard < wanted:
-            wanted, bound = self._guard, SizeBound.GUARD
+        wanted, bound = self._ceiling()
+        if model.is_identifiable or model.fixed_cost:
+            share = settings.efficiency / (1.0 - settings.efficiency)
+            knee = math.ceil(share * model.fixed_cost / model.item_cost * (1.0 - _ROUNDING))
+            if knee < wanted:
+                wanted, bound = knee, SizeBound.EFFICIENCY
         if wanted < settings.min_size:
             return settings.min_size, SizeBound.MIN_SIZE
         return int(wanted), bound
+
+    def _ceiling(self) -> tuple[float, SizeBound]:
+        """Return the largest size that is safe, efficient or not."""
+        settings, model = self._settings, self.model
+        ceiling, bound = float(settings.max_size), SizeBound.MAX_SIZE
+        if settings.target_latency is not None:
+            room = settings.target_latency - model.fixed_cost - _CAUTION * model.sigma
+            if room / model.item_cost < ceiling:
+                ceiling, bound = room / model.item_cost, SizeBound.TARGET_LATENCY
+        if self._guard.limit < ceiling:
+            ceiling, bound = self._guard.limit, SizeBound.GUARD
+        return ceiling, bound
