@@ -1,0 +1,108 @@
+"""From the outcomes of a batch to its answer: same length and order, every item its own verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from gristmill.http.batch_request import BatchRequest
+from gristmill.http.codec import ResultCodec, UnusableResult, not_finite
+from gristmill.http.verdicts import UNPROCESSED, Verdicts
+from gristmill.model.outcome import Failed, Ok
+from gristmill.wire import BatchReply, Counts, ItemReply, Problem
+
+_OK = 200
+_SERVER_ERROR = 500
+
+
+class BatchWriter:
+    """Writes the answers to batches of one handler."""
+
+    def __init__(self, results: ResultCodec, verdicts: Verdicts) -> None:
+        self._results = results
+        self._verdicts = verdicts
+
+    def write(
+        self,
+        request: BatchRequest,
+        outcomes: Sequence[Ok[Any] | Failed],
+        *,
+        took: float,
+        minimal: bool = False,
+        retry_after: int = 1,
+    ) -> bytes:
+        """Return the JSON of the answer.
+
+        Args:
+            request: What was asked; its ``items`` are what *outcomes* are of.
+            outcomes: One per valid item, in the same order.
+            took: Seconds since the request was read.
+            minimal: Leave the items that succeeded out.
+            retry_after: Seconds, for items that did not get in.
+        """
+        replies = self._verdicts_of(request, outcomes, retry_after)
+        try:
+            body = self._encoded(request, replies, took, minimal=minimal)
+        except Exception:  # noqa: BLE001 - one result is to blame, and checking each finds and logs it
+            self._check_results(replies)
+            return self._encoded(request, replies, took, minimal=minimal)
+        if b"null" in body and any(
+            not_finite(reply.result) for reply in replies if reply.result is not UNSET
+        ):
+            self._check_results(replies)
+            return self._encoded(request, replies, took, minimal=minimal)
+        return body
+
+    def _verdicts_of(
+        self, request: BatchRequest, outcomes: Sequence[Ok[Any] | Failed], retry_after: int
+    ) -> list[ItemReply]:
+        ids: Sequence[Any] = request.ids or [None] * request.total
+        replies = [ItemReply(index, UNSET if one is None else one) for index, one in enumerate(ids)]
+        for index, found in request.refused.items():
+            _fail(replies[index], found)
+        places = range(len(outcomes)) if request.positions is None else request.positions
+        for index, outcome in zip(places, outcomes, strict=True):
+            if isinstance(outcome, Ok):
+                replies[index].result = outcome.value
+            else:
+                _fail(replies[index], self._verdicts.problem_of(outcome, retry_after))
+        return replies
+
+    def _check_results(self, replies: Sequence[ItemReply]) -> None:
+        """Encode each result on its own, and fail the items whose result cannot be."""
+        for reply in replies:
+            if reply.status != _OK:
+                continue
+            try:
+                reply.result = msgspec.Raw(self._results.encode(reply.result))
+            except UnusableResult as error:
+                reply.result = UNSET
+                _fail(reply, self._verdicts.broken_contract(error))
+
+    def _encoded(
+        self, request: BatchRequest, replies: list[ItemReply], took: float, *, minimal: bool
+    ) -> bytes:
+        bad = [reply for reply in replies if reply.status != _OK]
+        reply = BatchReply(
+            errors=bool(bad),
+            took_ms=round(took * 1000),
+            counts=count(request.total, bad),
+            items=bad if minimal else replies,
+        )
+        return self._results.encoder.encode(reply)
+
+
+def count(total: int, bad: Sequence[ItemReply]) -> Counts:
+    """Return the counts of *total* items of which *bad* did not succeed."""
+    unprocessed = sum(reply.error is not UNSET and reply.error.code in UNPROCESSED for reply in bad)
+    return Counts(total, total - len(bad), len(bad) - unprocessed, unprocessed)
+
+
+def _fail(reply: ItemReply, found: Problem) -> None:
+    """Make *reply* one of an item that failed with *found*; the status stands beside the problem."""
+    reply.status = _SERVER_ERROR if isinstance(found.status, msgspec.UnsetType) else found.status
+    found.status = UNSET
+    reply.error = found

@@ -1,0 +1,140 @@
+"""Reading a request body with a bound on its size, its time and what it unpacks to."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+from gristmill.http.headers import is_gzipped
+from gristmill.http.problems import CLOSE, Refused, problem
+from gristmill.http.settings import MIB, HttpLimits
+from gristmill.http.watch import Receive, Verdict, Watch
+
+_GZIP = 31  # zlib's wbits for the gzip format with the largest window
+
+
+class ClientGone(Exception):
+    """The caller hung up; there is nobody to answer."""
+
+
+def too_large(limit: int) -> Refused:
+    """Return the refusal of a body of more than *limit* bytes; what is left of it is not read."""
+    return Refused(problem("content_too_large", limit_bytes=limit), CLOSE)
+
+
+async def read_body(
+    headers: dict[bytes, bytes], receive: Receive, watch: Watch, limits: HttpLimits, limit: int
+) -> bytes | bytearray:
+    """Return the whole body, decompressed.
+
+    Holds at most *limit* bytes and one chunk, whatever the caller sends.
+
+    Args:
+        headers: As ``read_headers`` gives them.
+        receive: The server's ``receive``.
+        watch: Gives up on a body that takes longer than ``body_timeout``.
+        limits: For the compression ratio.
+        limit: Bytes of the body, compressed or not.
+
+    Raises:
+        Refused: ``content_too_large``, ``request_timeout``, ``malformed_encoding``
+            or ``unsupported_encoding``.
+        ClientGone: The caller hung up before the end.
+    """
+    gzipped = is_gzipped(headers.get(b"content-encoding"))
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or len(length) > len(str(limit)) or int(length) > limit:
+        raise too_large(limit)
+    visit = watch.reading()
+    try:
+        message = await receive()
+        if not gzipped and message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message.get("body", b"")
+            if len(body) > limit:
+                raise too_large(limit)
+            return body
+        unpacked = Gunzip(limit, limits.ratio) if gzipped else Plain(limit)
+        while message["type"] == "http.request":
+            unpacked.feed(message.get("body", b""))
+            if not message.get("more_body", False):
+                return unpacked.finish()
+            message = await receive()
+    except asyncio.CancelledError:
+        if visit.settle() is Verdict.LATE:
+            detail = f"the body must arrive within {limits.body_timeout:g} seconds"
+            raise Refused(problem("request_timeout", detail=detail, retryable=True), CLOSE) from None
+        raise
+    finally:
+        watch.leave(visit)
+    raise ClientGone
+
+
+class Plain:
+    """Collects a body that comes in chunks."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._body = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take one *chunk*.
+
+        Raises:
+            Refused: The body has become larger than the limit.
+        """
+        if len(self._body) + len(chunk) > self._limit:
+            raise too_large(self._limit)
+        self._body += chunk
+
+    def finish(self) -> bytearray:
+        """Return the body."""
+        return self._body
+
+
+class Gunzip:
+    """Unpacks a gzip body chunk by chunk, never further than allowed.
+
+    Args:
+        limit: Bytes of the body, unpacked.
+        ratio: Bytes unpacked per byte packed, once more than 1 MiB is unpacked.
+    """
+
+    def __init__(self, limit: int, ratio: int) -> None:
+        self._limit = limit
+        self._ratio = ratio
+        self._body = bytearray()
+        self._packed = 0
+        self._member = zlib.decompressobj(_GZIP)
+
+    def feed(self, chunk: bytes) -> None:
+        """Unpack one *chunk*.
+
+        Raises:
+            Refused: The body is larger than the limit, a bomb, or not gzip.
+        """
+        self._packed += len(chunk)
+        while chunk:
+            if self._member.eof:  # gzip data may be several members one after the other
+                self._member = zlib.decompressobj(_GZIP)
+            try:
+                self._body += self._member.decompress(chunk, self._limit + 1 - len(self._body))
+            except zlib.error as error:
+                raise _malformed() from error
+            size = len(self._body)
+            if size > self._limit or (size > MIB and size > self._packed * self._ratio):
+                raise too_large(self._limit)
+            chunk = self._member.unused_data or self._member.unconsumed_tail
+
+    def finish(self) -> bytearray:
+        """Return the body.
+
+        Raises:
+            Refused: It ended in the middle.
+        """
+        if not self._member.eof:
+            raise _malformed()
+        return self._body
+
+
+def _malformed() -> Refused:
+    return Refused(problem("malformed_encoding"), CLOSE)

@@ -1,0 +1,137 @@
+"""Requests that take long: bodies that do not come, callers that went away.
+
+A timeout or a task per request would cost more than the request. So requests
+only sign in and out of a dict, and one timer per event loop, running while
+anybody is signed in, looks at the oldest: a body past its deadline is given
+up, and of a caller who has waited a while the connection is watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from enum import Enum
+from typing import Any, TypeAlias
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+
+PATIENCE = 0.1
+"""Seconds a caller waits before its connection is watched, and between two looks."""
+
+
+class Verdict(Enum):
+    """Why the watch cancelled a request's task."""
+
+    LATE = "late"
+    GONE = "gone"
+
+
+class Visit:
+    """One request that is signed in."""
+
+    __slots__ = ("_cancelling", "_task", "receive", "since", "verdict", "watcher")
+
+    def __init__(self, task: asyncio.Task[Any], since: float, receive: Receive | None) -> None:
+        self.since = since
+        self.receive = receive
+        self.verdict: Verdict | None = None
+        self.watcher: asyncio.Task[None] | None = None
+        self._task = task
+        self._cancelling = task.cancelling()
+
+    def end(self, verdict: Verdict) -> None:
+        """Cancel the request's task for *verdict*."""
+        self.verdict = verdict
+        self._task.cancel()
+
+    def settle(self) -> Verdict | None:
+        """Return why our own cancellation reached the task; None if it was somebody else's.
+
+        To be called once, where the task caught ``CancelledError``; on None
+        the error must go on.
+        """
+        if self.verdict is None or self._task.uncancel() > self._cancelling:
+            return None
+        return self.verdict
+
+
+class Watch:
+    """Looks after the slow requests of one event loop.
+
+    Args:
+        body_timeout: Seconds a body may take from ``reading`` to ``leave``.
+    """
+
+    def __init__(self, body_timeout: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._body_timeout = body_timeout
+        self._reading: dict[Visit, None] = {}
+        self._waiting: dict[Visit, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop whose requests these are."""
+        return self._loop
+
+    def reading(self) -> Visit:
+        """Sign the current task in while it reads a body."""
+        visit = self._visit(None)
+        self._reading[visit] = None
+        return visit
+
+    def waiting(self, receive: Receive) -> Visit:
+        """Sign the current task in while it waits for its items; nobody else may call *receive* meanwhile."""
+        visit = self._visit(receive)
+        self._waiting[visit] = None
+        return visit
+
+    def leave(self, visit: Visit) -> None:
+        """Sign *visit* out; harmless if it is out already."""
+        self._reading.pop(visit, None)
+        self._waiting.pop(visit, None)
+        if visit.watcher is not None:
+            visit.watcher.cancel()
+
+    def _visit(self, receive: Receive | None) -> Visit:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError(
+                "requests run in asyncio tasks; start the server with its asyncio task implementation"
+            )
+        if self._timer is None:
+            self._timer = self._loop.call_later(PATIENCE, self._look)
+        return Visit(task, self._loop.time(), receive)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        for visit in self._overdue(self._reading, now - self._body_timeout):
+            del self._reading[visit]
+            visit.end(Verdict.LATE)
+        for visit in self._overdue(self._waiting, now - PATIENCE):
+            del self._waiting[visit]
+            visit.watcher = self._loop.create_task(
+                _await_disconnect(visit), name="gristmill disconnect watch"
+            )
+        busy = self._reading or self._waiting
+        self._timer = self._loop.call_later(PATIENCE, self._look) if busy else None
+
+    @staticmethod
+    def _overdue(visits: dict[Visit, None], before: float) -> list[Visit]:
+        """Return the visits from before *before*; they stand in the order they came."""
+        found = []
+        for visit in visits:
+            if visit.since > before:
+                break
+            found.append(visit)
+        return found
+
+
+async def _await_disconnect(visit: Visit) -> None:
+    receive = visit.receive
+    while receive is not None:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            visit.end(Verdict.GONE)
+            return
