@@ -91,7 +91,7 @@ class SqliteWriter(Generic[R]):
         self._name = f"SqliteWriter({database!r}, {table!r})"
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"gristmill-sqlite-{table}")
-        self._process = os.getpid()
+        self._process: int | None = None
         self._closed: Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -147,10 +147,12 @@ class SqliteWriter(Generic[R]):
         with self._lock:
             if self._closed is not None:
                 raise WriterClosed(f"{self!r} is closed")
-            if os.getpid() != self._process:  # the thread stayed in the parent: a batch would wait for ever
+            process = os.getpid()
+            if self._process not in {None, process}:  # the thread stayed in the parent: nobody would answer
                 raise ConfigurationError(
-                    f"{self!r} was made before this process was forked: make one in each process"
+                    f"{self!r} was used before this process was forked: make one after it"
                 )
+            self._process = process
             return self._thread.submit(self._table.insert, batch)
 
     def _begin_close(self) -> Future[None]:

@@ -137,8 +137,6 @@ class SqliteTable(Generic[R]):
         """Do as ``_insert_row``, and undo a row that leaves a deferred foreign key open."""
         cursor.execute("SAVEPOINT one_row")
         outcome = self._insert_row(cursor, plan, values)
-        if not cursor.connection.in_transaction:
-            return outcome
         if cursor.connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0] > 0:
             outcome = DANGLING
             cursor.execute("ROLLBACK TO one_row")
@@ -207,7 +205,10 @@ class SqliteTable(Generic[R]):
         return connection
 
     def _enter_wal(self, connection: apsw.Connection) -> None:
-        """Change to WAL mode, which SQLite refuses at once, without the busy timeout, while another opens the file."""
+        """Change to WAL mode.
+
+        While another connection does the same, SQLite refuses at once, without the busy timeout.
+        """
         give_up_at = time.monotonic() + self._opening.busy_timeout
         while True:
             try:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -262,6 +264,31 @@ def test_threads_share_a_writer(path):
     writer.close()
     assert stored(path) == {user.email: (user.id, user.name) for batch in results.values() for user in batch}
     assert len(stored(path)) == 400
+
+
+FORKING = """
+import os, sys, warnings
+from gristmill.databases.sqlite import SqliteWriter
+from gristmill.errors import ConfigurationError
+
+warnings.simplefilter("ignore")  # the fork of a process with threads is what this is about
+create = "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY)"
+used, fresh = (SqliteWriter(sys.argv[1], "t", create=create) for _ in range(2))
+used.insert_sync([{}])
+child = os.fork()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+try:
+    used.insert_sync([{}])
+except ConfigurationError as error:
+    is_told = "before this process was forked" in str(error)
+    os._exit(0 if is_told and fresh.insert_sync([{}]) == [{"id": 2}] else 2)
+os._exit(3)
+"""
+
+
+def test_a_forked_process_is_told_to_make_its_own_writer_but_may_use_one_that_never_wrote(path):
+    assert subprocess.run([sys.executable, "-c", FORKING, str(path)], timeout=30, check=False).returncode == 0
 
 
 @dataclass

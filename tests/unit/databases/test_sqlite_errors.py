@@ -141,3 +141,14 @@ def test_a_file_that_is_no_database_says_so(tmp_path):
 def test_sql_that_is_wrong_says_what_sqlite_said(tmp_path):
     with pytest.raises(DatabaseFailed, match=r'near "CREAT": syntax error; nothing of this batch was stored'):
         insert(tmp_path / "t.db", "things", [{"name": "x"}], create="CREAT TABLE")
+
+
+def test_an_error_of_the_schemas_own_function_shows_nothing_of_it(tmp_path):
+    def refuse(_value):
+        raise TypeError("secret")
+
+    with closing(apsw.Connection(str(tmp_path / "t.db"))) as connection:
+        connection.create_scalar_function("refuse", refuse, 1)
+        create = "CREATE TABLE t(id INTEGER PRIMARY KEY, a CHECK (a < 5 OR refuse(a)))"
+        results = insert(connection, "t", [{"a": 9}, {"a": 1}], create=create)
+    assert results == [Failed("a value cannot be stored", "type_mismatch"), {"id": 1}]

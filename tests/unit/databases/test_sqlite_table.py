@@ -230,6 +230,17 @@ def test_a_locked_database_is_busy_and_works_again_afterwards(path):
         assert writer.insert_sync([Note("c")]) == [{"id": 2}]
 
 
+def test_a_database_locked_before_it_could_enter_wal_mode_is_busy(path):
+    with closing(SqliteWriter(path, "notes", create=NOTES, busy_timeout=0)) as writer:
+        with closing(apsw.Connection(str(path))) as other:
+            other.execute(NOTES)
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(DatabaseBusy):
+                writer.insert_sync([Note("a")])
+            other.execute("ROLLBACK")
+        assert writer.insert_sync([Note("a")]) == [{"id": 1}]
+
+
 def _insert_in_child(path, number, barrier):
     barrier.wait(30)
     results = insert(path, "notes", [Note(f"{number}-{i}") for i in range(20)], create=NOTES, busy_timeout=30)
