@@ -24,8 +24,8 @@ def depth_of(value: object) -> int:
     return 0
 
 
-@given(VALUES, st.booleans())
-def test_the_limit_is_exact_for_every_json_text(value: object, ascii_only: bool) -> None:
+@given(value=VALUES, ascii_only=st.booleans())
+def test_the_limit_is_exact_for_every_json_text(value: object, *, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only).encode()
     depth = depth_of(value)
     assert not exceeds_depth(text, depth)

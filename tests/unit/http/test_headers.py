@@ -9,7 +9,8 @@ from gristmill.http.problems import Refused
 @pytest.mark.parametrize(
     "value",
     [
-        b"application/json", b"Application/JSON", b"application/json; charset=utf-8", b'application/json;charset="UTF-8"',
+        b"application/json", b"Application/JSON", b"application/json; charset=utf-8",
+        b'application/json;charset="UTF-8"',
         b"application/problem+json", b"application/json;profile=x",
     ],
 )  # fmt: skip
@@ -38,7 +39,7 @@ def test_json_lines_are_their_own_form() -> None:
 @pytest.mark.parametrize(
     ("value", "gzipped"), [(None, False), (b"identity", False), (b"gzip", True), (b"GZip", True)]
 )
-def test_gzip_and_no_coding_are_known(value: bytes | None, gzipped: bool) -> None:
+def test_gzip_and_no_coding_are_known(value: bytes | None, *, gzipped: bool) -> None:
     assert is_gzipped(value) is gzipped
 
 

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gristmill.errors import BatcherClosed
+from gristmill.http.batch_reply import BatchWriter
+from gristmill.http.batch_request import BatchRequest
+from gristmill.http.codec import ResultCodec
+from gristmill.http.problems import Statuses, problem
+from gristmill.http.verdicts import Verdicts
+from gristmill.model.outcome import Failed, Ok, failed_from
+
+WRITER = BatchWriter(ResultCodec(), Verdicts("users", Statuses()))
+
+
+def answer(request: BatchRequest, outcomes: Sequence[Ok[Any] | Failed], **options: Any) -> dict[str, Any]:
+    reply: dict[str, Any] = json.loads(WRITER.write(request, outcomes, took=0.0184, **options))
+    return reply
+
+
+def batch(*items: object) -> BatchRequest:
+    return BatchRequest(len(items), list(items))
+
+
+def test_every_item_has_its_own_verdict_in_the_order_of_the_request() -> None:
+    request = BatchRequest(4, ["a", "c", "d"], [0, 2, 3], ["a", "b", "c", None], {1: problem("invalid_item")})
+    reply = answer(
+        request, [Ok(1), Failed("no", "not_found"), failed_from(BatcherClosed("x"))], retry_after=4
+    )
+    assert reply["errors"] is True
+    assert reply["took_ms"] == 18
+    assert reply["counts"] == {"total": 4, "succeeded": 1, "failed": 2, "unprocessed": 1}
+    assert [item["status"] for item in reply["items"]] == [200, 422, 404, 503]
+    assert [item["index"] for item in reply["items"]] == [0, 1, 2, 3]
+    assert [item.get("id") for item in reply["items"]] == ["a", "b", "c", None]
+    assert reply["items"][0] == {"index": 0, "id": "a", "status": 200, "result": 1}
+    assert reply["items"][2]["error"] == {
+        "type": "/problems/not-found",
+        "code": "not_found",
+        "title": "Not found",
+        "detail": "no",
+        "retryable": False,
+    }
+    assert reply["items"][3]["error"]["retry_after_s"] == 4
+
+
+def test_the_errors_flag_comes_first() -> None:
+    assert WRITER.write(batch(1), [Ok(1)], took=0.0).startswith(b'{"errors":false,"took_ms":0,"counts":')
+
+
+def test_an_empty_batch_has_an_empty_answer() -> None:
+    assert answer(batch(), []) == {
+        "errors": False,
+        "took_ms": 18,
+        "counts": {"total": 0, "succeeded": 0, "failed": 0, "unprocessed": 0},
+        "items": [],
+    }
+
+
+def test_a_result_of_none_is_a_result() -> None:
+    assert answer(batch(1), [Ok(None)])["items"] == [{"index": 0, "status": 200, "result": None}]
+
+
+@pytest.mark.parametrize("unusable", [math.nan, [1, -math.inf], object(), {"a": object()}, "\ud800"])
+def test_an_unusable_result_fails_its_item_and_shifts_none(
+    unusable: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = answer(batch(1, 2, 3), [Ok("a"), Ok(unusable), Ok(None)])
+    assert [item["status"] for item in reply["items"]] == [200, 500, 200]
+    assert [item.get("result") for item in reply["items"]] == ["a", None, None]
+    assert reply["items"][1]["error"]["code"] == "handler_contract"
+    assert reply["items"][1]["error"]["instance"] in caplog.text
+    assert reply["counts"] == {"total": 3, "succeeded": 2, "failed": 1, "unprocessed": 0}
+
+
+def test_a_minimal_answer_has_the_failures_only() -> None:
+    reply = answer(batch(1, 2), [Ok(1), Failed("no")], minimal=True)
+    assert [item["index"] for item in reply["items"]] == [1]
+    assert reply["counts"]["succeeded"] == 1
