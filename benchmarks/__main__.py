@@ -58,7 +58,8 @@ def main() -> int:
             reports[name] = importlib.import_module(f"benchmarks.{name}").run(settings)
         except (RuntimeError, subprocess.SubprocessError) as failure:
             # The other benchmarks still have something to say; the exit status tells.
-            print(f"== {name} failed: {failure}\n{getattr(failure, 'stderr', None) or ''}")
+            said = str(getattr(failure, "stderr", None) or "")
+            print(f"== {name} failed: {failure}\n{said[-2000:]}")
             continue
         for line in reports[name].lines():
             print(line)

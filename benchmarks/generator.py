@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import quantiles
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -43,8 +44,7 @@ class Exchange(asyncio.Protocol):
         self._waiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def _send(self) -> None:
@@ -117,7 +117,8 @@ def main() -> None:
     request = request_bytes(chosen.url, chosen.body_file.read_bytes())
     started = time.perf_counter()
     requests = _until(started + chosen.seconds, request)
-    lines = uvloop.run(exchange(chosen.url, requests, chosen.connections))
+    load = exchange(chosen.url, requests, chosen.connections)
+    lines = uvloop.run(asyncio.wait_for(load, chosen.seconds + 20))
     elapsed = time.perf_counter() - started
     latencies = sorted(latency for line in lines for latency in line.latencies)
     cuts = quantiles(latencies, n=100)
