@@ -96,10 +96,10 @@ class HistogramRecorder:
         self._counts = [0] * (len(self._bounds) + 1)
         self._total = 0.0
 
-    def record(self, value: float) -> None:
-        """Count one finite *value*."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._total += value
+    def record(self, value: float, times: int = 1) -> None:
+        """Count one finite *value*, as often as *times* says."""
+        self._counts[bisect_left(self._bounds, value)] += times
+        self._total += value * times
 
     def record_sorted_ages(self, times: Sequence[float], now: float) -> None:
         """Count the age ``now - time`` of each of *times*, as ``record`` would one by one.

@@ -83,6 +83,10 @@ class Job:
 class Hand(Protocol):
     """What one thread of a crew makes its calls with."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next call can begin at once; other threads are asked first if not."""
+
     def call(self, job: Job) -> Any:
         """Make the call and wait for its end."""
 
@@ -229,8 +233,8 @@ class Crew:
             if member in self._members and self._waiting:
                 self._assign(member, self._waiting.popleft())
                 return
-            self._idle.append(member)
-            # Checked after the append: a collector that closes the crew in between has not seen it.
+            self._idle.insert(len(self._idle) if member.hand.is_ready else 0, member)
+            # Checked after the insert: a collector that closes the crew in between has not seen it.
             if member not in self._members:
                 if member in self._idle:
                     self._idle.remove(member)

@@ -46,10 +46,11 @@ def refer(function: Function) -> FunctionRef:
     module_name = getattr(function, "__module__", None) or type(function).__module__
     module = sys.modules.get(module_name)
     file = getattr(module, "__file__", None)
-    if module is not None and _is_reachable(module):
-        path = _path_to(function, module)
-        if path is not None:
-            return FunctionRef(module=module_name, file=file, path=path)
+    if module is None or not _is_reachable(module):
+        return FunctionRef(module="builtins", file=None, pickled=_pickle_by_value(function))
+    path = _path_to(function, module)
+    if path is not None:
+        return FunctionRef(module=module_name, file=file, path=path)
     return FunctionRef(module=module_name, file=file, pickled=_pickle(function))
 
 
@@ -94,8 +95,8 @@ def _is_reachable(module: ModuleType) -> bool:
 
 def _path_to(function: Function, module: ModuleType) -> tuple[str, ...] | None:
     qualname = getattr(function, "__qualname__", None)
-    if qualname is None or hasattr(function, "__self__"):  # a bound method needs its object
-        return None
+    if qualname is None or not isinstance(getattr(function, "__self__", module), ModuleType):
+        return None  # a bound method needs its object
     found: object = module
     path = tuple(qualname.split("."))
     for name in path:
@@ -119,19 +120,21 @@ def _layers(found: object) -> Iterator[tuple[tuple[str, ...], object]]:
 def _pickle(function: Function) -> bytes:
     try:
         return pickle.dumps(function, protocol=5)  # a bound method, a partial, an object with __call__
-    except Exception as plain_error:
-        try:
-            pickled = by_value.dump(function)
-        except Exception as error:
-            raise ConfigurationError(
-                f"{_shown(function)} cannot be sent to a worker process: {error}"
-            ) from error
-        if pickled is None:
-            raise ConfigurationError(
-                f"{_shown(function)} cannot be found by a worker process: define it with `def` at the top "
-                "level of a module or of a script file (no lambda, no nested function), or install cloudpickle"
-            ) from plain_error
-        return pickled
+    except Exception:  # noqa: BLE001 - the other way raises its own
+        return _pickle_by_value(function)
+
+
+def _pickle_by_value(function: Function) -> bytes:
+    try:
+        pickled = by_value.dump(function)
+    except Exception as error:
+        raise ConfigurationError(f"{_shown(function)} cannot be sent to a worker process: {error}") from error
+    if pickled is None:
+        raise ConfigurationError(
+            f"{_shown(function)} cannot be found by a worker process: define it with `def` at the top level "
+            "of a module or of a script file (no lambda, nothing nested), or install cloudpickle"
+        )
+    return pickled
 
 
 def _shown(function: Function) -> str:

@@ -79,6 +79,10 @@ class _Caller:
     def __init__(self) -> None:
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        return True
+
     def call(self, job: Job) -> Any:
         result = job.context.run(job.function, *job.args)
         if not inspect.iscoroutine(result):

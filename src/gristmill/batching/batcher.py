@@ -1,0 +1,323 @@
+"""The batches of one handler on one event loop: who waits, what runs, and every answer.
+
+Everything here runs on the loop's own thread. What to dispatch is decided by
+the ``Coalescer``; a batch's outcome by the ``Runner``; this module moves items
+between the two and sees to it that each waiter is answered exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from gristmill.batching.admission import Admission
+from gristmill.batching.answers import answer, split_retries
+from gristmill.batching.batch import Batch, Mark, Owner, Part, Waiter
+from gristmill.batching.coalescer import Coalescer
+from gristmill.batching.deadlines import next_start, overdue
+from gristmill.batching.frame import Frame, current_frame
+from gristmill.batching.recipe import Recipe
+from gristmill.batching.reply import Settled, all_failed, whole_batch
+from gristmill.batching.runner import Runner
+from gristmill.batching.timer import Timer
+from gristmill.errors import BatchCancelled, BatchError, DeadlineExceeded
+from gristmill.model.flush import FlushReason
+
+_UNLIMITED = 1 << 30
+
+
+def loop_clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return the clock of *loop*; uvloop's own moves in steps of a millisecond, so not that one."""
+    return time.monotonic if type(loop).__module__.partition(".")[0] == "uvloop" else loop.time
+
+
+class Batcher:
+    """Coalesces the calls that one event loop makes to one handler.
+
+    Attributes:
+        loop: The event loop; every method is called on its thread.
+        recipe: The handler.
+        room: Permits for what is pending.
+        settling: The batch whose waiters are being answered, while they are.
+    """
+
+    def __init__(
+        self, recipe: Recipe, loop: asyncio.AbstractEventLoop, frame: Frame[Any] | None = None
+    ) -> None:
+        self.loop = loop
+        self.recipe = recipe
+        self.clock = loop_clock(loop)
+        limits = recipe.limits
+        self.coalescer = Coalescer(limits)
+        self.admission = Admission(recipe, self.coalescer)
+        self.room = self.admission.room
+        self.running: dict[Batch, asyncio.Task[None]] = {}
+        self.delayed: dict[Batch, asyncio.TimerHandle] = {}
+        self.settling: Batch | None = None
+        self.is_draining = False
+        self._main = self.coalescer.main
+        self._ready: deque[Batch] = deque()
+        self._slots = recipe.slots if frame is None else _UNLIMITED
+        self._depth = 1 if frame is None else frame.depth + 1
+        self._is_nested = frame is not None
+        self._parent = frame
+        self._is_awake = False
+        self._linger = Timer(loop, self._turn)
+        self._timeout = math.inf if limits.timeout is None else limits.timeout
+        self._deadline = Timer(loop, self._expire)
+        self._tick = 0.0005 if self.clock is time.monotonic else 0.0  # uvloop's timers are whole milliseconds
+        self._idle: asyncio.Future[None] | None = None
+        self._task_name = f"gristmill {recipe.name}"
+        self._runner = Runner(
+            recipe.call,
+            recipe.ledger,
+            recipe.observe,
+            self.clock,
+            bisect=limits.on_error == "bisect",
+            timeout=limits.timeout,
+            prefix=recipe.prefix,
+        )
+
+    def __repr__(self) -> str:
+        """Show what tests want to see."""
+        state = "draining" if self.is_draining else "open"
+        return f"<Batcher {self.recipe.name} {state}, {len(self.coalescer)} pending, {len(self.running)} running>"
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is pending and nothing runs."""
+        return not (self.running or self.delayed or self._ready or len(self.coalescer))
+
+    # -- coming in
+
+    def admit(self, item: Any, waiter: Waiter) -> None:
+        """Let a single call wait; for handlers without key and marks.
+
+        Raises:
+            QueueFull: There is no room.
+            BatcherClosed: It is draining, or closed.
+        """
+        room = self.room
+        if room.free <= 0 or not room.is_open:
+            self.admission.make_room(1, 0.0)
+        room.free -= 1
+        main = self._main
+        main.items.append(item)
+        main.waiters.append(waiter)
+        main.times.append(self.clock())
+        if not self._is_awake:
+            self.wake()
+
+    def admit_marked(self, item: Any, waiter: Waiter, key: Hashable, mark: Mark) -> None:
+        """Let a single call wait under its key, with its mark.
+
+        Raises:
+            ItemTooHeavy: It is heavier than a whole batch may be.
+            QueueFull, BatcherClosed: As ``admit``.
+        """
+        self.admission.check_weights((mark,))
+        self.admission.take(1, mark.weight)
+        self.coalescer.partition(key).push(item, waiter, self.clock(), mark)
+        self.wake()
+
+    def add_parts(self, parts: Sequence[tuple[Hashable, Part]]) -> None:
+        """Let lists wait; their owner has taken room for them."""
+        self.coalescer.add_parts(parts)
+        self.wake()
+
+    def drop_parts(self, owner: Owner) -> None:
+        """Drop what of a list has not been sent."""
+        self.coalescer.drop_parts(owner)
+        self._rest()
+
+    # -- going out
+
+    def wake(self) -> None:
+        """Have the next turn of the loop look for batches."""
+        if not self._is_awake:
+            self._is_awake = True
+            self.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._is_awake = False
+        now = self.clock()
+        recipe = self.recipe
+        while len(self.running) < self._slots:
+            batch = self._ready.popleft() if self._ready else None
+            if batch is None:
+                batch = self.coalescer.take(now + self._tick, recipe.cap, recipe.fixed_cost)
+            if batch is None:
+                break
+            self._start(batch, now)
+        self.admission.account_dropped()
+        self._arm(now)
+        self._rest()
+
+    def _start(self, batch: Batch, now: float) -> None:
+        batch.started = now
+        batch.number = self.recipe.next_number()
+        if self._is_nested:
+            batch.reason = FlushReason.NESTED
+        self.recipe.ledger.began(batch, now)
+        task = self.loop.create_task(
+            self._run(batch), name=self._task_name, context=self.recipe.neutral_context()
+        )
+        self.running[batch] = task
+        # A task that is cancelled before its first step never runs its own clean-up.
+        task.add_done_callback(functools.partial(self._end_unanswered, batch))
+
+    async def _run(self, batch: Batch) -> None:
+        frame: Frame[Any] = Frame(self.recipe, self._parent, self._depth)
+        current_frame.set(frame)
+        try:
+            settled = await self._runner.run(batch)
+        except BaseException as error:
+            frame.is_over = True
+            if batch in self.running:
+                self._finish(batch, all_failed(whole_batch(self.recipe.name, error), len(batch)))
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+                return  # the handler raised it: nobody asked this task to stop
+            raise
+        frame.is_over = True
+        if batch in self.running:
+            self._finish(batch, settled)
+        if settled.fatal is not None:
+            raise settled.fatal
+
+    def _end_unanswered(self, batch: Batch, _: asyncio.Task[None]) -> None:
+        if batch not in self.running:
+            return
+        error = BatchCancelled(f"the batch of {self.recipe.name} was cancelled before it began")
+        self._finish(batch, all_failed(error, len(batch)))
+
+    def _finish(self, batch: Batch, settled: Settled) -> None:
+        del self.running[batch]
+        retry = self.recipe.limits.retry
+        if settled.errors and retry is not None and not self.is_draining:
+            later, batch, settled = split_retries(retry, batch, settled)
+            if later is not None:
+                delay = retry.delay(later.attempt - 1, random.random())  # noqa: S311 - jitter, not a secret
+                self.delayed[later] = self.loop.call_later(delay, self._release, later)
+        self._answer(batch, settled)
+        if self.is_idle:
+            self._rest()
+        else:
+            self.wake()
+
+    def _release(self, batch: Batch) -> None:
+        self.delayed.pop(batch).cancel()
+        if batch.has_live_waiter():
+            self._ready.append(batch)
+            self.wake()
+        else:
+            self._answer(batch, all_failed(BatchCancelled("nobody waits for this retry"), len(batch)))
+            self._rest()
+
+    def _answer(self, batch: Batch, settled: Settled) -> None:
+        """Answer everybody, and return the room of the single calls."""
+        self.settling = batch
+        answer(batch, settled, self.recipe.ledger.items)
+        self.settling = None
+        if batch.waiters:
+            self.room.give(len(batch.waiters), batch.singles_weight if batch.weights else 0.0)
+
+    # -- time
+
+    def _arm(self, now: float) -> None:
+        """Set the timers that what is left needs: none when nothing is."""
+        if not self.coalescer.is_eager:
+            has_slot = len(self.running) < self._slots
+            recipe = self.recipe
+            self._linger.set(
+                self.coalescer.due_at(recipe.cap, recipe.fixed_cost) if has_slot else math.inf, now
+            )
+        if self._deadline.at == math.inf and self._timeout < math.inf:
+            self._watch(-math.inf, now)
+
+    def _watch(self, before: float, now: float) -> None:
+        """Set the one deadline timer to the earliest that can expire of what came after *before*."""
+        first = next_start(self.coalescer, self.running, self.delayed, before)
+        self._deadline.set(first + self._timeout, now)
+
+    def _expire(self) -> None:
+        now = self.clock()
+        before = now - self._timeout + self._tick
+        expiry = overdue(self.coalescer, self.running, self.delayed, before)
+        for waiter in expiry.waiters:
+            waiter.set_exception(self._too_late())
+        self.recipe.ledger.items["expired"] += len(expiry.waiters)
+        for batch in expiry.overrun:
+            self._abandon(batch, self._too_late())
+        self.coalescer.purge()
+        self.admission.account_dropped()
+        self._watch(before, now)
+        self._rest()
+
+    def _too_late(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"{self.recipe.name} gave no answer within its timeout of {self._timeout:g} s"
+        )
+
+    def _abandon(self, batch: Batch, error: BatchError) -> None:
+        """Answer a running batch now and stop its handler; the slot is free at once."""
+        task = self.running.pop(batch)
+        batch.is_abandoned = True
+        seconds = self.clock() - batch.started
+        self.recipe.ledger.ended(len(batch), seconds, error.code)
+        self.recipe.observe(len(batch), seconds, batch.is_full, error.code)
+        self._answer(batch, all_failed(error, len(batch)))
+        task.cancel()
+        self.wake()
+
+    def _rest(self) -> None:
+        """Leave no timer behind when nothing waits and nothing runs, and tell those who wait for that."""
+        if not self.is_idle:
+            return
+        self._deadline.cancel()
+        self._linger.cancel()
+        idle, self._idle = self._idle, None
+        if idle is not None and not idle.done():
+            idle.set_result(None)
+
+    # -- the end
+
+    def drain(self) -> None:
+        """Take no more items, and dispatch what waits without any linger."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        self.admission.shut()
+        self.coalescer.is_flushing = True
+        for batch in list(self.delayed):
+            self._release(batch)
+        self.wake()
+
+    async def idle(self, timeout: float | None) -> bool:
+        """Wait until nothing is pending and nothing runs; tell whether that came within *timeout* seconds."""
+        if self.is_idle:
+            return True
+        if self._idle is None:
+            self._idle = self.loop.create_future()
+        done, _ = await asyncio.wait([self._idle], timeout=timeout)
+        return bool(done)
+
+    def abort(self) -> None:
+        """Answer everything that is left with ``BatcherClosed``, and stop what runs."""
+        self.drain()
+        for batch in (*self.coalescer.take_all(), *self._ready, *self.delayed):
+            self._answer(batch, all_failed(self.admission.closed(), len(batch)))
+        for timer in self.delayed.values():
+            timer.cancel()
+        self._ready.clear()
+        self.delayed.clear()
+        for batch in list(self.running):
+            self._abandon(batch, self.admission.closed())
+        self.admission.account_dropped()
+        self._rest()

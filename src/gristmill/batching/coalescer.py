@@ -1,0 +1,179 @@
+"""Which batch goes next: a pure state machine over the partitions of one loop.
+
+Late forming: nothing is cut into batches before a slot is free, so a batch
+grows until the moment it starts. Partitions of different keys take turns.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable
+
+from gristmill.batching.batch import Batch, Owner, Part, Waiter
+from gristmill.batching.partition import Partition
+from gristmill.model.flush import FlushReason
+from gristmill.model.limits import Limits
+from gristmill.model.linger import FixedWait
+
+
+class Coalescer:
+    """The items of one event loop that no batch has taken yet.
+
+    Attributes:
+        main: The partition of everything that has no key.
+        is_flushing: Whether lingers are over, because of a drain.
+    """
+
+    __slots__ = ("_dedupe", "_max_weight", "_partitions", "_wait", "is_eager", "is_flushing", "main")
+
+    def __init__(self, limits: Limits) -> None:
+        self.main = Partition()
+        self.is_flushing = False
+        self.is_eager = isinstance(limits.wait, FixedWait) and limits.wait.max_wait == 0
+        self._wait = limits.wait
+        self._dedupe = bool(limits.dedupe)
+        self._max_weight = math.inf if limits.max_weight is None else limits.max_weight
+        # In the order of their turns. Without a key there is only the main one.
+        self._partitions: dict[Hashable, Partition] = {}
+        if limits.key is None:
+            self._partitions[None] = self.main
+
+    def __len__(self) -> int:
+        """Items that wait."""
+        return sum(map(len, self._partitions.values()))
+
+    def __repr__(self) -> str:
+        """Show what tests want to see."""
+        return f"<Coalescer {len(self)} items under {len(self._partitions)} keys>"
+
+    @property
+    def weight(self) -> float:
+        """Their summed weight."""
+        return math.fsum(p.weight for p in self._partitions.values())
+
+    def partition(self, key: Hashable) -> Partition:
+        """Return the partition of *key*, made when there is none."""
+        found = self._partitions.get(key)
+        if found is None:
+            found = self._partitions[key] = Partition(key)
+        return found
+
+    def add_parts(self, parts: Iterable[tuple[Hashable, Part]]) -> None:
+        """Let lists wait, each under its key."""
+        for key, part in parts:
+            partition = self.partition(key)
+            partition.parts.append(part)
+            if part.marks is not None:
+                partition.weight += math.fsum(m.weight for m in part.marks)
+
+    def oldest(self) -> float:
+        """Return when the oldest item came, inf when nothing waits."""
+        times = [p.times[0] for p in self._partitions.values() if p.times]
+        times += [part.time for p in self._partitions.values() for part in p.parts if len(part)]
+        return min(times, default=math.inf)
+
+    def oldest_single(self, after: float = -math.inf) -> float:
+        """Return when the oldest single call later than *after* came, inf when there is none.
+
+        Lists have no deadline while they wait.
+        """
+        found = math.inf
+        for partition in self._partitions.values():
+            times = partition.times
+            if times:
+                index = bisect_right(times, after)
+                found = min(found, times[index]) if index < len(times) else found
+        return found
+
+    def overdue(self, before: float) -> list[Waiter]:
+        """Return the waiters of single calls that came at *before* or earlier."""
+        found: list[Waiter] = []
+        for partition in self._partitions.values():
+            found += partition.waiters[: bisect_right(partition.times, before)]
+        return found
+
+    def due_at(self, cap: int, fixed_cost: float) -> float:
+        """Return when the next batch must go, -inf when one should at once, inf when nothing waits."""
+        if self.is_eager or self.is_flushing:
+            return -math.inf if len(self) else math.inf
+        return min(
+            (p.due_at(self._wait, cap, self._max_weight, fixed_cost) for p in self._partitions.values()),
+            default=math.inf,
+        )
+
+    def take(self, now: float, cap: int, fixed_cost: float) -> Batch | None:
+        """Form the next batch that is due at *now*; None when there is none.
+
+        The partition it comes from goes to the end of the line.
+        """
+        while (turn := self._next_due(now, cap, fixed_cost)) is not None:
+            partition, reason = turn
+            batch = partition.take(reason, cap, self._max_weight, dedupe=self._dedupe)
+            if partition is not self.main:
+                self._rotate(partition)
+            if batch is not None:
+                return batch
+        return None
+
+    def _next_due(self, now: float, cap: int, fixed_cost: float) -> tuple[Partition, FlushReason] | None:
+        for partition in self._partitions.values():
+            if len(partition):
+                reason = self._reason(partition, now, cap, fixed_cost)
+                if reason is not None:
+                    return partition, reason
+        return None
+
+    def _reason(self, partition: Partition, now: float, cap: int, fixed_cost: float) -> FlushReason | None:
+        if self.is_flushing:
+            return FlushReason.DRAIN
+        if self.is_eager:
+            return FlushReason.IDLE
+        due = partition.due_at(self._wait, cap, self._max_weight, fixed_cost)
+        if due > now:
+            return None
+        if due > -math.inf:
+            return FlushReason.TIME
+        return FlushReason.SIZE if len(partition) >= cap else FlushReason.WEIGHT
+
+    def _rotate(self, partition: Partition) -> None:
+        del self._partitions[partition.key]
+        if len(partition) or partition.dropped:
+            self._partitions[partition.key] = partition
+
+    def purge(self) -> None:
+        """Drop every single call whose caller gave up."""
+        for partition in self._partitions.values():
+            partition.purge()
+
+    def waiting_of(self, owner: Owner) -> int:
+        """Return how many items of *owner*'s list no batch has taken."""
+        return sum(len(part) for p in self._partitions.values() for part in p.parts if part.owner is owner)
+
+    def drop_parts(self, owner: Owner) -> None:
+        """Drop what waits of *owner*'s list."""
+        for partition in self._partitions.values():
+            for part in [p for p in partition.parts if p.owner is owner]:
+                partition.parts.remove(part)
+                if part.marks is not None:
+                    partition.weight -= math.fsum(m.weight for m in part.marks[part.head :])
+
+    def take_dropped(self) -> tuple[list[Waiter], float]:
+        """Return the waiters dropped since the last call, and their weight, to be accounted for."""
+        dropped: list[Waiter] = []
+        weight = 0.0
+        for partition in [p for p in self._partitions.values() if p.dropped]:
+            dropped += partition.dropped
+            weight += partition.dropped_weight
+            partition.dropped, partition.dropped_weight = [], 0.0
+            if partition is not self.main and not len(partition):
+                del self._partitions[partition.key]
+        return dropped, weight
+
+    def take_all(self) -> list[Batch]:
+        """Remove everything, as batches of any size: they are to be failed, not run."""
+        batches = []
+        for partition in list(self._partitions.values()):
+            while (batch := partition.take(FlushReason.DRAIN, 1 << 60, math.inf, dedupe=False)) is not None:
+                batches.append(batch)
+        return batches

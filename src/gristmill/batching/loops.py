@@ -1,0 +1,128 @@
+"""One batcher for each event loop that calls a handler, made by its first call there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from gristmill.batching.background import background
+from gristmill.batching.batcher import Batcher
+from gristmill.batching.inbox import Inbox
+from gristmill.batching.recipe import Recipe
+from gristmill.errors import BatcherClosed
+
+
+class Desk:
+    """What a handler has on one loop: its batcher, and the inbox of other threads."""
+
+    __slots__ = ("_guard", "batcher", "inbox", "loop")
+
+    def __init__(self, batcher: Batcher, inbox: Inbox) -> None:
+        self.loop = batcher.loop
+        self.batcher = batcher
+        self.inbox = inbox
+        self._guard: AsyncGenerator[None, None] | None = None
+
+    def guard(self) -> None:
+        """Have the end of the loop answer who still waits: ``asyncio.run`` closes async generators last."""
+        self._guard = self._until_shutdown()
+        step = self._guard.__anext__()
+        try:
+            step.send(None)
+        except StopIteration:
+            pass  # it stands at its yield
+
+    async def _until_shutdown(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Answer everybody with ``BatcherClosed``."""
+        self.inbox.refuse_all(BatcherClosed("the event loop of this item was closed before its answer"))
+        if not self.loop.is_closed():
+            self.batcher.abort()
+
+
+class Loops:
+    """The desks of one handler."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._lock = threading.Lock()
+        self._desks: dict[asyncio.AbstractEventLoop, Desk] = {}
+        self._last: asyncio.AbstractEventLoop | None = None
+        _all.add(self)
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> Desk:
+        """Return the desk of *loop*, which runs in this thread; made when there is none."""
+        desk = self._desks.get(loop)
+        if desk is None:
+            batcher = Batcher(self.recipe, loop)
+            desk = Desk(batcher, Inbox(loop, self._admit(batcher)))
+            with self._lock:
+                closed = [each for each in self._desks if each.is_closed()]
+                for each in closed:
+                    self._desks.pop(each).end()
+                self._desks[loop] = desk
+            desk.guard()
+        self._last = loop
+        return desk
+
+    @staticmethod
+    def _admit(batcher: Batcher) -> Any:
+        def admit(waiter: Any, item: Any, key: Any, mark: Any) -> None:
+            if mark is None:
+                batcher.admit(item, waiter)
+            else:
+                batcher.admit_marked(item, waiter, key, mark)
+
+        return admit
+
+    def elsewhere(self) -> Desk:
+        """Return the desk that calls from a thread without a loop go to.
+
+        That of the loop that called last and still runs; else that of the
+        background loop, which is started.
+        """
+        last = self._last
+        desk = self._desks.get(last) if last is not None else None
+        if desk is not None and desk.loop.is_running() and not desk.batcher.is_draining:
+            return desk
+        loop = background.get()
+        desk = self._desks.get(loop)
+        return desk if desk is not None else self._ask(loop)
+
+    def _ask(self, loop: asyncio.AbstractEventLoop) -> Desk:
+        async def make() -> Desk:
+            return self.open(loop)
+
+        return asyncio.run_coroutine_threadsafe(make(), loop).result()
+
+    def all(self) -> list[Desk]:
+        """Return the desks of loops that are not closed."""
+        with self._lock:
+            return [desk for loop, desk in self._desks.items() if not loop.is_closed()]
+
+    def forget(self) -> None:
+        """In a child made by fork: no loop of the parent runs here."""
+        self._lock = threading.Lock()
+        self._desks = {}
+        self._last = None
+
+
+_all: weakref.WeakSet[Loops] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for loops in list(_all):
+        loops.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

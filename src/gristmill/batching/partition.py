@@ -1,0 +1,197 @@
+"""The buffer of one key: what waits, what is due, and the next batch. Pure state, no loop, no clock.
+
+Single callers stand in parallel lists, oldest first; callers' lists stand in a
+ring. A batch takes singles first, but leaves half of itself to the lists when
+there are any, and the lists take turns: a list of 10,000 does not starve a
+lone call, nor lone calls a list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Hashable
+from itertools import islice
+from operator import methodcaller
+from typing import Any
+
+from gristmill.batching.batch import Batch, Mark, Part, Waiter
+from gristmill.model.flush import FlushReason
+from gristmill.model.linger import Wait
+
+_is_done = methodcaller("done")
+
+
+class Partition:
+    """What waits under one key.
+
+    Attributes:
+        items, waiters, times: Single calls, oldest first.
+        marks: One for each of them, or empty where no option needs any.
+        parts: Callers' lists, the next one to be served first.
+        weight: Summed weight of all of them.
+        dropped: Singles whose callers gave up, not yet accounted for.
+        dropped_weight: Their summed weight.
+    """
+
+    __slots__ = (
+        "_summed", "_times_sum", "dropped", "dropped_weight", "items", "key", "marks", "parts", "times",
+        "waiters", "weight",
+    )  # fmt: skip
+
+    def __init__(self, key: Hashable = None) -> None:
+        self.key = key
+        self.items: list[Any] = []
+        self.waiters: list[Waiter] = []
+        self.times: list[float] = []
+        self.marks: list[Mark] = []
+        self.parts: deque[Part] = deque()
+        self.weight = 0.0
+        self.dropped: list[Waiter] = []
+        self.dropped_weight = 0.0
+        self._times_sum = 0.0
+        self._summed = 0
+
+    def __len__(self) -> int:
+        """Items that wait, those given up but not yet dropped included."""
+        return len(self.items) + sum(map(len, self.parts))
+
+    def push(self, item: Any, waiter: Waiter, time: float, mark: Mark) -> None:
+        """Add a single call with its mark."""
+        self.items.append(item)
+        self.waiters.append(waiter)
+        self.times.append(time)
+        self.marks.append(mark)
+        self.weight += mark.weight
+
+    def purge(self) -> None:
+        """Drop the singles whose callers gave up, into ``dropped``."""
+        live = [index for index, waiter in enumerate(self.waiters) if not waiter.done()]
+        if len(live) == len(self.waiters):
+            return
+        self.dropped += filter(_is_done, self.waiters)
+        self.items = [self.items[i] for i in live]
+        self.waiters = [self.waiters[i] for i in live]
+        self.times = [self.times[i] for i in live]
+        if self.marks:
+            kept = [self.marks[i] for i in live]
+            lost = math.fsum(m.weight for m in self.marks) - math.fsum(m.weight for m in kept)
+            self.marks = kept
+            self.weight -= lost
+            self.dropped_weight += lost
+        self._times_sum, self._summed = 0.0, 0
+
+    def due_at(self, wait: Wait, cap: int, max_weight: float, fixed_cost: float) -> float:
+        """Return the clock reading at which the next batch must go; -inf when it is full, inf when nothing waits."""
+        if self.waiters and self.waiters[0].done():
+            self.purge()
+        count = len(self)
+        if not count:
+            return math.inf
+        if count >= cap or self.weight >= max_weight:
+            return -math.inf
+        self._times_sum += sum(islice(self.times, self._summed, None))
+        self._summed = len(self.times)
+        arrived_sum = self._times_sum
+        oldest = self.times[0] if self.times else math.inf
+        for part in self.parts:
+            arrived_sum += part.time * len(part)
+            oldest = min(oldest, part.time) if len(part) else oldest
+        return wait.due_at(count=count, arrived_sum=arrived_sum, oldest=oldest, fixed_cost=fixed_cost)
+
+    def take(self, reason: FlushReason, cap: int, max_weight: float, *, dedupe: bool) -> Batch | None:
+        """Form the next batch and remove it; None when nobody waits.
+
+        *reason* is what the caller knows; a full batch says so instead.
+        """
+        self._times_sum, self._summed = 0.0, 0
+        waiting = sum(map(len, self.parts))
+        share = max(cap // 2, cap - waiting) if waiting else cap
+        if True in map(_is_done, islice(self.waiters, share)):
+            self.purge()
+        batch = Batch(reason)
+        if self.marks or any(part.marks for part in self.parts):
+            self._take_marked(batch, share, cap, max_weight, dedupe=dedupe)
+        else:
+            self._take_plain(batch, share, cap)
+        if not batch.items:
+            return None
+        if batch.is_full:
+            batch.reason = FlushReason.SIZE
+        return batch
+
+    def _take_plain(self, batch: Batch, share: int, cap: int) -> None:
+        if len(self.items) <= share:
+            batch.items, batch.waiters, batch.times = self.items, self.waiters, self.times
+            self.items, self.waiters, self.times = [], [], []
+        else:
+            batch.items, batch.waiters, batch.times = (
+                self.items[:share],
+                self.waiters[:share],
+                self.times[:share],
+            )
+            del self.items[:share], self.waiters[:share], self.times[:share]
+        while self.parts and len(batch.items) < cap:
+            part = self.parts.popleft()
+            if len(part):
+                batch.add_slice(part, min(len(part.items), part.head + cap - len(batch.items)))
+            if len(part):
+                self.parts.append(part)
+        batch.is_full = len(batch.items) >= cap
+
+    def _take_marked(self, batch: Batch, share: int, cap: int, max_weight: float, *, dedupe: bool) -> None:
+        fill = _Fill(batch, max_weight, dedupe=dedupe)
+        taken = fill.count(self.marks, 0, share)
+        batch.items, batch.waiters, batch.times = self.items[:taken], self.waiters[:taken], self.times[:taken]
+        del self.items[:taken], self.waiters[:taken], self.times[:taken], self.marks[:taken]
+        turns = len(self.parts)
+        while turns and fill.size < cap and not fill.is_heavy:
+            turns -= 1
+            part = self.parts.popleft()
+            if len(part):
+                stop = part.head + fill.count(part.marks or [], part.head, cap)
+                if stop > part.head:
+                    batch.add_slice(part, stop)
+            if len(part) and stop == part.head and fill.is_heavy:
+                self.parts.appendleft(part)  # its turn is not over: it takes the next batch
+            elif len(part):
+                self.parts.append(part)
+        self.weight = self.weight - math.fsum(batch.weights) if len(self) else 0.0
+        batch.is_full = fill.size >= cap
+        if fill.is_heavy and not batch.is_full:
+            batch.reason = FlushReason.WEIGHT
+
+
+class _Fill:
+    """How full a batch of marked items is: duplicates are free, weights add up."""
+
+    __slots__ = ("_batch", "_dedupe", "_max_weight", "_seen", "_sent_weight", "is_heavy", "size")
+
+    def __init__(self, batch: Batch, max_weight: float, *, dedupe: bool) -> None:
+        self._batch = batch
+        self._max_weight = max_weight
+        self._dedupe = dedupe
+        self._seen: set[Any] = set()
+        self._sent_weight = 0.0
+        self.size = 0  # items the handler will see
+        self.is_heavy = False
+        if dedupe:
+            batch.idents = []
+
+    def count(self, marks: list[Mark], start: int, cap: int) -> int:
+        """Take marks from *start* while they fit, and return how many did."""
+        taken = 0
+        for mark in islice(marks, start, None):
+            is_new = not self._dedupe or mark.ident not in self._seen
+            if is_new:
+                if self.size >= cap:
+                    break
+                if self.size and self._sent_weight + mark.weight > self._max_weight:
+                    self.is_heavy = True
+                    break
+                self._seen.add(mark.ident)
+                self._sent_weight += mark.weight
+                self.size += 1
+            self._batch.add_mark(mark)
+            taken += 1
+        return taken
