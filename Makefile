@@ -15,7 +15,7 @@ PYTHON ?=
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 # A lock makes two makes in one checkout wait for each other's installation; without flock they merely should not meet.
-INSTALLED = @$$(command -v flock >/dev/null && echo flock pyproject.toml) $(MAKE) --no-print-directory --silent
+INSTALLED = $$(command -v flock >/dev/null && echo flock pyproject.toml) $(MAKE) --no-print-directory --silent
 
 # Settings of the user's shell that would mix other packages into .venv, or refuse to install there.
 unexport PYTHONHOME PYTHONPATH
@@ -30,15 +30,15 @@ help: ## list these commands
 	@echo 'Variables: PYTHON=path of an interpreter, HOST and PORT of `make run`, ARGS for pytest and benchmarks'
 
 run: ## install what is needed and serve examples/users.py on http://HOST:PORT (127.0.0.1:8000)
-	$(INSTALLED) .venv/.app
+	@+$(INSTALLED) .venv/.app
 	@exec $(BIN)/gristmill serve examples/users.py:app --host '$(HOST)' --port '$(PORT)'
 
 test: ## install what is needed and run all tests; ARGS='-k bisect -x' goes to pytest
-	$(INSTALLED) .venv/.test
+	@+$(INSTALLED) .venv/.test
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: ## lint, formatting, types and the direction of imports
-	$(INSTALLED) .venv/.test .venv/.check
+	@+$(INSTALLED) .venv/.test .venv/.check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -46,7 +46,7 @@ check: ## lint, formatting, types and the direction of imports
 	$(BIN)/lint-imports
 
 bench: ## install what is needed and run the benchmarks; ARGS goes to them
-	$(INSTALLED) .venv/.test .venv/.bench
+	@+$(INSTALLED) .venv/.test .venv/.bench
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove .venv and every cache
@@ -77,7 +77,7 @@ clean: ## remove .venv and every cache
 	rm -rf .venv && "$$fit" -m venv .venv && $(PIP_INSTALL) --upgrade pip && pwd -P > $@
 
 .venv/.app: .venv/.home pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[all]'
+	$(PIP_INSTALL) --build-constraint constraints.txt -e '.[all]'
 	touch $@
 
 .venv/.test .venv/.check .venv/.bench: .venv/.%: .venv/.app
