@@ -14,8 +14,8 @@ _LONGEST = 1e9  # seconds, a human life
 _HASTE = 1 / 8  # pull of one batch on the recent bias
 _DRIFT = 1.0  # recent bias, in standard deviations, that is no chance (four standard errors)
 _SETTLED = 20  # batches before a bias is drift and not still learning
-_OVERRUN = 4.0  # standard deviations, and as many times ...
-_TWICE = 2.0  # ... the expected time, that no noise explains
+_OVERRUN = 4.0  # standard deviations above the expected time that no noise explains ...
+_TWICE = 2.0  # ... if it is this many times the expected time too
 
 
 def is_duration(seconds: float) -> bool:
@@ -42,8 +42,8 @@ class CostModel:
     """
 
     __slots__ = (
-        "_bias", "_cold", "_errors", "_floor", "_known", "_mean_seconds", "_mean_size", "_shares", "_size_seconds",
-        "_size_size", "_weight", "fixed_cost", "item_cost", "samples",
+        "_bias", "_cold", "_errors", "_floor", "_known", "_mean_seconds", "_mean_size", "_shares",
+        "_size_seconds", "_size_size", "_weight", "fixed_cost", "item_cost", "samples",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class CostModel:
     @property
     def is_identifiable(self) -> bool:
         """Whether the sizes of late differed enough to tell fixed cost from item cost."""
-        if self.samples < 2 or not self._mean_seconds:
+        if self.samples <= 1 or not self._mean_seconds:
             return False
         return self._size_size > self._weight * (_SPREAD * self._mean_size) ** 2
 

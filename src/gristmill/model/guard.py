@@ -8,7 +8,7 @@ _NEAR = 0.6  # a proven size is worth going back to from here up
 _STEP = 0.02  # growth after a full batch in time ...
 _QUICK_STEP = 0.1  # ... and while still far below the size that failed
 _FAR = 0.8
-_PATIENCE = 25  # full batches before a size that overran is tried again; doubles each time it was no use
+_PATIENCE = 8  # full batches before a size that overran is tried again; doubles each time it was no use
 _MOST_PATIENCE = 800
 _CHANGED = 4  # overruns in a row: a handler that changed, not a size that is too large
 

@@ -42,8 +42,10 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be waited and an `on` that would match everything."""
-        if self.attempts < 1:
-            raise ConfigurationError(f"attempts counts the first try too: at least 1, got {self.attempts!r}")
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise ConfigurationError(
+                f"attempts counts the first try too: a whole number, at least 1, got {self.attempts!r}"
+            )
         for name, seconds in (("base", self.base), ("cap", self.cap)):
             if not 0 <= seconds < math.inf:  # this way round refuses NaN too
                 raise ConfigurationError(

@@ -74,16 +74,15 @@ class Adaptive:
 
     def __post_init__(self) -> None:
         """Refuse limits that no cap can meet."""
+        for name, size in (("min_size", self.min_size), ("max_size", self.max_size), ("start", self.start)):
+            if not isinstance(size, int) or size < 1:
+                raise ConfigurationError(f"{name} must be a whole number of items, at least 1, got {size!r}")
         if self.target_latency is not None and not 0 < self.target_latency < math.inf:
             raise ConfigurationError(
                 f"target_latency must be seconds above 0, or None: {self.target_latency!r}"
             )
-        if not 1 <= self.min_size <= self.max_size:
-            raise ConfigurationError(
-                f"need 1 <= min_size <= max_size, got {self.min_size!r} and {self.max_size!r}"
-            )
-        if self.start < 1:
-            raise ConfigurationError(f"start must be at least 1, got {self.start!r}")
+        if self.min_size > self.max_size:
+            raise ConfigurationError(f"max_size {self.max_size} is below min_size {self.min_size}")
         if not 0 < self.efficiency < 1:
             raise ConfigurationError(f"efficiency must be between 0 and 1, got {self.efficiency!r}")
 
@@ -172,9 +171,9 @@ class SizeController:
         self.cap = self._target
         self._since_probe += 1
         if full and bound in (SizeBound.EFFICIENCY, SizeBound.MIN_SIZE):
-            self._probe()
+            self._probe(highest)
 
-    def _probe(self) -> None:
+    def _probe(self, highest: int) -> None:
         """Give the next batch another size where the fixed cost is known too little."""
         period = _EARLY_PERIOD if self.model.samples < _EARLY else _PERIOD
         if self._since_probe < period or not self._is_vague():
@@ -184,7 +183,7 @@ class SizeController:
         if smaller >= self._settings.min_size:
             self.cap = smaller
         else:  # nothing is small enough to tell: try the double, where that is safe
-            self.cap = max(self._target, min(2 * self._target, int(self._ceiling()[0])))
+            self.cap = max(self._target, min(highest, int(self._ceiling()[0])))
 
     def _is_vague(self) -> bool:
         model = self.model

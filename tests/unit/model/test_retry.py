@@ -101,6 +101,7 @@ def test_a_class_in_place_of_a_tuple_is_refused_with_what_to_write():
     "options",
     [
         {"attempts": 0},
+        {"attempts": 2.5},
         {"base": -1.0},
         {"base": math.nan},
         {"cap": math.inf},
