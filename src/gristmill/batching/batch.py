@@ -46,7 +46,7 @@ class Owner(Protocol):
     def deliver(
         self, positions: Sequence[int], values: Sequence[Any], errors: Mapping[int, Exception]
     ) -> None:
-        """Take the answers: ``values[k]``, or ``errors[k]``, is that of ``positions[k]`` of the caller's list."""
+        """Take answers: ``values[k]``, or ``errors[k]``, is that of ``positions[k]`` of the caller's list."""
 
 
 class Part:
@@ -128,8 +128,8 @@ class Batch:
     """
 
     __slots__ = (
-        "attempt", "contexts", "idents", "is_abandoned", "is_full", "items", "number", "reason", "slices", "started",
-        "times", "waiters", "weights",
+        "attempt", "contexts", "idents", "is_abandoned", "is_full", "items", "number", "reason",
+        "slices", "started", "times", "waiters", "weights",
     )  # fmt: skip
 
     def __init__(self, reason: FlushReason) -> None:
@@ -153,7 +153,8 @@ class Batch:
 
     def __repr__(self) -> str:
         """Show what tests and logs want to see."""
-        return f"<Batch {len(self.items)} items, {len(self.waiters)} waiters, {self.reason}, attempt {self.attempt}>"
+        shape = f"{len(self.items)} items, {len(self.waiters)} waiters"
+        return f"<Batch {shape}, {self.reason}, attempt {self.attempt}>"
 
     def add_slice(self, part: Part, stop: int) -> None:
         """Take the items of *part* up to *stop*."""

@@ -87,7 +87,8 @@ class Batcher:
     def __repr__(self) -> str:
         """Show what tests want to see."""
         state = "draining" if self.is_draining else "open"
-        return f"<Batcher {self.recipe.name} {state}, {len(self.coalescer)} pending, {len(self.running)} running>"
+        held = f"{len(self.coalescer)} pending, {len(self.running)} running"
+        return f"<Batcher {self.recipe.name} {state}, {held}>"
 
     @property
     def is_idle(self) -> bool:

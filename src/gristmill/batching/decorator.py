@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 
 from gristmill.batching.context import BatchContext
@@ -175,6 +176,8 @@ def batch(
             idempotent.
         executor: Where batches run: ``Inline()``, ``Threads()``, ``Processes()``.
 
+        options: All of the above but ``name`` and ``executor``, as ``Limits`` documents them.
+
     Returns:
         A ``BatchHandler``; for a method, a descriptor that gives each instance one.
 
@@ -198,9 +201,10 @@ def batch(
 
 
 def _limits(options: dict[str, Any]) -> Limits:
-    unknown = options.keys() - Limits.__slots__  # type: ignore[operator]  # a tuple of names, which mypy takes for any slots
+    names = [field.name for field in fields(Limits)]
+    unknown = options.keys() - names
     if unknown:
-        known = ", ".join(("name", "executor", *Limits.__slots__))
+        known = ", ".join(("name", "executor", *names))
         raise ConfigurationError(f"@batch has no option {', '.join(sorted(unknown))}; it has {known}")
     return Limits(**options)
 
@@ -211,7 +215,7 @@ def _make_handler(
     function = signature.function
     if owner is not None:
         function = function.__get__(owner, type(owner))
-    shown = name or getattr(signature.function, "__name__", type(signature.function).__name__)
+    shown = name or str(getattr(signature.function, "__name__", type(signature.function).__name__))
     # An async function on the loop needs nobody between it and the runner.
     is_direct = isinstance(executor, Inline) and signature.is_async
     call = Call(shown, function, None if is_direct else executor, takes_context=signature.takes_context)

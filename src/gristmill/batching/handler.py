@@ -15,7 +15,7 @@ from gristmill.batching.feed import Feed
 from gristmill.batching.frame import Frame, current_frame
 from gristmill.batching.gathering import Gathering
 from gristmill.batching.inbox import Submitted
-from gristmill.batching.loops import Desk, Loops
+from gristmill.batching.loops import Desk, Loops, SortedItem, admit_sorted
 from gristmill.batching.recipe import MAX_DEPTH, Recipe
 from gristmill.batching.reply import Settled
 from gristmill.batching.signature import Signature, item_and_result
@@ -61,7 +61,8 @@ class BatchHandler(Generic[T, R]):
 
     def __repr__(self) -> str:
         """Show the name and what it holds."""
-        return f"<BatchHandler {self.name}: {', '.join(repr(d.batcher) for d in self._loops.all()) or 'not called yet'}>"
+        held = ", ".join(repr(desk.batcher) for desk in self._loops.all())
+        return f"<BatchHandler {self.name}: {held or 'not called yet'}>"
 
     # -- what it is
 
@@ -262,7 +263,8 @@ class BatchHandler(Generic[T, R]):
         if frame is None:
             desk.inbox.put(waiter, (item, key, mark))
         else:
-            desk.loop.call_soon_threadsafe(self._admit_nested, frame, desk.loop, waiter, item, key, mark)
+            loop = desk.loop
+            loop.call_soon_threadsafe(lambda: self._admit_nested(frame, loop, waiter, (item, key, mark)))
         return waiter
 
     def _desk_for_threads(self) -> Desk:
@@ -272,14 +274,10 @@ class BatchHandler(Generic[T, R]):
             return self._loops.elsewhere()
 
     def _admit_nested(
-        self, frame: Frame[Any], loop: asyncio.AbstractEventLoop, waiter: Any, item: T, key: Any, mark: Any
+        self, frame: Frame[Any], loop: asyncio.AbstractEventLoop, waiter: Submitted[R], call: SortedItem
     ) -> None:
         try:
-            batcher = self._nested(frame, loop)
-            if mark is None:
-                batcher.admit(item, waiter)
-            else:
-                batcher.admit_marked(item, waiter, key, mark)
+            admit_sorted(self._nested(frame, loop), waiter, *call)
         except Exception as error:  # noqa: BLE001 - it is this caller's answer
             waiter.set_exception(error)
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Hashable
+from typing import Any, TypeAlias
 
 from gristmill.batching.background import background
+from gristmill.batching.batch import Mark, Waiter
 from gristmill.batching.batcher import Batcher
 from gristmill.batching.inbox import Inbox
 from gristmill.batching.recipe import Recipe
 from gristmill.errors import BatcherClosed
+
+SortedItem: TypeAlias = tuple[Any, Hashable, Mark | None]
+
+
+def admit_sorted(batcher: Batcher, waiter: Waiter, item: Any, key: Hashable, mark: Mark | None) -> None:
+    """Let a call wait whose key and mark were found in its caller's thread."""
+    if mark is None:
+        batcher.admit(item, waiter)
+    else:
+        batcher.admit_marked(item, waiter, key, mark)
 
 
 class Desk:
@@ -30,11 +43,8 @@ class Desk:
     def guard(self) -> None:
         """Have the end of the loop answer who still waits: ``asyncio.run`` closes async generators last."""
         self._guard = self._until_shutdown()
-        step = self._guard.__anext__()
-        try:
-            step.send(None)
-        except StopIteration:
-            pass  # it stands at its yield
+        with contextlib.suppress(StopIteration):  # it stands at its yield
+            self._guard.__anext__().send(None)
 
     async def _until_shutdown(self) -> AsyncGenerator[None, None]:
         try:
@@ -64,7 +74,7 @@ class Loops:
         desk = self._desks.get(loop)
         if desk is None:
             batcher = Batcher(self.recipe, loop)
-            desk = Desk(batcher, Inbox(loop, self._admit(batcher)))
+            desk = Desk(batcher, Inbox(loop, functools.partial(admit_sorted, batcher)))
             with self._lock:
                 closed = [each for each in self._desks if each.is_closed()]
                 for each in closed:
@@ -73,16 +83,6 @@ class Loops:
             desk.guard()
         self._last = loop
         return desk
-
-    @staticmethod
-    def _admit(batcher: Batcher) -> Any:
-        def admit(waiter: Any, item: Any, key: Any, mark: Any) -> None:
-            if mark is None:
-                batcher.admit(item, waiter)
-            else:
-                batcher.admit_marked(item, waiter, key, mark)
-
-        return admit
 
     def elsewhere(self) -> Desk:
         """Return the desk that calls from a thread without a loop go to.

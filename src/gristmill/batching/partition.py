@@ -82,7 +82,7 @@ class Partition:
         self._times_sum, self._summed = 0.0, 0
 
     def due_at(self, wait: Wait, cap: int, max_weight: float, fixed_cost: float) -> float:
-        """Return the clock reading at which the next batch must go; -inf when it is full, inf when nothing waits."""
+        """Return when, on the loop's clock, the next batch must go: -inf when it is full, inf when it is empty."""
         if self.waiters and self.waiters[0].done():
             self.purge()
         count = len(self)
@@ -148,13 +148,14 @@ class Partition:
         while turns and fill.size < cap and not fill.is_heavy:
             turns -= 1
             part = self.parts.popleft()
+            if not len(part):
+                continue
+            fitting = fill.count(part.marks or [], part.head, cap)
+            if not fitting:
+                self.parts.appendleft(part)  # too heavy for the rest of this batch: it is first in the next
+                continue
+            batch.add_slice(part, part.head + fitting)
             if len(part):
-                stop = part.head + fill.count(part.marks or [], part.head, cap)
-                if stop > part.head:
-                    batch.add_slice(part, stop)
-            if len(part) and stop == part.head and fill.is_heavy:
-                self.parts.appendleft(part)  # its turn is not over: it takes the next batch
-            elif len(part):
                 self.parts.append(part)
         self.weight = self.weight - math.fsum(batch.weights) if len(self) else 0.0
         batch.is_full = fill.size >= cap

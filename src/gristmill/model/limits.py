@@ -54,12 +54,14 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, with what would."""
+        self._check_numbers()
+        self._check_functions()
+
+    def _check_numbers(self) -> None:
         if not isinstance(self.max_size, Adaptive):
             _whole("max_size", self.max_size)
         if not isinstance(self.max_wait, Linger):
             _seconds("max_wait", self.max_wait)
-        if (self.weigh is None) != (self.max_weight is None):
-            raise ConfigurationError("max_weight and weigh go together: weigh=len, max_weight=1 << 20")
         if self.max_weight is not None and not 0 < self.max_weight < math.inf:
             raise ConfigurationError(f"max_weight must be more than 0, not {self.max_weight!r}")
         if self.concurrency is not None:
@@ -67,18 +69,22 @@ class Limits:
         _whole("max_pending", self.max_pending)
         if self.timeout is not None and not 0 < self.timeout < math.inf:
             raise ConfigurationError(
-                f"timeout must be seconds above 0, or None for no limit, not {self.timeout!r}"
+                f"timeout must be seconds above 0, or None, not {self.timeout!r}"
             )
-        if self.retry is not None and not isinstance(self.retry, Retry):
-            raise ConfigurationError(f"retry takes Retry(attempts=...), not {self.retry!r}")
-        if self.on_error not in ("raise", "bisect"):
-            raise ConfigurationError(f'on_error is "raise" or "bisect", not {self.on_error!r}')
+
+    def _check_functions(self) -> None:
         for option in ("weigh", "key"):
             value = getattr(self, option)
             if value is not None and not callable(value):
                 raise ConfigurationError(f"{option} takes a function of one item, not {value!r}")
+        if (self.weigh is None) != (self.max_weight is None):
+            raise ConfigurationError("max_weight and weigh go together: weigh=len, max_weight=1 << 20")
         if not isinstance(self.dedupe, bool) and not callable(self.dedupe):
             raise ConfigurationError(f"dedupe is True, False or a function of one item, not {self.dedupe!r}")
+        if self.retry is not None and not isinstance(self.retry, Retry):
+            raise ConfigurationError(f"retry takes Retry(attempts=...), not {self.retry!r}")
+        if self.on_error not in ("raise", "bisect"):
+            raise ConfigurationError(f'on_error is "raise" or "bisect", not {self.on_error!r}')
 
     @property
     def wait(self) -> FixedWait | Linger:
