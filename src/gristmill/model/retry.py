@@ -42,9 +42,10 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be waited and an `on` that would match everything."""
-        if not isinstance(self.attempts, int) or self.attempts < 1:
+        attempts: object = self.attempts  # whatever was given
+        if not isinstance(attempts, int) or attempts < 1:
             raise ConfigurationError(
-                f"attempts counts the first try too: a whole number, at least 1, got {self.attempts!r}"
+                f"attempts counts the first try too: a whole number, at least 1, got {attempts!r}"
             )
         for name, seconds in (("base", self.base), ("cap", self.cap)):
             if not 0 <= seconds < math.inf:  # this way round refuses NaN too

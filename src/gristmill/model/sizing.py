@@ -74,7 +74,8 @@ class Adaptive:
 
     def __post_init__(self) -> None:
         """Refuse limits that no cap can meet."""
-        for name, size in (("min_size", self.min_size), ("max_size", self.max_size), ("start", self.start)):
+        for name in ("min_size", "max_size", "start"):
+            size: object = getattr(self, name)
             if not isinstance(size, int) or size < 1:
                 raise ConfigurationError(f"{name} must be a whole number of items, at least 1, got {size!r}")
         if self.target_latency is not None and not 0 < self.target_latency < math.inf:

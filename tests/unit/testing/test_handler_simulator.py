@@ -110,7 +110,7 @@ def test_one_batch_in_a_hundred_that_hangs_does_not_wear_the_cap_down(cost):
             ),
             batches=1_500,
         )
-        assert result.final_cap >= 120
+        assert result.final_cap >= 170
 
 
 @pytest.mark.parametrize("tick", [0.0156, 0.001])
