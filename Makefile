@@ -9,6 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 HOST ?= 127.0.0.1
 PORT ?= 8000
 ARGS ?=
+# Nothing for a run without coverage, in half the time: make test COV=
+COV ?= --cov --cov-report=term:skip-covered
 # The Python that makes .venv; empty: the first that can of those named in .venv/.home below.
 PYTHON ?=
 
@@ -33,9 +35,9 @@ run: ## install what is needed and serve examples/users.py on http://HOST:PORT (
 	@+$(INSTALLED) .venv/.app
 	@exec $(BIN)/gristmill serve examples/users.py:app --host '$(HOST)' --port '$(PORT)'
 
-test: ## install what is needed and run all tests; ARGS='-k bisect -x' goes to pytest
+test: ## install what is needed and run all tests, with branch coverage; ARGS='-k bisect -x' goes to pytest
 	@+$(INSTALLED) .venv/.test
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(COV) $(ARGS)
 
 check: ## lint, formatting, types and the direction of imports
 	@+$(INSTALLED) .venv/.test .venv/.check
