@@ -47,12 +47,19 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
         "description": "How many items that batch had.",
         "schema": {"type": "integer", "minimum": 1},
     },
+    "Preference-Applied": {
+        "description": "What of `Prefer` was followed.",
+        "schema": {"type": "string"},
+    },
     "Retry-After": {
         "description": "Seconds to wait before trying again, from what is waiting and how fast it drains.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "Server-Timing": {
-        "description": "Milliseconds in the buffer and in the handler: `queue;dur=3.1, handler;dur=12.4`.",
+        "description": (
+            "Milliseconds. For one item in the buffer and in the handler, `queue;dur=3.1, handler;dur=12.4`; "
+            "for a batch from its last byte to the answer, `total;dur=18.0`."
+        ),
         "schema": {"type": "string"},
     },
 }

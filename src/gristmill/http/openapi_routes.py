@@ -162,7 +162,7 @@ class RouteDescriber:
             "responses": {
                 "200": {
                     "description": "One verdict per item",
-                    "headers": headers("Server-Timing"),
+                    "headers": headers("Preference-Applied", "Server-Timing"),
                     "content": {JSON: {"schema": reply, "example": _reply_of(shapes)}},
                 },
                 **refusals(400, 408, 413, 415, 422, 429, 500, 503),
