@@ -1,0 +1,1 @@
+"""Routes, problems, limits and documents: every way in over HTTP."""
