@@ -89,13 +89,10 @@ class Retry:
         return self._longest(attempt - 1) * chance
 
     def _longest(self, steps: int) -> float:
-        if self.base == 0 or self.base >= self.cap:
-            return min(self.base, self.cap)
-        growth = steps * math.log(self.factor)
-        # Compared as logarithms: factor ** 10_000 is no float.
-        if growth >= min(math.log(self.cap) - math.log(self.base), _GROWTH_LIMIT):
+        # Compared as a logarithm first: factor ** 10_000 is no float.
+        if self.base > 0 and steps * math.log(self.factor) >= _GROWTH_LIMIT:
             return self.cap
-        return min(self.cap, self.base * self.factor**steps)
+        return min(self.cap, self.base * self.factor**steps) if self.base > 0 else 0.0
 
 
 def _wrapped(error: Exception) -> BaseException | None:

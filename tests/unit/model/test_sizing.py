@@ -89,6 +89,12 @@ def test_a_target_below_the_fixed_cost_leaves_the_smallest_size():
     assert controller.snapshot().bound is SizeBound.MIN_SIZE
 
 
+def test_the_cap_shrinks_by_half_at_most():
+    controller = Adaptive(start=1_000, target_latency=0.01).controller()
+    caps = run(controller, affine, 12)
+    assert caps[1:5] == [1_000, 500, 250, 125]
+
+
 def test_a_cliff_is_found_and_the_guard_named_as_the_bound():
     controller = Adaptive().controller()
     caps = run(controller, lambda size: affine(size) * (8 if size > 200 else 1), 1_000)

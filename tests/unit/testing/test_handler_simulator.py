@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,15 @@ def test_a_handler_without_fixed_cost_gets_few_items_and_loses_nothing():
     results = runs(affine(fixed=0.0, item=0.0001))
     assert max(result.final_cap for result in results) <= 4
     assert min(result.throughput for result in results) > 9_700
+
+
+@pytest.mark.parametrize("fixed", [0.0, 0.00001, 0.0001])
+def test_no_size_is_tried_that_is_over_twice_the_largest_before(fixed):
+    for seed in SEEDS:
+        cost = noisy(affine(fixed=fixed, item=0.0001), random.Random(seed), sigma=0.3)
+        caps = simulate(Adaptive(start=1).controller(), cost, batches=300).caps
+        largest = list(accumulate(caps, max))
+        assert all(cap <= 2 * before for before, cap in zip(largest, caps[1:], strict=False))
 
 
 def test_a_slow_drift_is_followed():
