@@ -15,8 +15,8 @@ class Complaint(Struct, frozen=True):
 
     Attributes:
         pointer: Where, as a JSON Pointer fragment into the request body
-            (``#/items/1/data/text``); ``#`` is the whole body. For a body of
-            JSON lines it points into the item's own line.
+            (``#/items/1/data/text``); ``#`` is the whole body. JSON lines count
+            as an array of their items.
         detail: What, without repeating the value.
     """
 

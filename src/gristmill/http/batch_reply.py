@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from gristmill.batching.reply import Settled
 from gristmill.http.batch_request import BatchRequest
 from gristmill.http.codec import ResultCodec, UnusableResult, not_finite
 from gristmill.http.verdicts import UNPROCESSED, Verdicts
-from gristmill.model.outcome import Failed, Ok
+from gristmill.model.outcome import Failed, Ok, failed_from
 from gristmill.wire import BatchReply, Counts, ItemReply, Problem
 
 _OK = 200
@@ -28,7 +29,7 @@ class BatchWriter:
     def write(
         self,
         request: BatchRequest,
-        outcomes: Sequence[Ok[Any] | Failed],
+        settled: Settled,
         *,
         took: float,
         minimal: bool = False,
@@ -37,38 +38,48 @@ class BatchWriter:
         """Return the JSON of the answer.
 
         Args:
-            request: What was asked; its ``items`` are what *outcomes* are of.
-            outcomes: One per valid item, in the same order.
+            request: What was asked.
+            settled: The answers to its ``items``, in their order.
             took: Seconds since the request was read.
             minimal: Leave the items that succeeded out.
             retry_after: Seconds, for items that did not get in.
         """
-        replies = self._verdicts_of(request, outcomes, retry_after)
+        replies = self._verdicts_of(request, settled, retry_after)
         try:
-            body = self._encoded(request, replies, took, minimal=minimal)
+            body = self._encoded(request, replies, took)
         except Exception:  # noqa: BLE001 - one result is to blame, and checking each finds and logs it
             self._check_results(replies)
-            return self._encoded(request, replies, took, minimal=minimal)
-        if b"null" in body and any(
-            not_finite(reply.result) for reply in replies if reply.result is not UNSET
-        ):
-            self._check_results(replies)
-            return self._encoded(request, replies, took, minimal=minimal)
-        return body
+            body = self._encoded(request, replies, took)
+        else:
+            if b"null" in body and any(not_finite(reply.result) for reply in replies if reply.status == _OK):
+                self._check_results(replies)
+                body = self._encoded(request, replies, took)
+        return self._encoded(request, replies, took, minimal=True) if minimal else body
 
-    def _verdicts_of(
-        self, request: BatchRequest, outcomes: Sequence[Ok[Any] | Failed], retry_after: int
-    ) -> list[ItemReply]:
+    def line(self, index: int, outcome: Ok[Any] | Failed | Problem) -> tuple[bytes, ItemReply]:
+        """Return the JSON of one item's verdict, and the verdict."""
+        reply = ItemReply(index)
+        if isinstance(outcome, Ok):
+            try:
+                reply.result = msgspec.Raw(self._results.encode(outcome.value))
+            except UnusableResult as error:
+                _fail(reply, self._verdicts.broken_contract(error))
+        else:
+            _fail(reply, outcome if isinstance(outcome, Problem) else self._verdicts.problem_of(outcome))
+        return self._results.encoder.encode(reply), reply
+
+    def _verdicts_of(self, request: BatchRequest, settled: Settled, retry_after: int) -> list[ItemReply]:
         ids: Sequence[Any] = request.ids or [None] * request.total
         replies = [ItemReply(index, UNSET if one is None else one) for index, one in enumerate(ids)]
         for index, found in request.refused.items():
             _fail(replies[index], found)
-        places = range(len(outcomes)) if request.positions is None else request.positions
-        for index, outcome in zip(places, outcomes, strict=True):
-            if isinstance(outcome, Ok):
-                replies[index].result = outcome.value
-            else:
-                _fail(replies[index], self._verdicts.problem_of(outcome, retry_after))
+        places = range(request.total) if request.positions is None else request.positions
+        for index, value in zip(places, settled.values, strict=True):
+            replies[index].result = value
+        for place, error in settled.errors.items():
+            reply = replies[places[place]]
+            reply.result = UNSET
+            _fail(reply, self._verdicts.problem_of(failed_from(error), retry_after))
         return replies
 
     def _check_results(self, replies: Sequence[ItemReply]) -> None:
@@ -83,7 +94,7 @@ class BatchWriter:
                 _fail(reply, self._verdicts.broken_contract(error))
 
     def _encoded(
-        self, request: BatchRequest, replies: list[ItemReply], took: float, *, minimal: bool
+        self, request: BatchRequest, replies: list[ItemReply], took: float, *, minimal: bool = False
     ) -> bytes:
         bad = [reply for reply in replies if reply.status != _OK]
         reply = BatchReply(

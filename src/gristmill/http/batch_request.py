@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -53,6 +54,7 @@ class BatchRequest:
         positions: The place of each valid item in the request; None if all are valid.
         ids: The caller's id of every entry; None if no entry has one.
         refused: What is wrong, by place in the request.
+        at: The pointer of the array of items in the body.
     """
 
     total: int
@@ -60,6 +62,26 @@ class BatchRequest:
     positions: list[int] | None = None
     ids: Ids | None = None
     refused: dict[int, Problem] = field(default_factory=dict)
+    at: str = "#"
+
+    def refuse_where(self, is_bad: Callable[[Any], bool], found: Problem) -> None:
+        """Refuse the items that *is_bad* is true of, each with a problem like *found*."""
+        places = range(self.total) if self.positions is None else self.positions
+        kept = [(place, item) for place, item in zip(places, self.items, strict=True) if not is_bad(item)]
+        self.positions = [place for place, _ in kept]
+        self.items = [item for _, item in kept]
+        for place in set(places).difference(self.positions):
+            self.refused[place] = copy(found)
+
+    def complaints(self) -> list[Complaint]:
+        """Return all that is wrong with the refused items, in the order of the request."""
+        found: list[Complaint] = []
+        for index, refused in sorted(self.refused.items()):
+            if isinstance(refused.errors, UnsetType):
+                found.append(Complaint(f"{self.at}/{index}", refused.title))
+            else:
+                found += refused.errors
+        return found
 
 
 class BatchReader:
@@ -134,7 +156,9 @@ class BatchReader:
         for index, raw in enumerate(_ENVELOPE.decode(body).items):
             at = f"#/items/{index}"
             found.append((_data_of(raw, entries[index], at), at + "/data"))
-        return self._collect(found, ids)
+        request = self._collect(found, ids)
+        request.at = "#/items"
+        return request
 
     def _read_lines(self, body: bytes | bytearray) -> BatchRequest:
         if self._lines is not None and len(body) <= self._limits.item_bytes:
@@ -150,7 +174,7 @@ class BatchReader:
         lines = [line for line in bytes(body).split(b"\n") if line.strip()]
         if len(lines) > self._limits.batch_items:
             raise too_many_items(self._limits)
-        return self._collect([(line, "#") for line in lines], None, check=True)
+        return self._collect([(line, f"#/{index}") for index, line in enumerate(lines)], None, check=True)
 
     def _collect(
         self, found: Sequence[tuple[Raw | bytes | Problem, str]], ids: Ids | None, *, check: bool = False

@@ -7,7 +7,7 @@ what a handler says on purpose with ``Failed("text")``.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,6 +31,14 @@ class Reply(NamedTuple):
     status: int
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
+
+
+class StreamedReply(NamedTuple):
+    """An answer whose body comes bit by bit; to be closed if it is not read to its end."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    chunks: AsyncGenerator[bytes, None]
 
 
 class Kind(NamedTuple):

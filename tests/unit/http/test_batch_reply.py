@@ -2,24 +2,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from gristmill.errors import BatcherClosed
+from gristmill.batching.reply import Settled
+from gristmill.errors import BatcherClosed, ItemFailed
 from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchRequest
 from gristmill.http.codec import ResultCodec
 from gristmill.http.problems import Statuses, problem
 from gristmill.http.verdicts import Verdicts
-from gristmill.model.outcome import Failed, Ok, failed_from
 
 WRITER = BatchWriter(ResultCodec(), Verdicts("users", Statuses()))
 
 
-def answer(request: BatchRequest, outcomes: Sequence[Ok[Any] | Failed], **options: Any) -> dict[str, Any]:
-    reply: dict[str, Any] = json.loads(WRITER.write(request, outcomes, took=0.0184, **options))
+def answer(request: BatchRequest, *answers: Any, **options: Any) -> dict[str, Any]:
+    errors = {index: one for index, one in enumerate(answers) if isinstance(one, Exception)}
+    settled = Settled([None if index in errors else one for index, one in enumerate(answers)], errors)
+    reply: dict[str, Any] = json.loads(WRITER.write(request, settled, took=0.0184, **options))
     return reply
 
 
@@ -29,9 +30,7 @@ def batch(*items: object) -> BatchRequest:
 
 def test_every_item_has_its_own_verdict_in_the_order_of_the_request() -> None:
     request = BatchRequest(4, ["a", "c", "d"], [0, 2, 3], ["a", "b", "c", None], {1: problem("invalid_item")})
-    reply = answer(
-        request, [Ok(1), Failed("no", "not_found"), failed_from(BatcherClosed("x"))], retry_after=4
-    )
+    reply = answer(request, 1, ItemFailed("no", code="not_found"), BatcherClosed("x"), retry_after=4)
     assert reply["errors"] is True
     assert reply["took_ms"] == 18
     assert reply["counts"] == {"total": 4, "succeeded": 1, "failed": 2, "unprocessed": 1}
@@ -50,11 +49,13 @@ def test_every_item_has_its_own_verdict_in_the_order_of_the_request() -> None:
 
 
 def test_the_errors_flag_comes_first() -> None:
-    assert WRITER.write(batch(1), [Ok(1)], took=0.0).startswith(b'{"errors":false,"took_ms":0,"counts":')
+    assert WRITER.write(batch(1), Settled([1], {}), took=0.0).startswith(
+        b'{"errors":false,"took_ms":0,"counts":'
+    )
 
 
 def test_an_empty_batch_has_an_empty_answer() -> None:
-    assert answer(batch(), []) == {
+    assert answer(batch()) == {
         "errors": False,
         "took_ms": 18,
         "counts": {"total": 0, "succeeded": 0, "failed": 0, "unprocessed": 0},
@@ -63,14 +64,14 @@ def test_an_empty_batch_has_an_empty_answer() -> None:
 
 
 def test_a_result_of_none_is_a_result() -> None:
-    assert answer(batch(1), [Ok(None)])["items"] == [{"index": 0, "status": 200, "result": None}]
+    assert answer(batch(1), None)["items"] == [{"index": 0, "status": 200, "result": None}]
 
 
 @pytest.mark.parametrize("unusable", [math.nan, [1, -math.inf], object(), {"a": object()}, "\ud800"])
 def test_an_unusable_result_fails_its_item_and_shifts_none(
     unusable: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reply = answer(batch(1, 2, 3), [Ok("a"), Ok(unusable), Ok(None)])
+    reply = answer(batch(1, 2, 3), "a", unusable, None)
     assert [item["status"] for item in reply["items"]] == [200, 500, 200]
     assert [item.get("result") for item in reply["items"]] == ["a", None, None]
     assert reply["items"][1]["error"]["code"] == "handler_contract"
@@ -79,6 +80,6 @@ def test_an_unusable_result_fails_its_item_and_shifts_none(
 
 
 def test_a_minimal_answer_has_the_failures_only() -> None:
-    reply = answer(batch(1, 2), [Ok(1), Failed("no")], minimal=True)
-    assert [item["index"] for item in reply["items"]] == [1]
+    reply = answer(batch(1, 2, 3), 1, ItemFailed("no"), math.nan, minimal=True)
+    assert [item["index"] for item in reply["items"]] == [1, 2]
     assert reply["counts"]["succeeded"] == 1

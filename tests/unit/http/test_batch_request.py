@@ -170,7 +170,7 @@ def test_a_malformed_line_fails_alone(annotation: Any) -> None:
         4: "malformed_json",
         5: "too_deep",
     }
-    assert pointers(request.refused[3]) == ["#/text"]
+    assert pointers(request.refused[3]) == ["#/3/text"]
     assert request.items == [annotation(text="x"), annotation(text="y")]
     assert request.positions == [0, 6]
 

@@ -1,0 +1,146 @@
+"""The composition root: handlers and settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gristmill.batching.handler import BatchHandler
+from gristmill.errors import ConfigurationError
+from gristmill.http.asgi import Scope, Send
+from gristmill.http.bench import Bench
+from gristmill.http.drain import Drain
+from gristmill.http.openapi import openapi_document
+from gristmill.http.problems import Statuses
+from gristmill.http.routes import docs_paths, handler_paths, service_paths, starlette_app
+from gristmill.http.service import FixedEndpoint, document_reply
+from gristmill.http.settings import HttpLimits
+from gristmill.http.watch import Receive
+from gristmill.telemetry.requests import RequestCounter
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_RESERVED = frozenset(("jobs",))
+
+
+class App:
+    """An ASGI application that serves batch handlers.
+
+    Run it with ``gristmill serve module:app``, or any ASGI server. Each
+    handler has ``POST /v1/{name}`` for one item, ``.../batch`` and
+    ``.../stream`` for many, and ``GET /v1/{name}`` to describe itself. Beside
+    them: ``/livez``, ``/readyz``, ``/metrics``, ``/openapi.json`` and ``/docs``.
+
+    At SIGTERM or SIGINT the items that wait are answered at once and new
+    requests are refused; the handlers are closed with the application.
+
+    Args:
+        handlers: What ``@batch`` made; different names of letters, digits, ``_``
+            and ``-``.
+        title: The name of the API in its documents.
+        version: The version of the API in its documents.
+        description: CommonMark text for the top of the documents.
+        prefix: Stands before every handler's name: ``""`` or ``"/..."``.
+        limits: What one request may cost.
+        statuses: code -> HTTP status of the ``Failed`` codes of the handlers, 400
+            to 599; others are 422, or 503 if retryable.
+        docs: Whether to serve ``/docs`` and ``/openapi.json``.
+        metrics: Whether to serve ``/metrics``.
+
+    Raises:
+        ConfigurationError: Something of this cannot work; the message says what to do.
+    """
+
+    def __init__(
+        self,
+        handlers: Sequence[BatchHandler[Any, Any]],
+        *,
+        title: str = "Gristmill",
+        version: str = "0.1.0",
+        description: str = "",
+        prefix: str = "/v1",
+        limits: HttpLimits | None = None,
+        statuses: Mapping[str, int] | None = None,
+        docs: bool = True,
+        metrics: bool = True,
+    ) -> None:
+        self._handlers = _checked(handlers)
+        self.prefix = _checked_prefix(prefix)
+        self.limits = HttpLimits() if limits is None else limits
+        self.docs = docs
+        self._drain = Drain(self._handlers)
+        self._counter = RequestCounter({handler.name for handler in self._handlers})
+        table = Statuses(statuses)
+        self._benches = [Bench(handler, self.limits, table, self._drain) for handler in self._handlers]
+        paths = service_paths(self._handlers, self._drain, self._counter, metrics=metrics)
+        for bench in self._benches:
+            own = handler_paths(bench, f"{self.prefix}/{bench.handler.name}", self._counter)
+            if not own.keys().isdisjoint(paths):
+                raise ConfigurationError(
+                    f"the name {bench.handler.name!r} is a route of every App; give another"
+                )
+            paths |= own
+        # Posts go past the router: a look into a dict instead of a walk over every route.
+        self._posts = {path: methods["POST"] for path, methods in paths.items() if "POST" in methods}
+
+        def document() -> Any:
+            return openapi_document(
+                self._handlers,
+                title=title,
+                version=version,
+                description=description,
+                prefix=self.prefix,
+                limits=self.limits,
+                metrics=metrics,
+            )
+
+        if docs:
+            paths |= docs_paths(FixedEndpoint(lambda: document_reply(document())), self._counter)
+        self._routed = starlette_app(paths, self._drain, self._counter)
+
+    @property
+    def handlers(self) -> tuple[BatchHandler[Any, Any], ...]:
+        """The handlers, in the order given."""
+        return self._handlers
+
+    def drain(self) -> None:
+        """Answer what waits and refuse new requests, on the running loop, as at SIGTERM."""
+        self._drain.begin()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            root: str = scope.get("root_path", "")
+            path: str = scope["path"]
+            served = self._posts.get(path.removeprefix(root) if root else path)
+            if served is not None:
+                await served(scope, receive, send)
+                return
+        await self._routed(scope, receive, send)
+
+
+def _checked(handlers: Sequence[BatchHandler[Any, Any]]) -> tuple[BatchHandler[Any, Any], ...]:
+    if isinstance(handlers, BatchHandler) or not isinstance(handlers, Sequence):
+        raise ConfigurationError("App takes a list of batch handlers: App(handlers=[create_users])")
+    names: set[str] = set()
+    for handler in handlers:
+        if not isinstance(handler, BatchHandler):
+            raise ConfigurationError(f"App takes batch handlers, not {handler!r}; decorate it with @batch")
+        if _NAME.fullmatch(handler.name) is None:
+            raise ConfigurationError(
+                f"the name {handler.name!r} cannot stand in a path; give one of letters, digits, _ and -: "
+                '@batch(name="...")'
+            )
+        if handler.name in _RESERVED:
+            raise ConfigurationError(f"the name {handler.name!r} is reserved; give another: @batch(name=...)")
+        if handler.name in names:
+            raise ConfigurationError(f"two handlers are named {handler.name!r}; rename one: @batch(name=...)")
+        names.add(handler.name)
+    return tuple(handlers)
+
+
+def _checked_prefix(prefix: str) -> str:
+    if _PREFIX.fullmatch(prefix) is None:
+        raise ConfigurationError(f'prefix is "" or like "/v1", without a slash at its end, not {prefix!r}')
+    return prefix

@@ -1,0 +1,145 @@
+"""``gristmill serve``: run an App on uvicorn."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from enum import StrEnum
+from types import FrameType, TracebackType
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+
+from gristmill.cli.banner import banner
+from gristmill.cli.target import TargetBroken, load_app
+from gristmill.errors import ConfigurationError
+
+_USAGE = 2
+
+
+class LogLevel(StrEnum):
+    """What goes to the log, and everything worse."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+def serve(
+    target: Annotated[
+        str,
+        typer.Argument(help="module:app or path/file.py:app; an App or a batch handler. Without :name, app."),
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 8000,
+    log_level: Annotated[LogLevel, typer.Option(help="Log this and worse.")] = LogLevel.INFO,
+    access_log: Annotated[
+        bool, typer.Option("--access-log/--no-access-log", help="Log every request; costs throughput.")
+    ] = False,
+    graceful_timeout: Annotated[
+        int, typer.Option(help="Seconds that requests get to end after a signal to stop.", min=0)
+    ] = 30,
+) -> None:
+    """Serve batch handlers over HTTP until SIGTERM or SIGINT; then answer what waits, and exit."""
+    try:
+        app = load_app(target)
+    except TargetBroken as broken:
+        if broken.__cause__ is not None:
+            _show_own_frames(broken.__cause__)
+        _fail(str(broken))
+    except ConfigurationError as error:
+        _fail(str(error))
+    listener = _bound(host, port)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=_log_config(log_level),
+        log_level=log_level.value,
+        access_log=access_log,
+        server_header=False,
+        timeout_graceful_shutdown=graceful_timeout,
+        lifespan="on",
+    )
+    server = _Server(config, lambda: typer.echo(banner(app, *listener.getsockname()[:2])))
+    # uvicorn raises the signal again at its end: that the service was told to stop is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.stop)
+    with listener:
+        server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(1)
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, say_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._say_ready = say_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._say_ready()
+
+    def stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Stop soon."""
+        self.should_exit = True
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket bound to *host* and *port*, so that what is wrong shows before anything starts."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        _fail(f"cannot listen on {host}: {error.strerror or error}")
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        # Bound is not enough: two sockets with SO_REUSEADDR may both bind until one listens.
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            _fail(f"port {port} of {host} is taken; choose another: --port {port + 1}")
+        _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
+    return listener
+
+
+def _log_config(level: LogLevel) -> dict[str, Any]:
+    config = copy.deepcopy(LOGGING_CONFIG)
+    own = {"handlers": ["default"], "level": level.value.upper(), "propagate": False}
+    config["loggers"]["gristmill"] = own
+    return config
+
+
+def _show_own_frames(error: BaseException) -> None:
+    """Print the traceback of *error* from the first frame that is the user's."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and (
+        trace.tb_frame.f_code.co_filename == load_app.__code__.co_filename
+        or "importlib" in trace.tb_frame.f_code.co_filename
+    ):
+        trace = trace.tb_next
+    typer.echo("".join(traceback.format_exception(type(error), error, trace)), err=True, nl=False)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"gristmill: error: {message}", err=True)
+    sys.exit(_USAGE)

@@ -1,0 +1,120 @@
+"""``module:attribute`` or ``file.py:attribute``: from what the user typed to the App it means."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gristmill.app import App
+from gristmill.batching.handler import BatchHandler
+from gristmill.errors import ConfigurationError
+
+DEFAULT_ATTRIBUTE = "app"
+
+
+class TargetBroken(ConfigurationError):
+    """The target was found, and raised when it was imported; ``__cause__`` is what it raised."""
+
+
+def load_app(target: str) -> App:
+    """Return the App that *target* names; a batch handler is wrapped in one.
+
+    Args:
+        target: ``module:attribute`` with the working directory importable, or
+            ``path/file.py:attribute`` with the file's own. The attribute may be
+            dotted; without one it is ``app``.
+
+    Raises:
+        ConfigurationError: There is no such module, file or attribute, or it is no App.
+        TargetBroken: Its own code failed.
+    """
+    place, _, attribute = target.partition(":") if not _is_file(target) else (target, "", "")
+    attribute = attribute or DEFAULT_ATTRIBUTE
+    module = _import_file(Path(place)) if _is_file(place) else _import_module(place)
+    found: Any = module
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise ConfigurationError(f"{place} has no {attribute!r}; {_hint(place, module)}") from error
+    if isinstance(found, BatchHandler):
+        return App(handlers=[found])
+    if not isinstance(found, App):
+        raise ConfigurationError(
+            f"{target} is {_article(type(found).__name__)}, not an App or a batch handler; {_hint(place, module)}"
+        )
+    return found
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py")
+
+
+def _import_module(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError(
+            f"{name!r} is no module name and no .py file; write module:app or path/file.py:app"
+        )
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name + ".").startswith(error.name + "."):
+            raise ConfigurationError(
+                f"there is no module {error.name!r} in {Path.cwd()} or among the installed ones"
+            ) from error
+        raise TargetBroken(_told(name, error)) from error
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise TargetBroken(_told(name, error)) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import *path* under its own name, so that worker processes can import it too."""
+    if not path.is_file():
+        raise ConfigurationError(f"there is no file {path}")
+    name = path.stem
+    if name in sys.modules:
+        raise ConfigurationError(f"{path} has the name of a module that is in use already; rename the file")
+    sys.path.insert(0, str(path.resolve().parent))
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise TargetBroken(_told(str(path), error)) from error
+    return module
+
+
+def _told(place: str, error: Exception) -> str:
+    return f"importing {place} failed: {type(error).__name__}: {error}"
+
+
+def _hint(place: str, module: ModuleType) -> str:
+    names = list(_candidates(module))
+    if not names:
+        return "it has no App and no batch handler at its top level"
+    return "try " + " or ".join(f"{place}:{name}" for name in names)
+
+
+def _candidates(module: ModuleType) -> Iterator[str]:
+    """Yield the names at the top of *module* that can be served, Apps first."""
+    for kind in (App, BatchHandler):
+        for name, value in vars(module).items():
+            if isinstance(value, kind):
+                yield name
+
+
+def _article(word: str) -> str:
+    return ("an " if word[:1].lower() in "aeiou" else "a ") + word

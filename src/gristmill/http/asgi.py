@@ -1,0 +1,84 @@
+"""Endpoints on an ASGI server: one adapter for every route."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from gristmill.http.body import ClientGone
+from gristmill.http.headers import RawHeaders
+from gristmill.http.problems import Reply, StreamedReply, new_instance, problem, problem_reply
+from gristmill.http.watch import Message, Receive
+from gristmill.telemetry.requests import RequestCounter
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Endpoint: TypeAlias = Callable[[RawHeaders, Receive], Awaitable[Reply | StreamedReply | None]]
+
+_LOG = logging.getLogger("gristmill.http")
+
+
+class Served:
+    """An endpoint as an ASGI application.
+
+    Args:
+        endpoint: Makes the replies.
+        counter: Counts them.
+        handler: The handler's name, or empty: a label of the count.
+        route: The other label.
+        idle_timeout: Seconds a caller may leave a streamed reply unread.
+    """
+
+    __slots__ = ("_counter", "_endpoint", "_handler", "_idle_timeout", "_route")
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        counter: RequestCounter,
+        handler: str,
+        route: str,
+        idle_timeout: float = 60.0,
+    ) -> None:
+        self._endpoint = endpoint
+        self._counter = counter
+        self._handler = handler
+        self._route = route
+        self._idle_timeout = idle_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; nobody is answered who hung up."""
+        try:
+            reply = await self._endpoint(scope["headers"], receive)
+        except Exception as error:  # noqa: BLE001 - the last resort of every route: logged, and answered without its text
+            reply = internal_error(error)
+        if reply is None:
+            return
+        self._counter.count(self._handler, self._route, reply.status)
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        if isinstance(reply, StreamedReply):
+            await self._send_chunks(reply, send)
+            return
+        body = b"" if scope["method"] == "HEAD" else reply.body
+        await send({"type": "http.response.body", "body": body})
+
+    async def _send_chunks(self, reply: StreamedReply, send: Send) -> None:
+        """Send as the caller reads; stop without an end for one who hung up or reads nothing any more."""
+        async with contextlib.aclosing(reply.chunks) as chunks:
+            try:
+                async for chunk in chunks:
+                    async with asyncio.timeout(self._idle_timeout):
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            except (ClientGone, OSError) as error:  # TimeoutError is an OSError
+                _LOG.info("a caller left its stream: %s", type(error).__name__)
+                return
+        await send({"type": "http.response.body", "body": b""})
+
+
+def internal_error(error: Exception) -> Reply:
+    """Log *error* under an instance and return the reply that has only that."""
+    instance = new_instance()
+    _LOG.error("a request failed (%s)", instance, exc_info=error, extra={"instance": instance})
+    return problem_reply(problem("internal_error", instance=instance))

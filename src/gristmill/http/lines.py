@@ -1,0 +1,46 @@
+"""Lines out of a body that arrives in pieces, none longer than allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class LineSplitter:
+    """Cuts chunks into lines; holds at most one line and the chunk at hand.
+
+    Args:
+        limit: Bytes of one line, without its end.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+        self._skipping = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes | None]:
+        """Yield the lines that *chunk* completes, without blank ones; None for one that was too long."""
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            yield from self._line(chunk[start:end])
+            start = end + 1
+        self._keep(chunk[start:])
+
+    def finish(self) -> Iterator[bytes | None]:
+        """Yield the last line, if it has no end."""
+        yield from self._line(b"")
+
+    def _line(self, tail: bytes) -> Iterator[bytes | None]:
+        self._keep(tail)
+        if self._skipping:
+            yield None
+        elif self._rest.strip():
+            yield bytes(self._rest)
+        self._rest.clear()
+        self._skipping = False
+
+    def _keep(self, piece: bytes) -> None:
+        if len(self._rest) + len(piece) > self._limit + 1:  # a carriage return may stand before the end
+            self._skipping = True
+            self._rest.clear()
+        elif not self._skipping:
+            self._rest += piece
