@@ -7,6 +7,7 @@ import pickle
 import signal
 import threading
 from dataclasses import dataclass
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -54,6 +55,15 @@ class WorkerProcess:
         self._is_stopped = False
         self._batches = 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a worker is there for the next call."""
+        return self._process is not None and not self._is_spent
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._is_stopped or self._batches == self._options.max_batches
+
     def call(self, job: Job) -> Any:
         """Make the call in the worker.
 
@@ -86,7 +96,7 @@ class WorkerProcess:
 
     def rest(self) -> None:
         """End a worker that was killed or has run its share of batches; the next call starts another."""
-        if self._is_stopped or self._batches == self._options.max_batches:
+        if self._is_spent:
             self._discard()
 
     def release(self) -> None:
@@ -94,9 +104,12 @@ class WorkerProcess:
         self._discard()
 
     def forget(self) -> None:
-        """Close the pipe: a forked child must not keep the worker of its parent waiting for an end."""
+        """Leave the worker to the parent, in a child forked from it."""
         if self._connection is not None:
-            self._connection.close()
+            self._connection.close()  # or the worker would not see its end while this process lives
+        if self._process is not None:
+            # multiprocessing takes it for a child of this process and fails to join it at the end.
+            vars(self._process)["join"] = lambda: None
 
     def _ensure_started(self, job: Job) -> bool:
         """Return whether the worker was started for this very job."""
@@ -112,12 +125,8 @@ class WorkerProcess:
     def _start(self, job: Job) -> None:
         hello = _pack(self._options.initializer, self._options.initargs)
         ours, theirs = self._options.context.Pipe()
-        process = self._options.context.Process(
-            target=process_worker.work, args=(theirs,), name="gristmill-worker"
-        )
         try:
-            with _children:
-                process.start()
+            process = _launch(self._options.context, theirs)
         except Exception as error:
             ours.close()
             raise WorkerDied(
@@ -192,6 +201,19 @@ class WorkerProcess:
         with _children:
             process.join()
         return process.exitcode
+
+
+def _launch(context: ForkServerContext | SpawnContext, connection: Connection) -> BaseProcess:
+    process = context.Process(target=process_worker.work, args=(connection,), name="gristmill-worker")
+    try:
+        with _children:
+            process.start()
+    except ChildProcessError:
+        if isinstance(context, SpawnContext):
+            raise
+        # This process was forked from the one that started the fork server, and may not use it.
+        return _launch(get_context("spawn"), connection)
+    return process
 
 
 def _pack(function: Function, args: tuple[Any, ...]) -> tuple[bytes, bytes]:
