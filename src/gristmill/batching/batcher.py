@@ -47,9 +47,7 @@ class Batcher:
         settling: The batch whose waiters are being answered, while they are.
     """
 
-    def __init__(
-        self, recipe: Recipe, loop: asyncio.AbstractEventLoop, frame: Frame[Any] | None = None
-    ) -> None:
+    def __init__(self, recipe: Recipe, loop: asyncio.AbstractEventLoop, frame: Frame | None = None) -> None:
         self.loop = loop
         self.recipe = recipe
         self.clock = loop_clock(loop)
@@ -64,9 +62,9 @@ class Batcher:
         self._main = self.coalescer.main
         self._ready: deque[Batch] = deque()
         self._slots = recipe.slots if frame is None else _UNLIMITED
-        self._depth = 1 if frame is None else frame.depth + 1
+        self._depth = 1 if frame is None else frame.deeper(recipe.name)
         self._is_nested = frame is not None
-        self._parent = frame
+        self._callers = set() if frame is None else {frame}
         self._is_awake = False
         self._linger = Timer(loop, self._turn)
         self._timeout = math.inf if limits.timeout is None else limits.timeout
@@ -127,6 +125,11 @@ class Batcher:
         self.coalescer.partition(key).push(item, waiter, self.clock(), mark)
         self.wake()
 
+    def note_caller(self, frame: Frame) -> None:
+        """Note that a running batch calls, and waits for, this handler."""
+        self._callers -= {each for each in self._callers if each.is_over}
+        self._callers.add(frame)
+
     def add_parts(self, parts: Sequence[tuple[Hashable, Part]]) -> None:
         """Let lists wait; their owner has taken room for them."""
         self.coalescer.add_parts(parts)
@@ -174,7 +177,7 @@ class Batcher:
         task.add_done_callback(functools.partial(self._end_unanswered, batch))
 
     async def _run(self, batch: Batch) -> None:
-        frame: Frame[Any] = Frame(self.recipe, self._parent, self._depth)
+        frame = Frame(self.recipe, self._callers, self._depth)
         current_frame.set(frame)
         try:
             settled = await self._runner.run(batch)
@@ -182,17 +185,18 @@ class Batcher:
             frame.is_over = True
             if batch in self.running:
                 self._finish(batch, all_failed(whole_batch(self.recipe.name, error), len(batch)))
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
-                return  # the handler raised it: nobody asked this task to stop
-            raise
+            if _is_for_the_loop(error):
+                raise
+            return
         frame.is_over = True
         if batch in self.running:
             self._finish(batch, settled)
         if settled.fatal is not None:
             raise settled.fatal
 
-    def _end_unanswered(self, batch: Batch, _: asyncio.Task[None]) -> None:
+    def _end_unanswered(self, batch: Batch, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # an exit: its loop has it already
         if batch not in self.running:
             return
         error = BatchCancelled(f"the batch of {self.recipe.name} was cancelled before it began")
@@ -322,3 +326,11 @@ class Batcher:
             self._abandon(batch, self.admission.closed())
         self.admission.account_dropped()
         self._rest()
+
+
+def _is_for_the_loop(error: BaseException) -> bool:
+    """Tell whether *error* is meant for more than its batch: an exit, or a cancel from outside the handler."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and bool(task.cancelling())
+    return isinstance(error, KeyboardInterrupt | SystemExit)

@@ -1,46 +1,70 @@
-"""Which batches the current code runs inside of, so that a handler may call itself."""
+"""Which batches the current code runs inside of, so that handlers may call themselves and each other."""
 
 from __future__ import annotations
 
 import contextvars
-from typing import Generic, TypeVar
+from typing import Any
 
-B = TypeVar("B")
+from gristmill.errors import ReentrantBatch
+
+MAX_DEPTH = 32  # a handler inside itself inside itself ...: deeper is a mistake, not a plan
 
 
-class Frame(Generic[B]):
+class Frame:
     """One running batch, as seen from within its handler.
 
     A handler that calls itself with all slots busy would wait for its own
-    end; such calls go to ``nested`` batchers instead, which have slots without
-    limit. The frame travels with the context: to tasks the handler starts, and
-    to its worker thread.
+    end, also when it does so through another handler; such calls go to
+    ``nested`` batchers instead, which have slots without limit. The frame
+    travels with the context: to tasks the handler starts, and to its thread.
 
     Attributes:
         handler: Identifies the handler that runs.
-        parent: The frame around it.
-        depth: How often *handler* stands in the chain above, itself included.
+        callers: The frames from which its batcher is called; they wait for
+            what runs here, so their slots count as held by it. The batcher's
+            own set: calls that come while the batch runs count too.
+        depth: How often *handler* stands in the chain, itself included.
         nested: The batcher of calls that the handler makes to itself.
-        is_over: Whether the batch has ended; tasks left behind by it call from outside then.
+        is_over: Whether the batch has ended; tasks it left behind call from outside then.
     """
 
-    __slots__ = ("depth", "handler", "is_over", "nested", "parent")
+    __slots__ = ("callers", "depth", "handler", "is_over", "nested")
 
-    def __init__(self, handler: object, parent: Frame[B] | None, depth: int) -> None:
+    def __init__(self, handler: object, callers: set[Frame], depth: int) -> None:
         self.handler = handler
-        self.parent = parent
+        self.callers = callers
         self.depth = depth
-        self.nested: B | None = None
+        self.nested: Any = None
         self.is_over = False
 
-    def find(self, handler: object) -> Frame[B] | None:
-        """Return the innermost frame of *handler* that still runs."""
-        frame: Frame[B] | None = self
-        while frame is not None and (frame.is_over or frame.handler is not handler):
-            frame = frame.parent
-        return frame
+    def find(self, handler: object) -> Frame | None:
+        """Return the deepest frame of *handler* that runs and waits for this one, None without one."""
+        found: Frame | None = None
+        seen: set[Frame] = set()
+        waiting = [self]
+        while waiting:
+            frame = waiting.pop()
+            if frame in seen:
+                continue
+            seen.add(frame)
+            if (
+                frame.handler is handler
+                and not frame.is_over
+                and (found is None or frame.depth > found.depth)
+            ):
+                found = frame
+            waiting += frame.callers
+        return found
+
+    def deeper(self, name: str) -> int:
+        """Return the depth of calls made from here.
+
+        Raises:
+            ReentrantBatch: That is too deep to be meant.
+        """
+        if self.depth >= MAX_DEPTH:
+            raise ReentrantBatch(f"{name} calls itself more than {MAX_DEPTH} deep")
+        return self.depth + 1
 
 
-current_frame: contextvars.ContextVar[Frame[object] | None] = contextvars.ContextVar(
-    "gristmill_frame", default=None
-)
+current_frame: contextvars.ContextVar[Frame | None] = contextvars.ContextVar("gristmill_frame", default=None)

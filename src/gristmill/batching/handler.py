@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from gristmill.batching import snapshot
 from gristmill.batching.batch import Mark
@@ -15,13 +15,13 @@ from gristmill.batching.feed import Feed
 from gristmill.batching.frame import Frame, current_frame
 from gristmill.batching.gathering import Gathering
 from gristmill.batching.inbox import Submitted
-from gristmill.batching.loops import Desk, Loops, SortedItem, admit_sorted
-from gristmill.batching.recipe import MAX_DEPTH, Recipe
+from gristmill.batching.loops import Desk, Loops
+from gristmill.batching.recipe import Recipe
 from gristmill.batching.reply import Settled
 from gristmill.batching.signature import Signature, item_and_result
 from gristmill.batching.sorting import Sorter
 from gristmill.batching.ticket import Ticket
-from gristmill.errors import BlockingCall, ManyFailed, ReentrantBatch
+from gristmill.errors import BlockingCall, ManyFailed
 from gristmill.model.limits import Limits
 from gristmill.model.outcome import Failed, Ok, Outcome, failed_from
 from gristmill.model.stats import Stats
@@ -53,7 +53,7 @@ class BatchHandler(Generic[T, R]):
         self.__module__ = getattr(signature.function, "__module__", __name__)
         self._recipe = recipe
         self._signature = signature
-        self._loops = Loops(recipe)
+        self._loops = Loops(recipe, self._admit_from_thread)
         self._sorter = Sorter(recipe.limits, takes_context=recipe.call.takes_context)
         self._is_plain = not recipe.is_marked
         self._types: tuple[Any, Any] | None = None
@@ -106,8 +106,9 @@ class BatchHandler(Generic[T, R]):
         """
         loop = asyncio.get_running_loop()
         desk = self._desk
-        if desk is None or desk.loop is not loop or current_frame.get() is not None:
-            batcher = self._batcher(loop)
+        frame = current_frame.get()
+        if desk is None or desk.loop is not loop or frame is not None:
+            batcher = self._batcher(loop, frame)
         else:
             batcher = desk.batcher
         waiter: asyncio.Future[R] = loop.create_future()
@@ -119,7 +120,7 @@ class BatchHandler(Generic[T, R]):
 
     def ticket(self, item: T) -> Ticket[R]:
         """Call with *item* and return a future that also knows its batch; raises as a call does."""
-        batcher = self._batcher(asyncio.get_running_loop())
+        batcher = self._batcher(asyncio.get_running_loop(), current_frame.get())
         waiter: Ticket[R] = Ticket(batcher)
         if self._is_plain:
             batcher.admit(item, waiter)
@@ -127,23 +128,21 @@ class BatchHandler(Generic[T, R]):
             batcher.admit_marked(item, waiter, *self._sorter.sort(item))
         return waiter
 
-    def _batcher(self, loop: asyncio.AbstractEventLoop) -> Batcher:
-        frame = self._own_frame()
-        if frame is not None:
-            return self._nested(frame, loop)
-        desk = self._desk
-        if desk is None or desk.loop is not loop:
-            desk = self._desk = self._loops.open(loop)
-        return desk.batcher
+    def _batcher(self, loop: asyncio.AbstractEventLoop, frame: Frame | None) -> Batcher:
+        own = None if frame is None else frame.find(self._recipe)
+        if own is not None:
+            batcher = self._nested(own, loop)
+        else:
+            desk = self._desk
+            if desk is None or desk.loop is not loop:
+                desk = self._desk = self._loops.open(loop)
+            batcher = desk.batcher
+        if frame is not None and not frame.is_over:
+            batcher.note_caller(frame)
+        return batcher
 
-    def _own_frame(self) -> Frame[Any] | None:
-        frame = cast("Frame[Any] | None", current_frame.get())
-        return None if frame is None else frame.find(self._recipe)
-
-    def _nested(self, frame: Frame[Any], loop: asyncio.AbstractEventLoop) -> Batcher:
+    def _nested(self, frame: Frame, loop: asyncio.AbstractEventLoop) -> Batcher:
         """Return the batcher of calls that the handler makes to itself: it has slots without limit."""
-        if frame.depth >= MAX_DEPTH:
-            raise ReentrantBatch(f"{self.name} calls itself more than {MAX_DEPTH} deep")
         nested = frame.nested
         if not isinstance(nested, Batcher) or nested.loop is not loop:
             nested = frame.nested = Batcher(self._recipe, loop, frame)
@@ -195,7 +194,7 @@ class BatchHandler(Generic[T, R]):
 
     async def settle(self, items: Iterable[T], *, wait: bool = True) -> Settled:
         """Return the answers to *items* as plain lists: what ``many`` and ``outcomes`` are made of."""
-        batcher = self._batcher(asyncio.get_running_loop())
+        batcher = self._batcher(asyncio.get_running_loop(), current_frame.get())
         listed = list(items)
         if not listed:
             return Settled([], {})
@@ -229,7 +228,7 @@ class BatchHandler(Generic[T, R]):
         Raises:
             Exception: What the source raised, after the outcomes of all before.
         """
-        batcher = self._batcher(asyncio.get_running_loop())
+        batcher = self._batcher(asyncio.get_running_loop(), current_frame.get())
         feed = Feed(batcher, self._sort_one)
         early: dict[int, Outcome[R]] = {}
         turn = 0
@@ -256,15 +255,10 @@ class BatchHandler(Generic[T, R]):
         in a thread of its own, started for this. ``QueueFull`` and
         ``BatcherClosed`` come through the future.
         """
-        frame = self._own_frame()
         desk = self._desk_for_threads()
-        key, mark = self._sort_one(item)
         waiter: Submitted[R] = Submitted(desk.loop)
-        if frame is None:
-            desk.inbox.put(waiter, (item, key, mark))
-        else:
-            loop = desk.loop
-            loop.call_soon_threadsafe(lambda: self._admit_nested(frame, loop, waiter, (item, key, mark)))
+        frame = current_frame.get()
+        desk.inbox.put(waiter, (frame, item, *self._sort_one(item)))
         return waiter
 
     def _desk_for_threads(self) -> Desk:
@@ -273,13 +267,14 @@ class BatchHandler(Generic[T, R]):
         except RuntimeError:
             return self._loops.elsewhere()
 
-    def _admit_nested(
-        self, frame: Frame[Any], loop: asyncio.AbstractEventLoop, waiter: Submitted[R], call: SortedItem
+    def _admit_from_thread(
+        self, waiter: Submitted[R], frame: Frame | None, item: T, key: Hashable, mark: Mark | None
     ) -> None:
-        try:
-            admit_sorted(self._nested(frame, loop), waiter, *call)
-        except Exception as error:  # noqa: BLE001 - it is this caller's answer
-            waiter.set_exception(error)
+        batcher = self._batcher(asyncio.get_running_loop(), frame)
+        if mark is None:
+            batcher.admit(item, waiter)
+        else:
+            batcher.admit_marked(item, waiter, key, mark)
 
     def run(self, item: T) -> R:
         """Call with *item* from synchronous code and wait for its value.

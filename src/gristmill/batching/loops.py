@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Hashable
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable
 
 from gristmill.batching.background import background
-from gristmill.batching.batch import Mark, Waiter
 from gristmill.batching.batcher import Batcher
 from gristmill.batching.inbox import Inbox
 from gristmill.batching.recipe import Recipe
 from gristmill.errors import BatcherClosed
-
-SortedItem: TypeAlias = tuple[Any, Hashable, Mark | None]
-
-
-def admit_sorted(batcher: Batcher, waiter: Waiter, item: Any, key: Hashable, mark: Mark | None) -> None:
-    """Let a call wait whose key and mark were found in its caller's thread."""
-    if mark is None:
-        batcher.admit(item, waiter)
-    else:
-        batcher.admit_marked(item, waiter, key, mark)
 
 
 class Desk:
@@ -60,10 +47,17 @@ class Desk:
 
 
 class Loops:
-    """The desks of one handler."""
+    """The desks of one handler.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Args:
+        recipe: The handler.
+        admit: Called on a loop with the waiter and the arguments of each call
+            from another thread.
+    """
+
+    def __init__(self, recipe: Recipe, admit: Callable[..., None]) -> None:
         self.recipe = recipe
+        self._admit = admit
         self._lock = threading.Lock()
         self._desks: dict[asyncio.AbstractEventLoop, Desk] = {}
         self._last: asyncio.AbstractEventLoop | None = None
@@ -74,7 +68,7 @@ class Loops:
         desk = self._desks.get(loop)
         if desk is None:
             batcher = Batcher(self.recipe, loop)
-            desk = Desk(batcher, Inbox(loop, functools.partial(admit_sorted, batcher)))
+            desk = Desk(batcher, Inbox(loop, self._admit))
             with self._lock:
                 closed = [each for each in self._desks if each.is_closed()]
                 for each in closed:

@@ -82,7 +82,7 @@ class Partition:
         self._times_sum, self._summed = 0.0, 0
 
     def due_at(self, wait: Wait, cap: int, max_weight: float, fixed_cost: float) -> float:
-        """Return when, on the loop's clock, the next batch must go: -inf when it is full, inf when it is empty."""
+        """Return when, on the loop's clock, the next batch must go: -inf when full, inf when empty."""
         if self.waiters and self.waiters[0].done():
             self.purge()
         count = len(self)

@@ -17,7 +17,6 @@ from gristmill.model.linger import Linger
 from gristmill.model.sizing import Adaptive, SizeBound, SizeController, Sizing
 
 _numbers = itertools.count(1)
-MAX_DEPTH = 32  # handlers inside handlers inside ...: deeper is a mistake, not a plan
 
 
 class Recipe:

@@ -78,7 +78,11 @@ def failed_from(error: Exception) -> Failed:
     that text again, any other exception is kept as it is.
     """
     if isinstance(error, ItemFailed):
-        return Failed(error.__cause__ if isinstance(error.__cause__, Exception) else error.message, error.code, error.retryable)
+        return Failed(
+            error.__cause__ if isinstance(error.__cause__, Exception) else error.message,
+            error.code,
+            error.retryable,
+        )
     if isinstance(error, BatchError):
         return Failed(error, error.code, error.retryable)
     return Failed(error, "handler_error", retryable=False)
