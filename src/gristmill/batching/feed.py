@@ -11,6 +11,7 @@ from gristmill.batching.batch import Mark, Part
 from gristmill.batching.batcher import Batcher
 
 Source = AsyncIterable[Any] | Iterable[Any]
+Answer = tuple[int, Any, Exception | None]
 
 
 class Feed:
@@ -28,11 +29,12 @@ class Feed:
         self._parts: dict[Hashable, Part] = {}
         self._weights: dict[int, float] = {}
         self._read = 0  # items taken from the source
+        self._answered = 0
         self._given = 0  # answers taken by the consumer
-        self._answers: deque[tuple[int, Any, Exception | None]] = deque()
+        self._answers: deque[Answer] = deque()
+        self._early: dict[int, Answer] = {}  # answered before what stands ahead of them
         self._changed = asyncio.Event()
         self._drained = asyncio.Event()
-        self._is_exhausted = False
 
     def deliver(
         self, positions: Sequence[int], values: Sequence[Any], errors: Mapping[int, Exception]
@@ -40,14 +42,15 @@ class Feed:
         """Take the answers to some of the items, and return their room."""
         weight = sum(self._weights.pop(position, 0.0) for position in positions) if self._weights else 0.0
         self._batcher.room.give(len(positions), weight)
+        self._answered += len(positions)
         self._answers += (
             (position, value, errors.get(index))
             for index, (position, value) in enumerate(zip(positions, values, strict=True))
         )
         self._changed.set()
 
-    async def answers(self, source: Source) -> AsyncGenerator[tuple[int, Any, Exception | None], None]:
-        """Yield ``(index, value, error)`` of each item of *source* as it is answered.
+    async def answers(self, source: Source, *, ordered: bool = False) -> AsyncGenerator[Answer, None]:
+        """Yield ``(index, value, error)`` of each item of *source* as it is answered, or in its order.
 
         Raises:
             Exception: What the source raised, after the answers to what came before.
@@ -56,8 +59,8 @@ class Feed:
         reader.add_done_callback(lambda _: self._changed.set())
         try:
             while not reader.done() or self._given < self._read or self._answers:
-                while self._answers:
-                    yield self._answers.popleft()
+                while (answer := self._next(ordered=ordered)) is not None:
+                    yield answer
                     self._given += 1
                     self._drained.set()
                 if reader.done() and self._given >= self._read:
@@ -65,15 +68,22 @@ class Feed:
                 self._changed.clear()
                 if not self._answers:
                     await self._changed.wait()
-            if not reader.cancelled():
-                reader.result()
+            reader.result()
         finally:
             await self._stop(reader)
+
+    def _next(self, *, ordered: bool) -> Answer | None:
+        if not ordered:
+            return self._answers.popleft() if self._answers else None
+        while self._answers:
+            answer = self._answers.popleft()
+            self._early[answer[0]] = answer
+        return self._early.pop(self._given, None)
 
     async def _stop(self, reader: asyncio.Task[None]) -> None:
         waiting = self._batcher.coalescer.waiting_of(self)
         self.is_dead = True
-        left = self._read - self._given - len(self._answers)
+        left = self._read - self._answered
         if left:
             self._batcher.recipe.ledger.items["cancelled"] += waiting
             self._batcher.drop_parts(self)

@@ -230,18 +230,10 @@ class BatchHandler(Generic[T, R]):
         """
         batcher = self._batcher(asyncio.get_running_loop(), current_frame.get())
         feed = Feed(batcher, self._sort_one)
-        early: dict[int, Outcome[R]] = {}
-        turn = 0
-        async with contextlib.aclosing(feed.answers(source)) as answers:
+        async with contextlib.aclosing(feed.answers(source, ordered=ordered)) as answers:
             async for index, value, error in answers:
                 outcome: Outcome[R] = Ok(value) if error is None else failed_from(error)
-                if not ordered:
-                    yield index, outcome
-                    continue
-                early[index] = outcome
-                while turn in early:
-                    yield early.pop(turn)
-                    turn += 1
+                yield outcome if ordered else (index, outcome)
 
     def _sort_one(self, item: T) -> tuple[Hashable, Mark | None]:
         return (None, None) if self._is_plain else self._sorter.sort(item)
