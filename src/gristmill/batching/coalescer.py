@@ -152,11 +152,13 @@ class Coalescer:
 
     def drop_parts(self, owner: Owner) -> None:
         """Drop what waits of *owner*'s list."""
-        for partition in self._partitions.values():
+        for partition in list(self._partitions.values()):
             for part in [p for p in partition.parts if p.owner is owner]:
                 partition.parts.remove(part)
                 if part.marks is not None:
                     partition.weight -= math.fsum(m.weight for m in part.marks[part.head :])
+            if partition is not self.main and not len(partition) and not partition.dropped:
+                del self._partitions[partition.key]
 
     def take_dropped(self) -> tuple[list[Waiter], float]:
         """Return the waiters dropped since the last call, and their weight, to be accounted for."""
