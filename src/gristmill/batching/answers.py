@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from gristmill.batching.batch import Batch, Slice
+from gristmill.batching.batch import Batch, Slice, Waiter
 from gristmill.batching.reply import Settled
 from gristmill.model.flush import FlushReason
 from gristmill.model.retry import Retry
+
+logger = logging.getLogger("gristmill.batching")
 
 _DONE = (asyncio.InvalidStateError, concurrent.futures.InvalidStateError)
 
@@ -20,26 +23,25 @@ def answer(batch: Batch, settled: Settled, items: Counter[str]) -> None:
 
     A waiter that is done already (cancelled, expired) is passed over.
     """
-    failed, lost = _answer_mixed(batch, settled) if settled.errors else (0, _answer_plain(batch, settled))
-    items["cancelled"] += lost
-    items["failed"] += failed
-    items["ok"] += len(batch.waiters) - failed - lost
+    done = _answer_mixed(batch, settled, items) if settled.errors else _answer_plain(batch, settled, items)
+    items["cancelled"] += sum(waiter.cancelled() for waiter in done)  # what expired was counted then
     for start, piece in batch.bounds():
         _deliver(piece, start, settled, items)
 
 
-def _answer_plain(batch: Batch, settled: Settled) -> int:
-    lost = 0
+def _answer_plain(batch: Batch, settled: Settled, items: Counter[str]) -> list[Waiter]:
+    done: list[Waiter] = []
     for waiter, value in zip(batch.waiters, settled.values, strict=False):
         try:
             waiter.set_result(value)
         except _DONE:
-            lost += 1
-    return lost
+            done.append(waiter)
+    items["ok"] += len(batch.waiters) - len(done)
+    return done
 
 
-def _answer_mixed(batch: Batch, settled: Settled) -> tuple[int, int]:
-    failed = lost = 0
+def _answer_mixed(batch: Batch, settled: Settled, items: Counter[str]) -> list[Waiter]:
+    done: list[Waiter] = []
     for index, waiter in enumerate(batch.waiters):
         error = settled.errors.get(index)
         try:
@@ -47,10 +49,10 @@ def _answer_mixed(batch: Batch, settled: Settled) -> tuple[int, int]:
                 waiter.set_result(settled.values[index])
             else:
                 waiter.set_exception(error)
-                failed += 1
+            items["ok" if error is None else "failed"] += 1
         except _DONE:
-            lost += 1
-    return failed, lost
+            done.append(waiter)
+    return done
 
 
 def _deliver(piece: Slice, start: int, settled: Settled, items: Counter[str]) -> None:
@@ -66,7 +68,7 @@ def _deliver(piece: Slice, start: int, settled: Settled, items: Counter[str]) ->
 
 def split_retries(retry: Retry, batch: Batch, settled: Settled) -> tuple[Batch | None, Batch, Settled]:
     """Tell apart what is tried again: (the retry or None, the rest, the rest's answers)."""
-    again = {i for i, error in settled.errors.items() if retry.admits(error, batch.attempt)}
+    again = {i for i, error in settled.errors.items() if _admits(retry, error, batch)}
     if not again:
         return None, batch, settled
     later = batch.subset(sorted(again), FlushReason.RETRY)
@@ -76,3 +78,12 @@ def split_retries(retry: Retry, batch: Batch, settled: Settled) -> tuple[Batch |
     rest.started, rest.number = batch.started, batch.number
     errors = {k: settled.errors[i] for k, i in enumerate(kept) if i in settled.errors}
     return later, rest, Settled([settled.values[i] for i in kept], errors, settled.fatal)
+
+
+def _admits(retry: Retry, error: Exception, batch: Batch) -> bool:
+    try:
+        return retry.admits(error, batch.attempt)
+    except Exception:
+        # The user's own function. The item keeps the answer it has.
+        logger.exception("Retry(on=...) raised; an item of batch %d is not tried again", batch.number)
+        return False
