@@ -12,6 +12,7 @@ from gristmill.errors import (
     BatchError,
     HandlerFailed,
     ItemMissing,
+    ManyFailed,
     ReplyMismatch,
 )
 from gristmill.model.outcome import Failed, Ok
@@ -110,7 +111,7 @@ def _unpack(name: str, values: Sequence[Any]) -> Settled:
 
 def another(error: Exception) -> Exception:
     """Return an exception that says what *error* says, for one more caller of its own."""
-    if isinstance(error, BatchError):
+    if isinstance(error, BatchError) and not isinstance(error, ManyFailed):
         twin: BatchError = type(error).__new__(type(error), *error.args)
         twin.args = error.args
         twin.__dict__.update(error.__dict__)
@@ -126,8 +127,8 @@ def _because(error: Exception, cause: BaseException) -> Exception:
 
 def whole_batch(name: str, cause: BaseException) -> BatchError:
     """Name the failure of a whole batch that *cause* ended."""
-    if isinstance(cause, BatchError):
-        return cause
+    if isinstance(cause, BatchError) and not isinstance(cause, ManyFailed):
+        return cause  # of another handler; but the indices of its list mean nothing to these items
     if isinstance(cause, Exception):
         failure: BatchError = HandlerFailed(f"{name} raised {type(cause).__name__}: {cause}")
     else:
