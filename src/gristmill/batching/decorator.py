@@ -29,6 +29,9 @@ _Values: TypeAlias = Sequence[R | Failed | Exception] | Mapping[Any, R | Failed 
 _Reply: TypeAlias = Awaitable[_Values[R]] | _Values[R]
 
 
+_MISSING: Any = object()
+
+
 class BatchMethod(Generic[T, R]):
     """A batch handler in a class: each instance has one of its own.
 
@@ -57,17 +60,17 @@ class BatchMethod(Generic[T, R]):
             return self
         place = f"_gristmill_{self.__name__}"
         try:
-            held = instance.__dict__.get(place)
+            held = instance.__dict__.get(place, _MISSING)
         except AttributeError:
             raise ConfigurationError(
                 f"{owner.__name__}.{self.__name__}: a batch method keeps its buffer in the instance, "
                 f"and {owner.__name__} has __slots__ without '__dict__'; add it there"
             ) from None
-        if held is None or held.owner() is not instance:
+        if held is _MISSING:
             # setdefault: two threads that come at once get the same one.
-            made = _Held(instance, self._build(instance))
-            held = made if held is not None else instance.__dict__.setdefault(place, made)
-            instance.__dict__[place] = held
+            held = instance.__dict__.setdefault(place, _Held(instance, self._build(instance)))
+        elif held is None or held.owner() is not instance:  # from the instance this one is a copy of
+            held = instance.__dict__[place] = _Held(instance, self._build(instance))
         handler: BatchHandler[T, R] = held.handler
         return handler
 
