@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -24,6 +25,15 @@ class Submitted(concurrent.futures.Future[R]):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._loop = loop
+
+    def cancel(self) -> bool:
+        """Give the item up, and tell ``concurrent.futures.wait`` and ``as_completed`` so."""
+        was_cancelled = self.cancelled()
+        if not super().cancel():
+            return False
+        if not was_cancelled:
+            self.set_running_or_notify_cancel()
+        return True
 
     def result(self, timeout: float | None = None) -> R:
         """Return the value, or raise what the item failed with; waits up to *timeout* seconds."""
@@ -84,7 +94,8 @@ class Inbox:
             try:
                 self._admit(waiter, *args)
             except Exception as error:  # noqa: BLE001 - it is this caller's answer
-                waiter.set_exception(error)
+                with contextlib.suppress(concurrent.futures.InvalidStateError):  # cancelled by now
+                    waiter.set_exception(error)
 
     def refuse_all(self, error: Exception) -> None:
         """Fail what has not been looked at."""
