@@ -78,12 +78,20 @@ class Admission:
         Raises:
             BatcherClosed: It is closed, or is while this waits.
         """
-        if self._is_shut:
-            raise self.closed()
+        self._check_open()
         if not self.room.fits(count, weight):
             self._coalescer.purge()
             self.account_dropped()
         await self.room.enter(count, weight)
+        try:
+            self._check_open()
+        except BatcherClosed:  # shut between the permit and this line
+            self.room.give(count, weight)
+            raise
+
+    def _check_open(self) -> None:
+        if self._is_shut:
+            raise self.closed()
 
     def account_dropped(self) -> None:
         """Return the room of single calls that were given up or expired."""
