@@ -101,14 +101,16 @@ class Runner:
     async def _run(self, batch: Batch, items: list[Any], contexts: Sequence[contextvars.Context]) -> Settled:
         context = self._context(batch, contexts) if self._call.takes_context else None
         try:
-            return await self._once(batch, items, context)
+            return await self._once(batch, items, context, is_full=batch.is_full)
         except Exception as error:  # noqa: BLE001 - every waiter gets it, and it is logged
             self._log(batch, error)
             if not self._bisect or len(items) == 1 or isinstance(error, _NOT_BISECTED):
                 return all_failed(whole_batch(self._call.name, error), len(items))
         return await self._halves(batch, items, context)
 
-    async def _once(self, batch: Batch, items: list[Any], context: BatchContext | None) -> Settled:
+    async def _once(
+        self, batch: Batch, items: list[Any], context: BatchContext | None, *, is_full: bool = False
+    ) -> Settled:
         code: str | None = "cancelled"
         began = self._clock()
         try:
@@ -124,7 +126,7 @@ class Runner:
             if not batch.is_abandoned:
                 seconds = self._clock() - began
                 self._ledger.ended(len(items), seconds, code)
-                self._observe(len(items), seconds, batch.is_full and len(items) == len(batch), code)
+                self._observe(len(items), seconds, is_full, code)
 
     async def _halves(self, batch: Batch, items: list[Any], context: BatchContext | None) -> Settled:
         """Re-run halves until each poison item stands alone: O(k log n) calls for k of them."""
