@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress, count
 from typing import Any, NamedTuple, Protocol
 
 from gristmill.model.flush import FlushReason
@@ -175,11 +176,12 @@ class Batch:
         """Summed weight of the single calls; lists account for theirs."""
         return math.fsum(self.weights[: len(self.waiters)])
 
-    def has_live_waiter(self) -> bool:
-        """Tell whether somebody still waits for an answer of this batch."""
-        if any(not s.owner.is_dead for s in self.slices):
-            return True
-        return any(not waiter.done() for waiter in self.waiters)
+    def split_live(self) -> tuple[list[int], list[int]]:
+        """Return the indices of the items that somebody still waits for, and those of the others."""
+        is_live = [not waiter.done() for waiter in self.waiters]
+        for piece in self.slices:
+            is_live += [not piece.owner.is_dead] * len(piece.positions)
+        return list(compress(count(), is_live)), [i for i, live in enumerate(is_live) if not live]
 
     def subset(self, indices: Sequence[int], reason: FlushReason) -> Batch:
         """Return a batch of some of the items, in the order of *indices* (ascending)."""

@@ -8,6 +8,8 @@ between the two and sees to it that each waiter is answered exactly once.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import functools
 import math
 import random
@@ -69,7 +71,9 @@ class Batcher:
         self._linger = Timer(loop, self._turn)
         self._timeout = math.inf if limits.timeout is None else limits.timeout
         self._deadline = Timer(loop, self._expire)
-        self._tick = 0.0005 if self.clock is time.monotonic else 0.0  # uvloop's timers are whole milliseconds
+        # How early a timer may go off: uvloop's are whole milliseconds, asyncio's a step of the clock.
+        is_exact = self.clock is not time.monotonic
+        self._tick = time.get_clock_info("monotonic").resolution if is_exact else 0.0005
         self._idle: asyncio.Future[None] | None = None
         self._task_name = f"gristmill {recipe.name}"
         self._runner = Runner(
@@ -153,7 +157,7 @@ class Batcher:
         now = self.clock()
         recipe = self.recipe
         while len(self.running) < self._slots:
-            batch = self._ready.popleft() if self._ready else None
+            batch = self._next_retry()
             if batch is None:
                 batch = self.coalescer.take(now + self._tick, recipe.cap, recipe.fixed_cost)
             if batch is None:
@@ -162,6 +166,19 @@ class Batcher:
         self.admission.account_dropped()
         self._arm(now)
         self._rest()
+
+    def _next_retry(self) -> Batch | None:
+        """Return the next retry that has come due, without the items that nobody waits for any more."""
+        while self._ready:
+            batch = self._ready.popleft()
+            live, dead = batch.split_live()
+            if dead:
+                gone = batch.subset(dead, batch.reason)
+                self._answer(gone, all_failed(BatchCancelled("nobody waits for this retry"), len(gone)))
+                batch = batch.subset(live, batch.reason)
+            if live:
+                return batch
+        return None
 
     def _start(self, batch: Batch, now: float) -> None:
         batch.started = now
@@ -218,12 +235,8 @@ class Batcher:
 
     def _release(self, batch: Batch) -> None:
         self.delayed.pop(batch).cancel()
-        if batch.has_live_waiter():
-            self._ready.append(batch)
-            self.wake()
-        else:
-            self._answer(batch, all_failed(BatchCancelled("nobody waits for this retry"), len(batch)))
-            self._rest()
+        self._ready.append(batch)
+        self.wake()
 
     def _answer(self, batch: Batch, settled: Settled) -> None:
         """Answer everybody, and return the room of the single calls."""
@@ -248,15 +261,16 @@ class Batcher:
 
     def _watch(self, before: float, now: float) -> None:
         """Set the one deadline timer to the earliest that can expire of what came after *before*."""
-        first = next_start(self.coalescer, self.running, self.delayed, before)
+        first = next_start(self.coalescer, self.running, (*self.delayed, *self._ready), before)
         self._deadline.set(first + self._timeout, now)
 
     def _expire(self) -> None:
         now = self.clock()
         before = now - self._timeout + self._tick
-        expiry = overdue(self.coalescer, self.running, self.delayed, before)
+        expiry = overdue(self.coalescer, self.running, (*self.delayed, *self._ready), before)
         for waiter in expiry.waiters:
-            waiter.set_exception(self._too_late())
+            with contextlib.suppress(concurrent.futures.InvalidStateError):  # given up by a thread meanwhile
+                waiter.set_exception(self._too_late())
         self.recipe.ledger.items["expired"] += len(expiry.waiters)
         for batch in expiry.overrun:
             self._abandon(batch, self._too_late())
