@@ -107,7 +107,7 @@ class Partition:
         self._times_sum, self._summed = 0.0, 0
         waiting = sum(map(len, self.parts))
         share = max(cap // 2, cap - waiting) if waiting else cap
-        if True in map(_is_done, islice(self.waiters, share)):
+        if True in map(_is_done, islice(self.waiters, None if dedupe else share)):  # duplicates go uncounted
             self.purge()
         batch = Batch(reason)
         if self.marks or any(part.marks for part in self.parts):
