@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError
@@ -18,6 +19,9 @@ from gristmill.http.service import FixedEndpoint, document_reply
 from gristmill.http.settings import HttpLimits
 from gristmill.http.watch import Receive
 from gristmill.telemetry.requests import RequestCounter
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter  # an optional extra
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
@@ -103,6 +107,39 @@ class App:
     def handlers(self) -> tuple[BatchHandler[Any, Any], ...]:
         """The handlers, in the order given."""
         return self._handlers
+
+    def router(
+        self,
+        *,
+        prefix: str | None = None,
+        tags: Sequence[str | Enum] | None = None,
+        dependencies: Sequence[Any] | None = None,
+    ) -> APIRouter:
+        """Return the routes of the handlers as a FastAPI router, for ``include_router``.
+
+        They are FastAPI's own routes: dependencies run, prefixes add up, and
+        they are in its documents. Problems stay problems; the application's
+        exception handlers are not touched. Its lifespan drains and closes the
+        handlers. The routes for operators and the docs page are not part of it.
+
+        Args:
+            prefix: Of the router; that of this App by default.
+            tags: For the documents; each handler's name by default.
+            dependencies: ``Depends(...)`` to run before each route.
+
+        Raises:
+            ModuleNotFoundError: FastAPI is not installed.
+        """
+        from gristmill.http.router import fastapi_router  # noqa: PLC0415 - an optional extra
+
+        return fastapi_router(
+            self._benches,
+            self._drain,
+            self._counter,
+            prefix=self.prefix if prefix is None else prefix,
+            tags=tags,
+            dependencies=dependencies,
+        )
 
     def drain(self) -> None:
         """Answer what waits and refuse new requests, on the running loop, as at SIGTERM."""

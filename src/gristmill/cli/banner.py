@@ -12,13 +12,12 @@ from gristmill.http.schemas import example_of, item_schema
 
 
 def banner(app: App, host: str, port: int) -> str:
-    """Return the lines that tell people where *app*, listening on *host* and *port*, is and how to call it."""
+    """Return the lines that tell people where *app* listens and how to call it."""
     address = ipaddress.ip_address(host)
     reachable = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else host
     base = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
     lines = [f"gristmill {version('gristmill')} serves {base}"]
-    for handler in app.handlers:
-        lines.append(f"  POST {app.prefix}/{handler.name}, also .../batch and .../stream")
+    lines += [f"  POST {app.prefix}/{one.name}, also .../batch and .../stream" for one in app.handlers]
     if app.docs:
         lines.append(f"  Docs {base}/docs")
     if app.handlers:

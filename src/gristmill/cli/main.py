@@ -34,6 +34,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes by posit
 
 @app.callback()
 def options(
+    *,
     _version: Annotated[
         bool,
         typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),

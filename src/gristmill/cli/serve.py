@@ -39,6 +39,7 @@ def serve(
         str,
         typer.Argument(help="module:app or path/file.py:app; an App or a batch handler. Without :name, app."),
     ],
+    *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
@@ -103,9 +104,7 @@ class _Server(uvicorn.Server):
 def _bound(host: str, port: int) -> socket.socket:
     """Return a socket bound to *host* and *port*, so that what is wrong shows before anything starts."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         _fail(f"cannot listen on {host}: {error.strerror or error}")
@@ -117,7 +116,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            _fail(f"port {port} of {host} is taken; choose another: --port {port + 1}")
+            _fail(f"port {port} of {host} is taken; choose another with --port")
         _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
     return listener
 

@@ -45,9 +45,8 @@ def load_app(target: str) -> App:
     if isinstance(found, BatchHandler):
         return App(handlers=[found])
     if not isinstance(found, App):
-        raise ConfigurationError(
-            f"{target} is {_article(type(found).__name__)}, not an App or a batch handler; {_hint(place, module)}"
-        )
+        kind = _article(type(found).__name__)
+        raise ConfigurationError(f"{target} is {kind}, no App and no batch handler; {_hint(place, module)}")
     return found
 
 

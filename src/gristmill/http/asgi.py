@@ -50,13 +50,22 @@ class Served:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; nobody is answered who hung up."""
+        reply = await self.reply(scope["headers"], receive)
+        if reply is not None:
+            await self.send(reply, scope, send)
+
+    async def reply(self, headers: RawHeaders, receive: Receive) -> Reply | StreamedReply | None:
+        """Return the reply to one request, counted; None if the caller hung up."""
         try:
-            reply = await self._endpoint(scope["headers"], receive)
-        except Exception as error:  # noqa: BLE001 - the last resort of every route: logged, and answered without its text
+            reply = await self._endpoint(headers, receive)
+        except Exception as error:  # noqa: BLE001 - the last resort of every route: logged, and told without its text
             reply = internal_error(error)
-        if reply is None:
-            return
-        self._counter.count(self._handler, self._route, reply.status)
+        if reply is not None:
+            self._counter.count(self._handler, self._route, reply.status)
+        return reply
+
+    async def send(self, reply: Reply | StreamedReply, scope: Scope, send: Send) -> None:
+        """Send *reply*, whole or bit by bit."""
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         if isinstance(reply, StreamedReply):
             await self._send_chunks(reply, send)

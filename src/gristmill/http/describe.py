@@ -18,26 +18,28 @@ from gristmill.http.watch import Receive
 class DescribeEndpoint:
     """Answers with the description of one handler, made once."""
 
-    def __init__(self, bench: Bench, path: str) -> None:
-        self._body = msgspec.json.encode(description(bench, path))
+    def __init__(self, bench: Bench) -> None:
+        self._body = msgspec.json.encode(description(bench))
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Reply:  # noqa: ARG002 - the same to everybody
         """Answer one request."""
         return json_reply(200, self._body)
 
 
-def description(bench: Bench, path: str) -> dict[str, Any]:
-    """Return the description of a handler whose routes begin with *path*.
+def description(bench: Bench) -> dict[str, Any]:
+    """Return the description of a handler.
 
-    References in its schemas point into its own ``components``.
+    References in its schemas point into its own ``components``; its routes are
+    relative to where the description is.
     """
     handler = bench.handler
+    name = handler.name
     limits = handler.limits
     components = Components()
     item = components.adopt(*item_schema(handler.item_type, "in"), "Input")
     result = components.adopt(*item_schema(handler.result_type, "out"), "Output")
     return {
-        "name": handler.name,
+        "name": name,
         "description": handler.description,
         "item": item,
         "result": result,
@@ -49,7 +51,7 @@ def description(bench: Bench, path: str) -> dict[str, Any]:
             "max_pending": limits.max_pending,
             "timeout": limits.timeout,
         },
-        "routes": {"single": path, "batch": f"{path}/batch", "stream": f"{path}/stream"},
+        "routes": {"single": name, "batch": f"{name}/batch", "stream": f"{name}/stream"},
         "components": components.document(),
     }
 

@@ -44,7 +44,7 @@ def handler_paths(bench: Bench, path: str, counter: RequestCounter) -> dict[str,
     def served(endpoint: Endpoint, route: str) -> Served:
         return Served(endpoint, counter, bench.handler.name, route, bench.limits.idle_timeout)
 
-    describe = served(DescribeEndpoint(bench, path), "describe")
+    describe = served(DescribeEndpoint(bench), "describe")
     return {
         path: {"POST": served(SingleEndpoint(bench), "single"), **dict.fromkeys(_READ, describe)},
         f"{path}/batch": {"POST": served(BatchEndpoint(bench), "batch")},

@@ -1,0 +1,93 @@
+"""The routes of handlers as a FastAPI router: dependencies, prefixes and documents stay FastAPI's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.params import Depends
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gristmill.http.asgi import Served
+from gristmill.http.bench import Bench
+from gristmill.http.drain import Drain
+from gristmill.http.openapi import Route, route_openapi_extra
+from gristmill.http.problems import StreamedReply
+from gristmill.http.routes import handler_paths, response
+from gristmill.telemetry.requests import RequestCounter
+
+_ROUTES: dict[tuple[str, str], Route] = {
+    ("POST", ""): "single",
+    ("GET", ""): "describe",
+    ("POST", "/batch"): "batch",
+    ("POST", "/stream"): "stream",
+}
+
+
+def fastapi_router(
+    benches: Sequence[Bench],
+    drain: Drain,
+    counter: RequestCounter,
+    *,
+    prefix: str,
+    tags: Sequence[str | Enum] | None,
+    dependencies: Sequence[Depends] | None,
+) -> APIRouter:
+    """Return a router with the routes of every handler, to include in a FastAPI application.
+
+    Args:
+        benches: The handlers.
+        drain: Begins at the signal to stop; the router's lifespan sees to it.
+        counter: Counts the replies.
+        prefix: Of the router.
+        tags: For the documents; by default each handler's name.
+        dependencies: Run before each route, as FastAPI does.
+    """
+    router = APIRouter(prefix=prefix, dependencies=dependencies, lifespan=drain.lifespan)
+    for bench in benches:
+        name = bench.handler.name
+        for path, by_method in handler_paths(bench, f"/{name}", counter).items():
+            for method, served in by_method.items():
+                route = _ROUTES.get((method, path.removeprefix(f"/{name}")))
+                if route is None:
+                    continue  # HEAD, as FastAPI leaves it out everywhere
+                router.add_api_route(
+                    path,
+                    _endpoint(served),
+                    methods=[method],
+                    name=f"{name}_{route}",
+                    tags=list(tags) if tags is not None else [name],
+                    response_model=None,
+                    response_class=Response,
+                    openapi_extra=route_openapi_extra(bench.handler, route, bench.limits),
+                )
+    return router
+
+
+def _endpoint(served: Served) -> Any:
+    async def endpoint(request: Request) -> Response:
+        reply = await served.reply(request.scope["headers"], request.receive)
+        if reply is None:
+            return Response(status_code=499)  # the caller hung up; nobody reads this
+        return _Streamed(served, reply) if isinstance(reply, StreamedReply) else response(reply)
+
+    return endpoint
+
+
+class _Streamed(Response):
+    """A streamed reply; Starlette's own would read the request's body to see whether the caller hung up."""
+
+    def __init__(self, served: Served, reply: StreamedReply) -> None:
+        super().__init__(status_code=reply.status)
+        self.raw_headers = list(reply.headers)
+        self._served = served
+        self._reply = reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - Starlette's interface
+        await self._served.send(self._reply, scope, send)
+        if self.background is not None:
+            await self.background()
