@@ -64,6 +64,11 @@ class BatchHandler(Generic[T, R]):
         held = ", ".join(repr(desk.batcher) for desk in self._loops.all())
         return f"<BatchHandler {self.name}: {held or 'not called yet'}>"
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Travel by name, as functions do; a method's handler as its instance and name."""
+        owner = getattr(self.func, "__self__", None)
+        return self.__qualname__ if owner is None else (getattr, (owner, self.__name__))
+
     # -- what it is
 
     @property

@@ -19,31 +19,36 @@ from gristmill.errors import BatcherClosed
 class Desk:
     """What a handler has on one loop: its batcher, and the inbox of other threads."""
 
-    __slots__ = ("_guard", "batcher", "inbox", "loop")
-
     def __init__(self, batcher: Batcher, inbox: Inbox) -> None:
         self.loop = batcher.loop
         self.batcher = batcher
         self.inbox = inbox
-        self._guard: AsyncGenerator[None, None] | None = None
-
-    def guard(self) -> None:
-        """Have the end of the loop answer who still waits: ``asyncio.run`` closes async generators last."""
-        self._guard = self._until_shutdown()
-        with contextlib.suppress(StopIteration):  # it stands at its yield
-            self._guard.__anext__().send(None)
-
-    async def _until_shutdown(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            self.end()
 
     def end(self) -> None:
         """Answer everybody with ``BatcherClosed``."""
         self.inbox.refuse_all(BatcherClosed("the event loop of this item was closed before its answer"))
         if not self.loop.is_closed():
             self.batcher.abort()
+
+
+class _Farewell:
+    """Has the end of a loop answer who still waits: ``asyncio.run`` closes async generators last."""
+
+    def __init__(self) -> None:
+        self.desks: weakref.WeakSet[Desk] = weakref.WeakSet()
+        self._generator = self._until_shutdown()
+        with contextlib.suppress(StopIteration):  # it stands at its yield
+            self._generator.__anext__().send(None)
+
+    async def _until_shutdown(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            for desk in list(self.desks):
+                desk.end()
+
+
+_farewells: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Farewell] = weakref.WeakKeyDictionary()
 
 
 class Loops:
@@ -74,7 +79,10 @@ class Loops:
                 for each in closed:
                     self._desks.pop(each).end()
                 self._desks[loop] = desk
-            desk.guard()
+            farewell = _farewells.get(loop)
+            if farewell is None:
+                farewell = _farewells[loop] = _Farewell()
+            farewell.desks.add(desk)
         self._last = loop
         return desk
 

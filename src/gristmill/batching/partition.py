@@ -35,7 +35,7 @@ class Partition:
     """
 
     __slots__ = (
-        "_summed", "_times_sum", "dropped", "dropped_weight", "items", "key", "marks", "parts", "times",
+        "_skipped", "_summed", "_times_sum", "dropped", "dropped_weight", "items", "key", "marks", "parts", "times",
         "waiters", "weight",
     )  # fmt: skip
 
@@ -49,6 +49,7 @@ class Partition:
         self.weight = 0.0
         self.dropped: list[Waiter] = []
         self.dropped_weight = 0.0
+        self._skipped = ""  # who waited and got nothing of the last batch, singles or lists
         self._times_sum = 0.0
         self._summed = 0
 
@@ -106,19 +107,31 @@ class Partition:
         """
         self._times_sum, self._summed = 0.0, 0
         waiting = sum(map(len, self.parts))
-        share = max(cap // 2, cap - waiting) if waiting else cap
+        share = self._share(cap, waiting)
         if True in map(_is_done, islice(self.waiters, None if dedupe else share)):  # duplicates go uncounted
             self.purge()
+        has_both = waiting and self.items
         batch = Batch(reason)
         if self.marks or any(part.marks for part in self.parts):
             self._take_marked(batch, share, cap, max_weight, dedupe=dedupe)
         else:
             self._take_plain(batch, share, cap)
+        self._skipped = (
+            "" if not has_both else "lists" if not batch.slices else "" if batch.waiters else "singles"
+        )
         if not batch.items:
             return None
         if batch.is_full:
             batch.reason = FlushReason.SIZE
         return batch
+
+    def _share(self, cap: int, waiting: int) -> int:
+        """Return how many singles a batch may take first, when *waiting* items stand in lists."""
+        if not waiting:
+            return cap
+        if self._skipped == "lists":
+            return 0
+        return max(cap // 2, cap - waiting, 1 if self._skipped == "singles" else 0)
 
     def _take_plain(self, batch: Batch, share: int, cap: int) -> None:
         if len(self.items) <= share:
