@@ -343,7 +343,7 @@ class Batcher:
 
 
 def _is_for_the_loop(error: BaseException) -> bool:
-    """Tell whether *error* is meant for more than its batch: an exit, or a cancel from outside the handler."""
+    """Tell whether *error* is meant for more than its batch: an exit, or a cancel from outside."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and bool(task.cancelling())

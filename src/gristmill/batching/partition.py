@@ -35,8 +35,8 @@ class Partition:
     """
 
     __slots__ = (
-        "_skipped", "_summed", "_times_sum", "dropped", "dropped_weight", "items", "key", "marks", "parts", "times",
-        "waiters", "weight",
+        "_skipped", "_summed", "_times_sum", "dropped", "dropped_weight", "items", "key", "marks", "parts",
+        "times",        "waiters", "weight",
     )  # fmt: skip
 
     def __init__(self, key: Hashable = None) -> None:

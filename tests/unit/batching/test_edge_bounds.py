@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -321,4 +322,4 @@ class TestFairness:
         waiters = [slow(n) for n in range(10)]
         gate.open.set()
         await asyncio.gather(*waiters)
-        assert sum(gate.batches, []) == list(range(10))
+        assert list(itertools.chain(*gate.batches)) == list(range(10))

@@ -278,11 +278,10 @@ class TestStream:
             yield 2
             raise OSError("disk gone")
 
-        found = []
+        outcomes = module_level.stream(source())
+        assert [await anext(outcomes), await anext(outcomes)] == [Ok(2), Ok(4)]
         with pytest.raises(OSError, match="disk gone"):
-            async for outcome in module_level.stream(source()):
-                found.append(outcome)
-        assert found == [Ok(2), Ok(4)]
+            await anext(outcomes)
 
     @pytest.mark.looptime
     async def test_an_item_is_sent_without_waiting_for_the_next(self, looptime) -> None:
@@ -291,9 +290,8 @@ class TestStream:
                 yield n
                 await asyncio.sleep(TAKES)
 
-        times = []
-        async for _ in module_level.stream(source()):
-            times.append(asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        times = [loop.time() async for _ in module_level.stream(source())]
         assert times == [0, TAKES, 2 * TAKES]
 
 
