@@ -36,7 +36,7 @@ class Partition:
 
     __slots__ = (
         "_skipped", "_summed", "_times_sum", "dropped", "dropped_weight", "items", "key", "marks", "parts",
-        "times",        "waiters", "weight",
+        "times", "waiters", "weight",
     )  # fmt: skip
 
     def __init__(self, key: Hashable = None) -> None:
