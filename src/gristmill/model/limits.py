@@ -68,9 +68,7 @@ class Limits:
             _whole("concurrency", self.concurrency)
         _whole("max_pending", self.max_pending)
         if self.timeout is not None and not 0 < self.timeout < math.inf:
-            raise ConfigurationError(
-                f"timeout must be seconds above 0, or None, not {self.timeout!r}"
-            )
+            raise ConfigurationError(f"timeout must be seconds above 0, or None, not {self.timeout!r}")
 
     def _check_functions(self) -> None:
         for option in ("weigh", "key"):
