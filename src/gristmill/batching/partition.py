@@ -87,6 +87,9 @@ class Partition:
         if self.waiters and self.waiters[0].done():
             self.purge()
         count = len(self)
+        if (count >= cap or self.weight >= max_weight) and True in map(_is_done, islice(self.waiters, cap)):
+            self.purge()  # those given up must not make it look full
+            count = len(self)
         if not count:
             return math.inf
         if count >= cap or self.weight >= max_weight:
@@ -110,15 +113,13 @@ class Partition:
         share = self._share(cap, waiting)
         if True in map(_is_done, islice(self.waiters, None if dedupe else share)):  # duplicates go uncounted
             self.purge()
-        has_both = waiting and self.items
+        has_both = bool(waiting and self.items)
         batch = Batch(reason)
         if self.marks or any(part.marks for part in self.parts):
             self._take_marked(batch, share, cap, max_weight, dedupe=dedupe)
         else:
             self._take_plain(batch, share, cap)
-        self._skipped = (
-            "" if not has_both else "lists" if not batch.slices else "" if batch.waiters else "singles"
-        )
+        self._skipped = _skipped(batch) if has_both else ""
         if not batch.items:
             return None
         if batch.is_full:
@@ -174,6 +175,12 @@ class Partition:
         batch.is_full = fill.size >= cap
         if fill.is_heavy and not batch.is_full:
             batch.reason = FlushReason.WEIGHT
+
+
+def _skipped(batch: Batch) -> str:
+    if not batch.slices:
+        return "lists"
+    return "" if batch.waiters else "singles"
 
 
 class _Fill:
