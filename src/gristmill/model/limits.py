@@ -62,12 +62,12 @@ class Limits:
             _whole("max_size", self.max_size)
         if not isinstance(self.max_wait, Linger):
             _seconds("max_wait", self.max_wait)
-        if self.max_weight is not None and not 0 < self.max_weight < math.inf:
-            raise ConfigurationError(f"max_weight must be more than 0, not {self.max_weight!r}")
+        if self.max_weight is not None and not _is_positive(self.max_weight):
+            raise ConfigurationError(f"max_weight must be a number above 0, not {self.max_weight!r}")
         if self.concurrency is not None:
             _whole("concurrency", self.concurrency)
         _whole("max_pending", self.max_pending)
-        if self.timeout is not None and not 0 < self.timeout < math.inf:
+        if self.timeout is not None and not _is_positive(self.timeout):
             raise ConfigurationError(f"timeout must be seconds above 0, or None, not {self.timeout!r}")
 
     def _check_functions(self) -> None:
@@ -100,6 +100,10 @@ class Limits:
         if self.max_weight is None:
             return math.inf
         return self.max_weight * max(1.0, self.max_pending / self.largest)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _whole(option: str, value: object) -> None:
