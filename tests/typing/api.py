@@ -1,0 +1,133 @@
+"""What users write, as a type checker must see it. Never run; ``make check`` has mypy read it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_type
+
+from gristmill import (
+    Adaptive,
+    App,
+    BatchContext,
+    BatchHandler,
+    Failed,
+    Inline,
+    Linger,
+    Ok,
+    Outcome,
+    Processes,
+    Retry,
+    Threads,
+    batch,
+)
+
+
+@dataclass
+class NewUser:
+    name: str
+
+
+@dataclass
+class User:
+    id: int
+    name: str
+
+
+@batch
+async def plain(items: list[int]) -> list[str]:
+    return [str(n) for n in items]
+
+
+@batch(name="users", max_size=500, max_wait=0.002, concurrency=2, timeout=None)
+async def create_users(users: list[NewUser]) -> list[User | Failed]:
+    return [User(1, user.name) if user.name else Failed("no name") for user in users]
+
+
+@batch(max_size=Adaptive(target_latency=0.05), max_wait=Linger(cost=1.0), retry=Retry(attempts=3))
+def sync(items: Sequence[str]) -> list[bytes]:
+    return [item.encode() for item in items]
+
+
+@batch(executor=Processes(4), on_error="bisect")
+def cpu(items: list[bytes]) -> list[int]:
+    return [len(item) for item in items]
+
+
+@batch(executor=Threads(2), key=lambda item: item[0], dedupe=True, weigh=len, max_weight=1 << 20)
+def keyed(items: list[str]) -> list[int]:
+    return [len(item) for item in items]
+
+
+@batch
+async def with_context(items: list[int], ctx: BatchContext) -> list[float | Exception]:
+    return [n / ctx.attempt for n in items]
+
+
+@batch(executor=Inline())
+async def lookup(ids: list[int]) -> Mapping[int, User | Failed]:
+    return {}
+
+
+class Loader:
+    @batch
+    async def load(self, ids: list[int]) -> list[User]:
+        return [User(n, "x") for n in ids]
+
+    @batch(max_size=10)
+    async def load_with_context(self, ids: list[int], ctx: BatchContext) -> list[User | Failed]:
+        return [User(n, ctx.name) for n in ids]
+
+
+async def source() -> AsyncIterator[NewUser]:
+    yield NewUser("a")
+
+
+async def calls() -> None:
+    assert_type(plain(1), asyncio.Future[str])
+    assert_type(await create_users(NewUser("a")), User)
+    assert_type(await sync("x"), bytes)
+    assert_type(await cpu(b"x"), int)
+    assert_type(await keyed("x"), int)
+    assert_type(await with_context(1), float)
+    assert_type(await lookup(1), User)
+
+    assert_type(await create_users.many([NewUser("a")]), list[User])
+    assert_type(await create_users.many([NewUser("a")], return_exceptions=True), list[User | Exception])
+    assert_type(await create_users.outcomes([NewUser("a")]), list[Ok[User] | Failed])
+    async for outcome in create_users.stream(source()):
+        assert_type(outcome, Outcome[User])
+    async for index, outcome in create_users.stream([NewUser("a")], ordered=False):
+        assert_type(index, int)
+        assert_type(outcome, Outcome[User])
+
+    assert_type(create_users.submit(NewUser("a")), concurrent.futures.Future[User])
+    assert_type(create_users.run(NewUser("a")), User)
+    ticket = create_users.ticket(NewUser("a"))
+    assert_type(await ticket, User)
+    async with create_users:
+        pass
+    await create_users.aclose(timeout=5)
+
+    loader = Loader()
+    assert_type(loader.load, BatchHandler[int, User])
+    assert_type(await loader.load(1), User)
+    assert_type(await loader.load_with_context.many([1]), list[User])
+
+
+async def mistakes() -> None:
+    create_users("not a user")  # type: ignore[arg-type]
+    await create_users.many(["no"])  # type: ignore[list-item]
+
+    @batch(max_sise=10)  # type: ignore[call-overload, untyped-decorator]
+    async def misspelt(items: list[int]) -> list[int]:
+        return items
+
+    @batch  # type: ignore[arg-type]
+    async def no_list(item: int) -> int:
+        return item
+
+
+app = App(handlers=[create_users, plain])
