@@ -1,0 +1,69 @@
+"""SIGTERM while callers wait: they are answered at once, and the process ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from typing import Any
+
+import pytest
+
+HEAD = b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+# uvicorn ends by the signal it was sent, which the shell and supervisors take for a proper end.
+EXIT_CODES = {"uvicorn": -signal.SIGTERM, "granian": 0, "gristmill": 0}
+
+
+def send(server: Any, path: bytes, body: bytes) -> socket.socket:
+    caller: socket.socket = server.connect()
+    caller.sendall(HEAD % (path, len(body)) + body)
+    return caller
+
+
+def received_by(caller: socket.socket) -> bytes:
+    received = b""
+    while chunk := caller.recv(65536):
+        received += chunk
+    caller.close()
+    return received
+
+
+def await_pending(server: Any, count: int) -> None:
+    wanted = b'gristmill_pending_items{handler="patient"} %d.0' % count
+    while wanted not in server.get("/metrics").body:
+        pass
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "granian", "gristmill"])
+def test_callers_in_a_long_wait_are_answered_at_the_signal(start: Any, kind: str) -> None:
+    target = "served_app:ordinary"
+    with start(kind, target) as server:
+        single = send(server, b"/v1/patient", b'"a"')
+        batch = send(server, b"/v1/patient/batch", b'["b","c"]')
+        stream = server.connect()
+        stream.sendall(
+            b"POST /v1/patient/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-ndjson\r\n"
+            b'Transfer-Encoding: chunked\r\n\r\n4\r\n"d"\n\r\n'
+        )
+        await_pending(server, 4)
+        began = time.perf_counter()
+        server.process.send_signal(signal.SIGTERM)
+        answers = [received_by(caller) for caller in (single, batch, stream)]
+        assert server.process.wait(timeout=30) == EXIT_CODES[kind]
+        assert time.perf_counter() - began < 15
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 3
+    assert answers[0].endswith(b'"a"')
+    assert b'"counts":{"total":2,"succeeded":2,"failed":0,"unprocessed":0}' in answers[1]
+    assert b'{"index":0,"status":200,"result":"d"}' in answers[2]
+    trailer = json.loads(answers[2][answers[2].index(b'{"done"') :].splitlines()[0])
+    assert (trailer["done"], trailer["error"]["code"]) == (False, "closed")
+
+
+def test_sigint_is_a_proper_end_too(start: Any) -> None:
+    with start("gristmill", "served_app:ordinary") as server:
+        caller = send(server, b"/v1/patient", b'"a"')
+        await_pending(server, 1)
+        server.process.send_signal(signal.SIGINT)
+        assert received_by(caller).endswith(b'"a"')
+        assert server.process.wait(timeout=30) == 0
