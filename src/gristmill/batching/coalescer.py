@@ -178,4 +178,6 @@ class Coalescer:
         for partition in list(self._partitions.values()):
             while (batch := partition.take(FlushReason.DRAIN, 1 << 60, math.inf, dedupe=False)) is not None:
                 batches.append(batch)
+            if partition is not self.main:
+                self._rotate(partition)
         return batches
