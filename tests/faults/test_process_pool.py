@@ -233,6 +233,35 @@ def test_ctrl_c_is_answered_by_the_parent_alone(tmp_path: Path):
     assert parent.returncode == 0
 
 
+UNMOVED = """
+import asyncio, os, signal, sys
+from gristmill.batching.executors import Processes
+
+def hold(fifo):
+    os.write(1, b"held\\n")
+    with open(fifo) as stream:
+        return stream.read()
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda *_: os.write(1, b"signal\\n"))
+    print(asyncio.run(Processes(1).run(hold, (sys.argv[1],))))
+"""
+
+
+def test_ctrl_c_leaves_a_batch_alone_unless_its_parent_stops(tmp_path: Path, fifo: str):
+    script = tmp_path / "script.py"
+    script.write_text(UNMOVED)
+    with subprocess.Popen(
+        [sys.executable, script, fifo], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "held\n"
+        os.killpg(parent.pid, signal.SIGINT)
+        assert parent.stdout.readline() == "signal\n"
+        Path(fifo).write_text("whole")
+        assert parent.communicate(timeout=30) == ("whole\n", None)
+
+
 NO_GUARD = """
 import asyncio
 from gristmill.batching.executors import Processes

@@ -138,7 +138,7 @@ class WorkerProcess:
         self._batches = 0
         self._is_stopped = False
         self._process = process
-        if job.is_dropped:  # before there was a process to stop
+        if job.is_dropped or job.is_closed:  # before there was a process to stop
             self.stop()
         if not self._send(hello):
             raise self._died(job, is_starting=True)

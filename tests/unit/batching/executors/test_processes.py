@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from gristmill.batching.executors import Processes
-from gristmill.batching.executors.remote_error import RemoteError, RemoteTraceback
 from gristmill.errors import BatchCancelled, ConfigurationError, WorkerDied
 
 
@@ -23,25 +22,6 @@ class Handler:
 
     def __init__(self, func: Callable[..., Any]) -> None:
         self.func = func
-
-
-class TwoArguments(Exception):
-    def __init__(self, left: int, right: int) -> None:
-        super().__init__(f"{left} and {right}")
-
-
-class LoadsNowhere:
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (load_in, (self.pid,))
-
-
-def load_in(pid: int) -> int:
-    if os.getpid() != pid:
-        raise LookupError("not here")
-    return pid
 
 
 @Handler
@@ -55,18 +35,6 @@ def pid_of(*_args: object) -> int:
 
 def echo(item: Any) -> Any:
     return item
-
-
-def fail(kind: type[BaseException], *args: Any) -> None:
-    raise kind(*args)
-
-
-def reply_with_a_lock() -> Any:
-    return threading.Lock()
-
-
-def reply_that_loads_nowhere() -> Any:
-    return LoadsNowhere(os.getpid())
 
 
 def path_of_parent(path: str) -> bool:
@@ -159,45 +127,6 @@ async def test_twenty_megabytes_go_both_ways(pool: Processes):
     data = os.urandom(20_000_000)
     replies = await asyncio.gather(pool.run(echo, (data,)), pool.run(echo, (data,)))
     assert replies == [data, data]
-
-
-async def test_an_exception_arrives_with_the_traceback_of_the_worker(pool: Processes):
-    with pytest.raises(KeyError) as caught:
-        await pool.run(fail, (KeyError, "id"))
-    assert caught.value.args == ("id",)
-    assert isinstance(caught.value.__cause__, RemoteTraceback)
-    assert "in fail" in caught.value.__cause__.text
-
-
-async def test_an_exception_that_cannot_be_rebuilt_is_stood_in_for(pool: Processes):
-    with pytest.raises(RemoteError, match=r"TwoArguments: 1 and 2") as caught:
-        await pool.run(fail, (TwoArguments, 1, 2))
-    assert "in fail" in str(caught.value.__cause__)
-
-
-async def test_an_exit_of_the_function_is_no_death_of_its_worker(one: Processes):
-    pid = await one.run(pid_of, ())
-    with pytest.raises(SystemExit, match="3"):
-        await one.run(fail, (SystemExit, 3))
-    assert await one.run(pid_of, ()) == pid
-
-
-@pytest.mark.parametrize(
-    ("function", "args", "text"),
-    [
-        (echo, (threading.Lock(),), r"the arguments of .*echo cannot be sent to a worker process: TypeError"),
-        (echo, (LoadsNowhere(os.getpid()),), r"the arguments of echo cannot be read .*LookupError: not here"),
-        (reply_with_a_lock, (), r"the reply of reply_with_a_lock cannot be sent .*cannot pickle"),
-        (reply_that_loads_nowhere, (), r"the reply of .* cannot be read .*LookupError: not here"),
-    ],
-)
-async def test_what_cannot_be_pickled_fails_its_batch_and_keeps_the_worker(
-    one: Processes, function: Callable[..., Any], args: tuple[Any, ...], text: str
-):
-    pid = await one.run(pid_of, ())
-    with pytest.raises(ConfigurationError, match=text):
-        await one.run(function, args)
-    assert await one.run(pid_of, ()) == pid
 
 
 async def test_a_closure_travels_by_value(pool: Processes):
