@@ -220,7 +220,7 @@ def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
 
 def _checked_ids(ids: Sequence[Any]) -> Ids | None:
     """Return *ids* if they are usable, None if there are none."""
-    if all(isinstance(one, str) for one in ids) and len(set(ids)) == len(ids):
+    if set(map(type, ids)) == {str} and len(set(ids)) == len(ids):
         joined = "\n".join(ids)
         if _ID_LINES.fullmatch(joined) is not None and joined.count("\n") == len(ids) - 1:
             return list(ids)

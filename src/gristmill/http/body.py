@@ -8,8 +8,9 @@ import zlib
 from gristmill.http.headers import is_gzipped
 from gristmill.http.problems import CLOSE, Refused, problem
 from gristmill.http.settings import MIB, HttpLimits
-from gristmill.http.watch import Receive, Verdict, Watch
+from gristmill.http.watch import Verdict, Visit
 
+_LONGEST_LENGTH = 19  # digits; more would only cost time to read
 _GZIP = 31  # zlib's wbits for the gzip format with the largest window
 
 
@@ -23,7 +24,7 @@ def too_large(limit: int) -> Refused:
 
 
 async def read_body(
-    headers: dict[bytes, bytes], receive: Receive, watch: Watch, limits: HttpLimits, limit: int
+    headers: dict[bytes, bytes], visit: Visit, limits: HttpLimits, limit: int
 ) -> bytes | bytearray:
     """Return the whole body, decompressed.
 
@@ -31,8 +32,7 @@ async def read_body(
 
     Args:
         headers: As ``read_headers`` gives them.
-        receive: The server's ``receive``.
-        watch: Gives up on a body that takes longer than ``body_timeout``.
+        visit: Of the request, signed in with a ``Watch`` that gives up on slow bodies.
         limits: For the compression ratio.
         limit: Bytes of the body, compressed or not.
 
@@ -41,11 +41,11 @@ async def read_body(
             or ``unsupported_encoding``.
         ClientGone: The caller hung up before the end.
     """
-    gzipped = is_gzipped(headers.get(b"content-encoding"))
+    gzipped = b"content-encoding" in headers and is_gzipped(headers[b"content-encoding"])
     length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or len(length) > len(str(limit)) or int(length) > limit:
+    if not length.isdigit() or len(length) > _LONGEST_LENGTH or int(length) > limit:
         raise too_large(limit)
-    visit = watch.reading()
+    receive = visit.receive
     try:
         message = await receive()
         if not gzipped and message["type"] == "http.request" and not message.get("more_body", False):
@@ -64,8 +64,6 @@ async def read_body(
             detail = f"the body must arrive within {limits.body_timeout:g} seconds"
             raise Refused(problem("request_timeout", detail=detail, retryable=True), CLOSE) from None
         raise
-    finally:
-        watch.leave(visit)
     raise ClientGone
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from gristmill.batching.context import BatchInfo
 from gristmill.batching.reply import Settled
-from gristmill.errors import BatcherClosed, ItemTooHeavy, QueueFull
+from gristmill.errors import ItemTooHeavy, QueueFull
 from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchReader, BatchRequest
 from gristmill.http.bench import Bench
@@ -18,7 +17,7 @@ from gristmill.http.codec import UnusableResult
 from gristmill.http.headers import JSON, NDJSON, Form, RawHeaders, Wanted, form_of, read_headers, wanted
 from gristmill.http.problems import Refused, Reply, problem, problem_reply
 from gristmill.http.strict_json import check_text
-from gristmill.http.watch import Receive, Verdict, Watch
+from gristmill.http.watch import Receive, Verdict, Visit, Watch
 from gristmill.model.outcome import failed_from
 
 _JSON_TYPE = (b"content-type", b"application/json")
@@ -37,44 +36,43 @@ class SingleEndpoint:
 
         Cancelling it drops the item if its batch has not begun.
         """
-        bench = self._bench
+        watch = self._bench.watch()
+        visit = watch.enter(receive)
         try:
-            bench.drain.refuse()
-            named = read_headers(headers)
-            form_of(named.get(b"content-type"), _SINGLE)
-            watch = bench.watch()
-            body = await read_body(named, receive, watch, bench.limits, bench.limits.item_bytes)
-            check_text(body, bench.limits)
-            item = bench.items.decode(body)
+            return await self._answer(read_headers(headers), watch, visit)
         except Refused as refused:
             return problem_reply(refused.problem, refused.headers)
         except ClientGone:
             return None
-        return await self._answer(item, receive, watch)
+        finally:
+            watch.leave(visit)
 
-    async def _answer(self, item: Any, receive: Receive, watch: Watch) -> Reply | None:
+    async def _answer(self, headers: dict[bytes, bytes], watch: Watch, visit: Visit) -> Reply:
         bench = self._bench
+        bench.drain.refuse()
+        form_of(headers.get(b"content-type"), _SINGLE)
+        body = await read_body(headers, visit, bench.limits, bench.limits.item_bytes)
+        check_text(body, bench.limits)
+        item = bench.items.decode(body)
         try:
             ticket = bench.handler.ticket(item)
         except Exception as error:  # noqa: BLE001 - it is this caller's answer
             return self._failed(error, None)
-        visit = watch.waiting(receive)
+        watch.wait(visit)
         try:
             value = await ticket
         except asyncio.CancelledError:
             if visit.settle() is Verdict.GONE:
-                return None
+                raise ClientGone from None
             raise
         except Exception as error:  # noqa: BLE001 - it is this caller's answer
             return self._failed(error, ticket.batch)
-        finally:
-            watch.leave(visit)
         try:
-            body = bench.results.encode(value)
+            text = bench.results.encode(value)
         except UnusableResult as error:
             return problem_reply(bench.verdicts.broken_contract(error), _told(ticket.batch))
-        length = (b"content-length", b"%d" % len(body))
-        return Reply(200, (_JSON_TYPE, length, *_told(ticket.batch)), body)
+        length = (b"content-length", b"%d" % len(text))
+        return Reply(200, (_JSON_TYPE, length, *_told(ticket.batch)), text)
 
     def _failed(self, error: Exception, batch: BatchInfo | None) -> Reply:
         bench = self._bench
@@ -107,44 +105,43 @@ class BatchEndpoint:
 
         Cancelling it drops the items whose batches have not begun.
         """
-        bench = self._bench
+        watch = self._bench.watch()
+        visit = watch.enter(receive)
         try:
-            bench.drain.refuse()
-            named = read_headers(headers)
-            form = form_of(named.get(b"content-type"), _BATCH)
-            watch = bench.watch()
-            body = await read_body(named, receive, watch, bench.limits, bench.limits.batch_bytes)
-            began = time.perf_counter()
-            request = self._reader.read(body, lines=form is Form.LINES)
-            del body
-            preferred = wanted(named.get(b"prefer"))
-            if preferred.strict and request.refused:
-                found = problem("invalid_item", errors=request.complaints())
-                return problem_reply(found, preferred.applied())
-            return await self._answer(request, preferred, receive, watch, began)
+            return await self._answer(read_headers(headers), watch, visit)
         except Refused as refused:
             return problem_reply(refused.problem, refused.headers)
         except ClientGone:
             return None
+        finally:
+            watch.leave(visit)
 
-    async def _answer(
-        self, request: BatchRequest, preferred: Wanted, receive: Receive, watch: Watch, began: float
-    ) -> Reply | None:
+    async def _answer(self, headers: dict[bytes, bytes], watch: Watch, visit: Visit) -> Reply:
         bench = self._bench
-        visit = watch.waiting(receive)
+        bench.drain.refuse()
+        form = form_of(headers.get(b"content-type"), _BATCH)
+        body = await read_body(headers, visit, bench.limits, bench.limits.batch_bytes)
+        began = time.perf_counter()
+        request = self._reader.read(body, lines=form is Form.LINES)
+        preferred = wanted(headers.get(b"prefer"))
+        if preferred.strict and request.refused:
+            found = problem("invalid_item", errors=request.complaints())
+            return problem_reply(found, preferred.applied())
+        del body  # while the items wait only they are kept
+        watch.wait(visit)
         try:
             settled = await self._settle(request)
         except asyncio.CancelledError:
             if visit.settle() is Verdict.GONE:
-                return None
+                raise ClientGone from None
             raise
         except Exception as error:  # noqa: BLE001 - no item was taken: it is the answer to the whole request
-            pause = bench.retry_after() if isinstance(error, QueueFull | BatcherClosed) else 1
+            pause = bench.retry_after() if isinstance(error, QueueFull) else 1
             return problem_reply(bench.verdicts.problem_of(failed_from(error), pause))
-        finally:
-            watch.leave(visit)
-        took = time.perf_counter() - began
-        pause = bench.retry_after() if settled.errors else 1
+        return self._reply(request, settled, preferred, time.perf_counter() - began)
+
+    def _reply(self, request: BatchRequest, settled: Settled, preferred: Wanted, took: float) -> Reply:
+        pause = self._bench.retry_after() if settled.errors else 1
         body = self._writer.write(request, settled, took=took, minimal=preferred.minimal, retry_after=pause)
         length = (b"content-length", b"%d" % len(body))
         timing = (b"server-timing", b"total;dur=%.1f" % (took * 1e3))

@@ -32,7 +32,7 @@ class Visit:
 
     __slots__ = ("_cancelling", "_task", "receive", "since", "verdict", "watcher")
 
-    def __init__(self, task: asyncio.Task[Any], since: float, receive: Receive | None) -> None:
+    def __init__(self, task: asyncio.Task[Any], since: float, receive: Receive) -> None:
         self.since = since
         self.receive = receive
         self.verdict: Verdict | None = None
@@ -60,32 +60,34 @@ class Watch:
     """Looks after the slow requests of one event loop.
 
     Args:
-        body_timeout: Seconds a body may take from ``reading`` to ``leave``.
+        body_timeout: Seconds a body may take, from ``enter`` to ``wait`` or ``leave``.
+
+    Attributes:
+        loop: The loop whose requests these are.
     """
 
     def __init__(self, body_timeout: float) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._body_timeout = body_timeout
         self._reading: dict[Visit, None] = {}
         self._waiting: dict[Visit, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop whose requests these are."""
-        return self._loop
-
-    def reading(self) -> Visit:
-        """Sign the current task in while it reads a body."""
-        visit = self._visit(None)
+    def enter(self, receive: Receive) -> Visit:
+        """Sign the current task in while it reads a body from *receive*."""
+        task = asyncio.current_task(self.loop)
+        if task is None:
+            raise RuntimeError("requests run in asyncio tasks; start the server with its asyncio tasks")
+        if self._timer is None:
+            self._timer = self.loop.call_later(PATIENCE, self._look)
+        visit = Visit(task, self.loop.time(), receive)
         self._reading[visit] = None
         return visit
 
-    def waiting(self, receive: Receive) -> Visit:
-        """Sign the current task in while it waits for its items; nobody else may call *receive* meanwhile."""
-        visit = self._visit(receive)
+    def wait(self, visit: Visit) -> None:
+        """Note that *visit* has its body and waits for its items; ``receive`` is the watch's from now on."""
+        self._reading.pop(visit, None)
         self._waiting[visit] = None
-        return visit
 
     def leave(self, visit: Visit) -> None:
         """Sign *visit* out; harmless if it is out already."""
@@ -94,28 +96,16 @@ class Watch:
         if visit.watcher is not None:
             visit.watcher.cancel()
 
-    def _visit(self, receive: Receive | None) -> Visit:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError(
-                "requests run in asyncio tasks; start the server with its asyncio task implementation"
-            )
-        if self._timer is None:
-            self._timer = self._loop.call_later(PATIENCE, self._look)
-        return Visit(task, self._loop.time(), receive)
-
     def _look(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         for visit in self._overdue(self._reading, now - self._body_timeout):
             del self._reading[visit]
             visit.end(Verdict.LATE)
         for visit in self._overdue(self._waiting, now - PATIENCE):
             del self._waiting[visit]
-            visit.watcher = self._loop.create_task(
-                _await_disconnect(visit), name="gristmill disconnect watch"
-            )
+            visit.watcher = self.loop.create_task(_await_disconnect(visit), name="gristmill disconnect watch")
         busy = self._reading or self._waiting
-        self._timer = self._loop.call_later(PATIENCE, self._look) if busy else None
+        self._timer = self.loop.call_later(PATIENCE, self._look) if busy else None
 
     @staticmethod
     def _overdue(visits: dict[Visit, None], before: float) -> list[Visit]:
@@ -129,9 +119,6 @@ class Watch:
 
 
 async def _await_disconnect(visit: Visit) -> None:
-    receive = visit.receive
-    while receive is not None:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            visit.end(Verdict.GONE)
-            return
+    while (await visit.receive())["type"] != "http.disconnect":
+        pass  # what a caller sends after its body is nobody's business
+    visit.end(Verdict.GONE)

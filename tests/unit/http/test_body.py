@@ -12,7 +12,7 @@ import pytest
 from gristmill.http.body import ClientGone, read_body
 from gristmill.http.problems import Refused
 from gristmill.http.settings import MIB, HttpLimits
-from gristmill.http.watch import Message, Watch
+from gristmill.http.watch import Message, Receive, Watch
 from gristmill.wire import Problem
 
 
@@ -37,7 +37,18 @@ async def read(
 ) -> bytes | bytearray:
     named = {name.replace("_", "-").encode(): value for name, value in headers.items()}
     receive = (caller or Caller(chunks)).receive
-    return await read_body(named, receive, Watch(30.0), HttpLimits(), limit)
+    return await read_from(receive, limit, named)
+
+
+async def read_from(
+    receive: Receive, limit: int = MIB, headers: dict[bytes, bytes] | None = None
+) -> bytes | bytearray:
+    watch = Watch(30.0)
+    visit = watch.enter(receive)
+    try:
+        return await read_body(headers or {}, visit, HttpLimits(), limit)
+    finally:
+        watch.leave(visit)
 
 
 async def refusal(
@@ -54,9 +65,9 @@ async def test_a_body_in_one_message_is_given_as_it_is() -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": b"abc", "more_body": False}
 
-    assert await read_body({}, receive, Watch(30.0), HttpLimits(), 3) == b"abc"
+    assert await read_from(receive, 3) == b"abc"
     with pytest.raises(Refused):
-        await read_body({}, receive, Watch(30.0), HttpLimits(), 2)
+        await read_from(receive, 2)
 
 
 async def test_a_body_in_chunks_is_joined_up_to_the_limit() -> None:
@@ -149,7 +160,7 @@ async def test_a_body_that_does_not_come_is_given_up_at_its_deadline(looptime: l
         raise AssertionError
 
     with pytest.raises(Refused) as caught:
-        await read_body({}, receive, Watch(30.0), HttpLimits(), MIB)
+        await read_from(receive, MIB)
     found = caught.value.problem
     assert (found.code, found.status, found.retryable) == ("request_timeout", 408, True)
     assert (b"connection", b"close") in caught.value.headers
@@ -163,7 +174,7 @@ async def test_a_body_in_single_bytes_is_given_up_at_the_same_deadline() -> None
         return {"type": "http.request", "body": b"x", "more_body": True}
 
     with pytest.raises(Refused) as caught:
-        await read_body({}, receive, Watch(30.0), HttpLimits(), MIB)
+        await read_from(receive, MIB)
     assert caught.value.problem.code == "request_timeout"
     assert asyncio.get_running_loop().time() <= 30.3
 
@@ -176,4 +187,4 @@ async def test_a_cancellation_from_outside_goes_on() -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(5):
-            await read_body({}, receive, Watch(30.0), HttpLimits(), MIB)
+            await read_from(receive, MIB)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from gristmill import App, BatchHandler, batch
+from gristmill.errors import ConfigurationError
+from gristmill.http import metrics
+
+
+class Text(msgspec.Struct):
+    text: str
+
+
+def handler(name: str = "echo", **options: Any) -> BatchHandler[Text, Text]:
+    @batch(name=name, **options)
+    async def echo(items: list[Text]) -> list[Text]:
+        return items
+
+    return echo
+
+
+def client(app: Any, root_path: str = "") -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app=app, root_path=root_path)
+    return httpx2.AsyncClient(transport=transport, base_url="http://test")
+
+
+async def plain(items: list[Text]) -> list[Text]:
+    return items
+
+
+@pytest.mark.parametrize(
+    ("handlers", "text"),
+    [
+        ([plain], "decorate it with @batch"),
+        (handler(), r"App\(handlers=\[create_users\]\)"),
+        ([handler(), handler()], "two handlers are named 'echo'"),
+        ([handler("a/b")], "cannot stand in a path"),
+        ([handler("jobs")], "reserved"),
+    ],
+)
+def test_handlers_that_cannot_be_served_are_refused(handlers: Any, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        App(handlers=handlers)
+
+
+@pytest.mark.parametrize("prefix", ["v1", "/v1/", "/", "/v 1", "/v1?x"])
+def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="prefix"):
+        App(handlers=[handler()], prefix=prefix)
+
+
+def test_a_handler_may_not_take_the_path_of_a_service_route() -> None:
+    with pytest.raises(ConfigurationError, match="livez"):
+        App(handlers=[handler("livez")], prefix="")
+
+
+def test_an_item_type_that_is_not_json_is_refused_at_once() -> None:
+    @batch(name="odd")
+    async def odd(items: list[Text | bytearray | memoryview]) -> list[int]:
+        return [1] * len(items)
+
+    with pytest.raises(ConfigurationError, match="JSON"):
+        App(handlers=[odd])
+
+
+async def test_routes_follow_the_prefix() -> None:
+    async with client(App(handlers=[handler()], prefix="/a/b")) as caller:
+        assert (await caller.post("/a/b/echo", json={"text": "x"})).status_code == 200
+        assert (await caller.post("/v1/echo", json={"text": "x"})).status_code == 404
+    async with client(App(handlers=[handler()], prefix="")) as caller:
+        assert (await caller.post("/echo", json={"text": "x"})).status_code == 200
+
+
+async def test_routes_are_found_below_a_mount() -> None:
+    async with client(App(handlers=[handler()]), root_path="/mounted") as caller:
+        assert (await caller.post("/mounted/v1/echo", json={"text": "x"})).status_code == 200
+        assert (await caller.get("/mounted/v1/echo")).status_code == 200
+
+
+async def test_docs_and_metrics_can_be_left_out() -> None:
+    async with client(App(handlers=[handler()], docs=False, metrics=False)) as caller:
+        for path in ("/docs", "/openapi.json", "/metrics", "/"):
+            assert (await caller.get(path)).json()["code"] == "not_found"
+
+
+async def test_metrics_without_their_library_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "exposition", None)
+    async with client(App(handlers=[handler()])) as caller:
+        answer = await caller.get("/metrics")
+    assert answer.status_code == 404
+    assert "gristmill[telemetry]" in answer.json()["detail"]
+
+
+async def test_a_draining_service_says_so_everywhere() -> None:
+    app = App(handlers=[handler()])
+    async with client(app) as caller:
+        assert (await caller.get("/readyz")).status_code == 200
+        app.drain()
+        ready = await caller.get("/readyz")
+        answers = [
+            await caller.post(f"/v1/echo{route}", json={"text": "x"}) for route in ("", "/batch", "/stream")
+        ]
+        alive = await caller.get("/livez")
+    assert (ready.status_code, ready.json()["checks"]["draining"]) == (503, {"ok": False})
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [(503, "closed")] * 3
+    assert all(one.headers["connection"] == "close" for one in answers)
+    assert alive.status_code == 200
+
+
+async def test_readiness_ends_above_the_high_water_mark() -> None:
+    full = handler(max_pending=10, max_wait=60.0)
+    async with client(App(handlers=[full])) as caller:
+        waiting = [full(Text("x")) for _ in range(9)]
+        assert (await caller.get("/readyz")).status_code == 200
+        waiting.append(full(Text("x")))
+        answer = await caller.get("/readyz")
+        await full.aclose()
+        await asyncio.gather(*waiting)
+    assert answer.json()["checks"]["queue_below_high_water"] == {"ok": False, "handlers": ["echo"]}
+    assert answer.status_code == 503
+
+
+async def test_a_bug_of_ours_is_a_problem_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(item: Text) -> float:
+        raise ZeroDivisionError(f"hunter2 {item}")
+
+    async with client(App(handlers=[handler(max_weight=5, weigh=broken)])) as caller:
+        single = await caller.post("/v1/echo", json={"text": "x"})
+        many = await caller.post("/v1/echo/batch", json=[{"text": "x"}])
+    for answer in (single, many):
+        assert answer.status_code == 500
+        assert "hunter2" not in answer.text
+        assert answer.json()["instance"] in caplog.text
