@@ -13,12 +13,14 @@ import re
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gristmill.http.codec import ItemCodec, decode_hook
+from gristmill.http.item_count import has_far_too_many_items
 from gristmill.http.problems import Refused, problem
 from gristmill.http.settings import HttpLimits
 from gristmill.http.strict_json import check_text, decode_plain
@@ -109,6 +111,8 @@ class BatchReader:
         if lines:
             return self._read_lines(body)
         check_text(body, self._limits)
+        if has_far_too_many_items(body, self._limits.batch_items):
+            raise too_many_items(self._limits)
         if len(body) <= self._limits.item_bytes:  # so no item can be too large
             request = self._at_once(body)
             if request is not None:
@@ -161,6 +165,12 @@ class BatchReader:
         return request
 
     def _read_lines(self, body: bytes | bytearray) -> BatchRequest:
+        lines: list[bytes] = []
+        for line in BytesIO(body):
+            if line.strip():
+                lines.append(line)
+                if len(lines) > self._limits.batch_items:
+                    raise too_many_items(self._limits)
         if self._lines is not None and len(body) <= self._limits.item_bytes:
             try:
                 check_text(body, self._limits)
@@ -168,12 +178,7 @@ class BatchReader:
             except Exception:  # noqa: BLE001 - whatever it is, the closer look finds and reports it
                 items = None
             if items is not None:
-                if len(items) > self._limits.batch_items:
-                    raise too_many_items(self._limits)
                 return BatchRequest(len(items), items)
-        lines = [line for line in bytes(body).split(b"\n") if line.strip()]
-        if len(lines) > self._limits.batch_items:
-            raise too_many_items(self._limits)
         return self._collect([(line, f"#/{index}") for index, line in enumerate(lines)], None, check=True)
 
     def _collect(
