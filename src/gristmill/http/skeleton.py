@@ -1,4 +1,4 @@
-"""The bare structure of a JSON text: chosen signs outside strings; linear and in C, so cheaper than parsing."""
+"""The bare structure of a JSON text: chosen signs outside strings. In C, so cheaper than parsing."""
 
 from __future__ import annotations
 
