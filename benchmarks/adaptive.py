@@ -107,7 +107,7 @@ def run(settings: Settings) -> Report:
                 unit="batches",
             )
     report.remarks.append(
-        "of the best: the time that the best fixed size within the target needs for these items / the time taken"
+        "of the best: the time that the best fixed size within the target needs / the time taken"
     )
     report.remarks.append("settled after inf: the cap never came to stay")
     return report

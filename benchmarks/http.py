@@ -62,6 +62,14 @@ def body_of(users: Sequence[dict[str, str]], *, single: bool, envelope: bool) ->
     return json.dumps(users).encode()
 
 
+def posted(entry: Running, body: bytes, connections: int, seconds: float) -> Sample:
+    """Load *entry*; a failure says what the server said last."""
+    try:
+        return load.post(entry.url, body, connections=connections, seconds=seconds)
+    except load.LoadFailed as failure:
+        raise load.LoadFailed(f"{entry.server.name}: {failure}\n{entry.said}") from failure
+
+
 def measure(
     entry: Running,
     body: bytes,
@@ -74,7 +82,7 @@ def measure(
     """One run of the load; with a database, its rows must be the answers, plus those still under way."""
     if database:
         database.truncate()
-    found = dict(load.post(entry.url, body, connections=connections, seconds=seconds))
+    found = dict(posted(entry, body, connections, seconds))
     found["rate"] *= items
     found["megabytes"] = entry.resident_megabytes()
     if database:
@@ -92,7 +100,7 @@ def warm_up(
     seconds: float = WARM_UP_SECONDS,
 ) -> None:
     for entry in entries:
-        load.post(entry.url, bodies[entry.server.name], connections=connections, seconds=seconds)
+        posted(entry, bodies[entry.server.name], connections, seconds)
         if database:
             database.rows_at_rest()
 

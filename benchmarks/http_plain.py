@@ -7,6 +7,7 @@ from benchmarks.http import COLUMNS, body_of, check, chosen, interleaved, new_us
 from benchmarks.measure import Report, Settings, ratio
 from benchmarks.processes import (
     granian_server,
+    gristmill_server,
     node_is_ready,
     node_server,
     node_versions,
@@ -17,7 +18,7 @@ from benchmarks.processes import (
 CONNECTIONS = 64
 
 SERVERS = [
-    python_server("gristmill", "gristmill_plain", "/v1/users"),
+    gristmill_server("gristmill", "gristmill_plain", "/v1/users"),
     python_server("bare ASGI", "bare_asgi", "/plain"),
     granian_server("bare ASGI on granian", "benchmarks.servers.bare_asgi:app", "/plain"),
     python_server("starlette", "starlette_users", "/plain"),

@@ -6,7 +6,15 @@ from benchmarks import load
 from benchmarks.http import COLUMNS, body_of, check, chosen, interleaved, new_user, tabulate, warm_up
 from benchmarks.measure import Passes, Report, Settings, ratio
 from benchmarks.postgres import Database, database, describe
-from benchmarks.processes import Server, node_is_ready, node_server, node_versions, python_server, running
+from benchmarks.processes import (
+    Server,
+    gristmill_server,
+    node_is_ready,
+    node_server,
+    node_versions,
+    python_server,
+    running,
+)
 
 CONNECTIONS = (64, 256)
 
@@ -14,7 +22,7 @@ CONNECTIONS = (64, 256)
 def servers_on(entry: Database) -> list[Server]:
     where = entry.environment
     servers = [
-        python_server("gristmill", "gristmill_postgres", "/v1/users", **where),
+        gristmill_server("gristmill", "gristmill_postgres", "/v1/users", **where),
         python_server("by hand", "starlette_users", "/users", **where),
         python_server("fastapi", "fastapi_users", "/users", **where),
     ]

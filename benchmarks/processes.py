@@ -39,6 +39,12 @@ class Running:
     server: Server
     port: int
     process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """The end of what the server printed."""
+        return self.log.read_text(errors="replace")[-2000:]
 
     @property
     def url(self) -> str:
@@ -53,6 +59,13 @@ class Running:
 def python_server(name: str, module: str, path: str, **environment: str) -> Server:
     command = [sys.executable, "-m", f"benchmarks.servers.{module}"]
     return Server(name=name, command=command, path=path, environment=environment)
+
+
+def gristmill_server(name: str, module: str, path: str, **environment: str) -> Server:
+    """An App as its users serve it: by `gristmill serve`."""
+    command = [str(Path(sys.executable).with_name("gristmill")), "serve", f"benchmarks.servers.{module}:app"]
+    command += ["--log-level", "warning", "--port"]
+    return Server(name=name, command=command, path=path, environment=environment, takes_port=True)
 
 
 def granian_server(name: str, target: str, path: str, **environment: str) -> Server:
@@ -105,33 +118,42 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_ready(server: Server, port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(entry: Running) -> None:
     give_up = time.monotonic() + READY_WITHIN
+    name = entry.server.name
     while time.monotonic() < give_up:
-        if process.poll() is not None:
-            raise RuntimeError(f"{server.name} ended with {process.returncode} before it answered")
+        if entry.process.poll() is not None:
+            raise RuntimeError(
+                f"{name} ended with {entry.process.returncode} before it answered: {entry.said}"
+            )
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", entry.port), timeout=1).close()
         except OSError:
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError(f"{server.name} did not listen within {READY_WITHIN:g} s")
+    raise RuntimeError(f"{name} did not listen within {READY_WITHIN:g} s: {entry.said}")
 
 
 @contextmanager
 def running(servers: Sequence[Server]) -> Iterator[dict[str, Running]]:
     """Start all `servers`, yield them by name once they listen, and stop exactly these processes."""
     started: dict[str, Running] = {}
+    logs = CACHE / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
     try:
         for server in servers:
             port = free_port()
             environment = {**os.environ, "NODE_ENV": "production", **server.environment, "PORT": str(port)}
             command = [*server.command, str(port)] if server.takes_port else list(server.command)
-            process = subprocess.Popen(command, env=environment, cwd=HERE.parent)
-            started[server.name] = Running(server, port, process)
+            log = logs / f"{server.name}.log"
+            with log.open("wb") as file:
+                process = subprocess.Popen(
+                    command, env=environment, cwd=HERE.parent, stdout=file, stderr=subprocess.STDOUT
+                )
+            started[server.name] = Running(server, port, process, log)
         for entry in started.values():
-            _wait_until_ready(entry.server, entry.port, entry.process)
+            _wait_until_ready(entry)
         yield started
     finally:
         for entry in started.values():

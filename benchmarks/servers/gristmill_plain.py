@@ -6,7 +6,6 @@ from itertools import count
 
 import msgspec
 
-from benchmarks.servers.serve import serve
 from gristmill import App, batch
 
 
@@ -30,6 +29,3 @@ async def create_users(users: list[NewUser]) -> list[User]:
 
 
 app = App(handlers=[create_users])
-
-if __name__ == "__main__":
-    serve(app)

@@ -10,7 +10,6 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from benchmarks.servers.serve import serve
 from benchmarks.servers.statements import CONNECTIONS, INSERT_ALL, connect
 from gristmill import App, Linger, batch
 
@@ -62,6 +61,3 @@ async def create_users(users: list[NewUser]) -> list[User]:
 
 
 app = App(handlers=[create_users])
-
-if __name__ == "__main__":
-    serve(app)
