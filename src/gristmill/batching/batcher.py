@@ -95,7 +95,7 @@ class Batcher:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is pending and nothing runs."""
-        return not (self.running or self.delayed or self._ready or len(self.coalescer))
+        return not (self.running or self.delayed or self._ready or not self.coalescer.is_empty)
 
     # -- coming in
 

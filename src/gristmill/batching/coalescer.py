@@ -10,8 +10,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable
 
+from gristmill.batching.agenda import Agenda
 from gristmill.batching.batch import Batch, Owner, Part, Waiter
-from gristmill.batching.partition import Partition
+from gristmill.batching.partition import Dropped, Partition
 from gristmill.model.flush import FlushReason
 from gristmill.model.limits import Limits
 from gristmill.model.linger import FixedWait
@@ -25,19 +26,25 @@ class Coalescer:
         is_flushing: Whether lingers are over, because of a drain.
     """
 
-    __slots__ = ("_dedupe", "_max_weight", "_partitions", "_wait", "is_eager", "is_flushing", "main")
+    __slots__ = (
+        "_agenda", "_cap", "_dedupe", "_dropped", "_fixed_cost", "_is_keyed", "_max_weight", "_partitions",
+        "_wait", "is_eager", "is_flushing", "main",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
-        self.main = Partition()
+        self._dropped = Dropped()
+        self.main = Partition(None, self._dropped)
         self.is_flushing = False
         self.is_eager = isinstance(limits.wait, FixedWait) and limits.wait.max_wait == 0
         self._wait = limits.wait
         self._dedupe = bool(limits.dedupe)
         self._max_weight = math.inf if limits.max_weight is None else limits.max_weight
-        # In the order of their turns. Without a key there is only the main one.
-        self._partitions: dict[Hashable, Partition] = {}
-        if limits.key is None:
-            self._partitions[None] = self.main
+        self._cap, self._fixed_cost = 1, 0.0
+        # In the order of their turns. Without a key there is only the main one, for good;
+        # a partition of a key is there only while something waits under it.
+        self._is_keyed = limits.key is not None
+        self._partitions: dict[Hashable, Partition] = {} if self._is_keyed else {None: self.main}
+        self._agenda = Agenda(self._due_of)
 
     def __len__(self) -> int:
         """Items that wait."""
@@ -48,15 +55,22 @@ class Coalescer:
         return f"<Coalescer {len(self)} items under {len(self._partitions)} keys>"
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._partitions if self._is_keyed else not (self.main.items or self.main.parts)
+
+    @property
     def weight(self) -> float:
         """Their summed weight."""
         return math.fsum(p.weight for p in self._partitions.values())
 
     def partition(self, key: Hashable) -> Partition:
-        """Return the partition of *key*, made when there is none."""
+        """Return the partition of *key*, made when there is none; something is put into it next."""
         found = self._partitions.get(key)
         if found is None:
-            found = self._partitions[key] = Partition(key)
+            found = self._partitions[key] = Partition(key, self._dropped)
+        if self._is_keyed:
+            self._agenda.note(found)
         return found
 
     def add_parts(self, parts: Iterable[tuple[Hashable, Part]]) -> None:
@@ -96,55 +110,66 @@ class Coalescer:
     def due_at(self, cap: int, fixed_cost: float) -> float:
         """Return when the next batch must go, -inf when one should at once, inf when nothing waits."""
         if self.is_eager or self.is_flushing:
-            return -math.inf if len(self) else math.inf
-        return min(
-            (p.due_at(self._wait, cap, self._max_weight, fixed_cost) for p in self._partitions.values()),
-            default=math.inf,
-        )
+            return math.inf if self.is_empty else -math.inf
+        self._cap, self._fixed_cost = cap, fixed_cost
+        return self._agenda.first() if self._is_keyed else self._due_of(self.main)
+
+    def _due_of(self, partition: Partition) -> float:
+        due = partition.due_at(self._wait, self._cap, self._max_weight, self._fixed_cost)
+        if due == math.inf:
+            self._leave(partition)
+        return due
 
     def take(self, now: float, cap: int, fixed_cost: float) -> Batch | None:
         """Form the next batch that is due at *now*; None when there is none.
 
         The partition it comes from goes to the end of the line.
         """
-        while (turn := self._next_due(now, cap, fixed_cost)) is not None:
-            partition, reason = turn
+        self._cap, self._fixed_cost = cap, fixed_cost
+        while (partition := self._next_due(now)) is not None:
+            reason = self._reason(partition)
             batch = partition.take(reason, cap, self._max_weight, dedupe=self._dedupe)
-            if partition is not self.main:
+            if self._is_keyed:
                 self._rotate(partition)
             if batch is not None:
                 return batch
         return None
 
-    def _next_due(self, now: float, cap: int, fixed_cost: float) -> tuple[Partition, FlushReason] | None:
-        for partition in self._partitions.values():
-            if len(partition):
-                reason = self._reason(partition, now, cap, fixed_cost)
-                if reason is not None:
-                    return partition, reason
-        return None
+    def _next_due(self, now: float) -> Partition | None:
+        if self.is_empty:
+            return None
+        if self.is_eager or self.is_flushing:
+            return next(iter(self._partitions.values()))
+        if self._is_keyed:
+            return self._agenda.pop_due(now)
+        return self.main if self._due_of(self.main) <= now else None
 
-    def _reason(self, partition: Partition, now: float, cap: int, fixed_cost: float) -> FlushReason | None:
+    def _reason(self, partition: Partition) -> FlushReason:
         if self.is_flushing:
             return FlushReason.DRAIN
         if self.is_eager:
             return FlushReason.IDLE
-        due = partition.due_at(self._wait, cap, self._max_weight, fixed_cost)
-        if due > now:
-            return None
-        if due > -math.inf:
-            return FlushReason.TIME
-        return FlushReason.SIZE if len(partition) >= cap else FlushReason.WEIGHT
+        if len(partition) >= self._cap:
+            return FlushReason.SIZE
+        return FlushReason.WEIGHT if partition.weight >= self._max_weight else FlushReason.TIME
 
     def _rotate(self, partition: Partition) -> None:
-        del self._partitions[partition.key]
-        if len(partition) or partition.dropped:
+        self._leave(partition)
+        if len(partition):
             self._partitions[partition.key] = partition
+            self._agenda.note(partition)
+
+    def _leave(self, partition: Partition) -> None:
+        if self._is_keyed:
+            self._partitions.pop(partition.key, None)
+            self._agenda.forget(partition)
 
     def purge(self) -> None:
         """Drop every single call whose caller gave up."""
-        for partition in self._partitions.values():
+        for partition in list(self._partitions.values()):
             partition.purge()
+            if not len(partition):
+                self._leave(partition)
 
     def waiting_of(self, owner: Owner) -> int:
         """Return how many items of *owner*'s list no batch has taken."""
@@ -157,20 +182,12 @@ class Coalescer:
                 partition.parts.remove(part)
                 if part.marks is not None:
                     partition.weight -= math.fsum(m.weight for m in part.marks[part.head :])
-            if partition is not self.main and not len(partition) and not partition.dropped:
-                del self._partitions[partition.key]
+            if not len(partition):
+                self._leave(partition)
 
     def take_dropped(self) -> tuple[list[Waiter], float]:
         """Return the waiters dropped since the last call, and their weight, to be accounted for."""
-        dropped: list[Waiter] = []
-        weight = 0.0
-        for partition in [p for p in self._partitions.values() if p.dropped]:
-            dropped += partition.dropped
-            weight += partition.dropped_weight
-            partition.dropped, partition.dropped_weight = [], 0.0
-            if partition is not self.main and not len(partition):
-                del self._partitions[partition.key]
-        return dropped, weight
+        return self._dropped.take()
 
     def take_all(self) -> list[Batch]:
         """Remove everything, as batches of any size: they are to be failed, not run."""
@@ -178,6 +195,5 @@ class Coalescer:
         for partition in list(self._partitions.values()):
             while (batch := partition.take(FlushReason.DRAIN, 1 << 60, math.inf, dedupe=False)) is not None:
                 batches.append(batch)
-            if partition is not self.main:
-                self._rotate(partition)
+            self._leave(partition)
         return batches

@@ -22,6 +22,23 @@ from gristmill.model.linger import Wait
 _is_done = methodcaller("done")
 
 
+class Dropped:
+    """Single calls whose callers gave up, not yet accounted for."""
+
+    __slots__ = ("waiters", "weight")
+
+    def __init__(self) -> None:
+        self.waiters: list[Waiter] = []
+        self.weight = 0.0
+
+    def take(self) -> tuple[list[Waiter], float]:
+        """Return them and their summed weight, once."""
+        waiters, weight = self.waiters, self.weight
+        if waiters:
+            self.waiters, self.weight = [], 0.0
+        return waiters, weight
+
+
 class Partition:
     """What waits under one key.
 
@@ -30,16 +47,18 @@ class Partition:
         marks: One for each of them, or empty where no option needs any.
         parts: Callers' lists, the next one to be served first.
         weight: Summed weight of all of them.
-        dropped: Singles whose callers gave up, not yet accounted for.
-        dropped_weight: Their summed weight.
+
+    Args:
+        key: What they have in common.
+        dropped: Where singles go whose callers gave up.
     """
 
     __slots__ = (
-        "_skipped", "_summed", "_times_sum", "dropped", "dropped_weight", "items", "key", "marks", "parts",
-        "times", "waiters", "weight",
+        "_dropped", "_skipped", "_summed", "_times_sum", "items", "key", "marks", "parts", "times",
+        "waiters", "weight",
     )  # fmt: skip
 
-    def __init__(self, key: Hashable = None) -> None:
+    def __init__(self, key: Hashable, dropped: Dropped) -> None:
         self.key = key
         self.items: list[Any] = []
         self.waiters: list[Waiter] = []
@@ -47,8 +66,7 @@ class Partition:
         self.marks: list[Mark] = []
         self.parts: deque[Part] = deque()
         self.weight = 0.0
-        self.dropped: list[Waiter] = []
-        self.dropped_weight = 0.0
+        self._dropped = dropped
         self._skipped = ""  # who waited and got nothing of the last batch, singles or lists
         self._times_sum = 0.0
         self._summed = 0
@@ -66,11 +84,11 @@ class Partition:
         self.weight += mark.weight
 
     def purge(self) -> None:
-        """Drop the singles whose callers gave up, into ``dropped``."""
+        """Drop the singles whose callers gave up, into ``Dropped``."""
         live = [index for index, waiter in enumerate(self.waiters) if not waiter.done()]
         if len(live) == len(self.waiters):
             return
-        self.dropped += filter(_is_done, self.waiters)
+        self._dropped.waiters += filter(_is_done, self.waiters)
         self.items = [self.items[i] for i in live]
         self.waiters = [self.waiters[i] for i in live]
         self.times = [self.times[i] for i in live]
@@ -79,7 +97,7 @@ class Partition:
             lost = math.fsum(m.weight for m in self.marks) - math.fsum(m.weight for m in kept)
             self.marks = kept
             self.weight -= lost
-            self.dropped_weight += lost
+            self._dropped.weight += lost
         self._times_sum, self._summed = 0.0, 0
 
     def due_at(self, wait: Wait, cap: int, max_weight: float, fixed_cost: float) -> float:
