@@ -51,8 +51,14 @@ class Served:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; nobody is answered who hung up."""
         reply = await self.reply(scope["headers"], receive)
-        if reply is not None:
-            await self.send(reply, scope, send)
+        if reply is None:
+            return
+        if isinstance(reply, StreamedReply):
+            await self.stream(reply, send)
+            return
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        body = b"" if scope["method"] == "HEAD" else reply.body
+        await send({"type": "http.response.body", "body": body})
 
     async def reply(self, headers: RawHeaders, receive: Receive) -> Reply | StreamedReply | None:
         """Return the reply to one request, counted; None if the caller hung up."""
@@ -64,17 +70,9 @@ class Served:
             self._counter.count(self._handler, self._route, reply.status)
         return reply
 
-    async def send(self, reply: Reply | StreamedReply, scope: Scope, send: Send) -> None:
-        """Send *reply*, whole or bit by bit."""
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        if isinstance(reply, StreamedReply):
-            await self._send_chunks(reply, send)
-            return
-        body = b"" if scope["method"] == "HEAD" else reply.body
-        await send({"type": "http.response.body", "body": body})
-
-    async def _send_chunks(self, reply: StreamedReply, send: Send) -> None:
+    async def stream(self, reply: StreamedReply, send: Send) -> None:
         """Send as the caller reads; stop without an end for one who hung up or reads nothing any more."""
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         async with contextlib.aclosing(reply.chunks) as chunks:
             try:
                 async for chunk in chunks:

@@ -49,8 +49,10 @@ class SingleEndpoint:
 
     async def _answer(self, headers: dict[bytes, bytes], watch: Watch, visit: Visit) -> Reply:
         bench = self._bench
-        bench.drain.refuse()
-        form_of(headers.get(b"content-type"), _SINGLE)
+        if bench.drain.is_draining:
+            bench.drain.refuse()
+        if headers.get(b"content-type") != JSON:
+            form_of(headers.get(b"content-type"), _SINGLE)
         body = await read_body(headers, visit, bench.limits, bench.limits.item_bytes)
         check_text(body, bench.limits)
         item = bench.items.decode(body)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from gristmill.http.problems import Refused, problem
 
-RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
+RawHeaders: TypeAlias = Collection[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
-
-_READ = frozenset((b"content-type", b"content-length", b"content-encoding", b"prefer"))
 
 
 class Form(StrEnum):
@@ -44,11 +42,13 @@ NOTHING_WANTED = Wanted()
 
 
 def read_headers(headers: RawHeaders) -> dict[bytes, bytes]:
-    """Return the headers our routes read; one that came twice is joined by a comma, as HTTP says."""
-    found: dict[bytes, bytes] = {}
+    """Return the headers by name; one that came twice is joined by a comma, as HTTP says."""
+    found = dict(headers)
+    if len(found) == len(headers):
+        return found
+    found.clear()
     for name, value in headers:
-        if name in _READ:
-            found[name] = found[name] + b", " + value if name in found else value
+        found[name] = found[name] + b", " + value if name in found else value
     return found
 
 

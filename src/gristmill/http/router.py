@@ -88,6 +88,6 @@ class _Streamed(Response):
         self._reply = reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - Starlette's interface
-        await self._served.send(self._reply, scope, send)
+        await self._served.stream(self._reply, send)
         if self.background is not None:
             await self.background()

@@ -30,7 +30,7 @@ class Verdict(Enum):
 class Visit:
     """One request that is signed in."""
 
-    __slots__ = ("_cancelling", "_task", "receive", "since", "verdict", "watcher")
+    __slots__ = ("_task", "receive", "since", "verdict", "watcher")
 
     def __init__(self, task: asyncio.Task[Any], since: float, receive: Receive) -> None:
         self.since = since
@@ -38,7 +38,6 @@ class Visit:
         self.verdict: Verdict | None = None
         self.watcher: asyncio.Task[None] | None = None
         self._task = task
-        self._cancelling = task.cancelling()
 
     def end(self, verdict: Verdict) -> None:
         """Cancel the request's task for *verdict*."""
@@ -51,7 +50,7 @@ class Visit:
         To be called once, where the task caught ``CancelledError``; on None
         the error must go on.
         """
-        if self.verdict is None or self._task.uncancel() > self._cancelling:
+        if self.verdict is None or self._task.uncancel() > 0:
             return None
         return self.verdict
 
@@ -72,6 +71,7 @@ class Watch:
         self._reading: dict[Visit, None] = {}
         self._waiting: dict[Visit, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._now = 0.0  # of the last look: fine enough, and a clock is not read per request
 
     def enter(self, receive: Receive) -> Visit:
         """Sign the current task in while it reads a body from *receive*."""
@@ -79,8 +79,9 @@ class Watch:
         if task is None:
             raise RuntimeError("requests run in asyncio tasks; start the server with its asyncio tasks")
         if self._timer is None:
+            self._now = self.loop.time()
             self._timer = self.loop.call_later(PATIENCE, self._look)
-        visit = Visit(task, self.loop.time(), receive)
+        visit = Visit(task, self._now, receive)
         self._reading[visit] = None
         return visit
 
@@ -97,7 +98,7 @@ class Watch:
             visit.watcher.cancel()
 
     def _look(self) -> None:
-        now = self.loop.time()
+        now = self._now = self.loop.time()
         for visit in self._overdue(self._reading, now - self._body_timeout):
             del self._reading[visit]
             visit.end(Verdict.LATE)
