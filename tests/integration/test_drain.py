@@ -35,9 +35,17 @@ def await_pending(server: Any, count: int) -> None:
         pass
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "granian", "gristmill"])
-def test_callers_in_a_long_wait_are_answered_at_the_signal(start: Any, kind: str) -> None:
-    target = "served_app:ordinary"
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("uvicorn", "served_app:ordinary"),
+        ("granian", "served_app:ordinary"),
+        ("gristmill", "served_app:ordinary"),
+        ("uvicorn", "served_fastapi:fastapi"),
+        ("granian", "served_fastapi:fastapi"),
+    ],
+)
+def test_callers_in_a_long_wait_are_answered_at_the_signal(start: Any, kind: str, target: str) -> None:
     with start(kind, target) as server:
         single = send(server, b"/v1/patient", b'"a"')
         batch = send(server, b"/v1/patient/batch", b'["b","c"]')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import socket
 import time
@@ -281,6 +282,23 @@ def test_28_headers_without_a_body_time_out_too(server: Any) -> None:
 def test_a_body_cut_by_hanging_up_harms_nobody(server: Any) -> None:
     with server.connect() as caller:
         caller.sendall(post(b"/v1/echo", JSON_TYPE, b"Content-Length: 100\r\n") + b'{"text":')
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Content-Type": "text/plain"}, 415), ({"Content-Type": "application/json"}, 400)],
+)
+def test_a_refused_request_leaves_its_connection_usable(
+    server: Any, headers: dict[str, str], status: int
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for _ in range(3):
+        connection.request("POST", "/v1/echo", b'{"text":"x"', headers)
+        refused = connection.getresponse()
+        assert (refused.status, bool(refused.read())) == (status, True)
+        connection.request("POST", "/v1/echo", b'{"text":"x"}', {"Content-Type": "application/json"})
+        assert connection.getresponse().read() == b'{"text":"x"}'
+    connection.close()
 
 
 def test_bytes_that_are_not_http_harm_nobody(server: Any) -> None:

@@ -24,9 +24,9 @@ from gristmill.wire import Complaint
 Text: TypeAlias = bytes | bytearray | msgspec.Raw
 
 _LOG = logging.getLogger("gristmill.http")
-_PATH = re.compile(r" - at `\$([^`]*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`\$([^`]*)`\Z")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-_ECHOES = re.compile(r"^(Invalid enum value|Object contains unknown field) .*")
+_ECHOES = re.compile(r"\A(Invalid value|Invalid enum value|Object contains unknown field) .*", re.DOTALL)
 _ESCAPES = str.maketrans({"~": "~0", "/": "~1"})
 
 

@@ -4,7 +4,7 @@ import enum
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 import pydantic
@@ -42,6 +42,14 @@ class Order(msgspec.Struct):
 
 class Color(enum.Enum):
     RED = "red"
+
+
+class Cat(msgspec.Struct, tag=True):
+    name: str
+
+
+class Dog(msgspec.Struct, tag=True, forbid_unknown_fields=True):
+    name: str
 
 
 class Careful(msgspec.Struct):
@@ -86,6 +94,7 @@ def test_items_are_decoded_into_their_type(annotation: Any, text: bytes, item: o
         (Point, b'{"x":1,"tags":{"a":["b"]}}', "#/tags"),
         (list[Point], b'[{"x":1},{"x":"1"}]', "#/1/x"),
         (Pair, b'{"left":null}', "#/left"),
+        (dict[int, int], b'{"a":1}', "#"),
         (Account, b'{"owner":7}', "#/owner"),
         (Order, b'{"account":{"owner":7}}', "#/account/owner"),
         (list[Account], b'[{"owner":7}]', "#/0/owner"),
@@ -109,6 +118,10 @@ def test_pointers_start_at_the_item() -> None:
     ("annotation", "text"),
     [
         (Color, b'"hunter2"'),
+        (Literal["a"], b'"hunter2\\n - at `$.b`"'),
+        (Cat | Dog, b'{"type":"hunter2"}'),
+        (Dog, b'{"type":"Dog","name":"a","hunter2":1}'),
+        (dict[Literal["a"], int], b'{"hunter2":1}'),
         (Account, b'{"owner":["hunter2"]}'),
         (Order, b'{"account":{"owner":["hunter2"]}}'),
     ],
