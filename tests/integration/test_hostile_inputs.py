@@ -61,6 +61,14 @@ def test_2_a_chunked_body_is_refused_when_it_crosses_the_limit(server: Any) -> N
     assert server.post("/v1/peak_memory", b"null").json() - before < 32 * MIB
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_2_a_caller_that_sends_all_before_it_reads_sees_the_refusal(server: Any, *, chunked: bool) -> None:
+    body = b" " * (20 * MIB)
+    pieces = iter([body[start : start + 65536] for start in range(0, len(body), 65536)])
+    answer = server.post("/v1/echo", pieces if chunked else body)
+    assert (answer.status, answer.problem()) == (413, "content_too_large")
+
+
 def test_2_the_refusal_of_a_chunked_body_is_a_problem(server: Any) -> None:
     chunk = b"%x\r\n%b\r\n" % (MIB + 1, b" " * (MIB + 1))
     received = server.send_raw(post(b"/v1/echo", JSON_TYPE, b"Transfer-Encoding: chunked\r\n") + chunk)

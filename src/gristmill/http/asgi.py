@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from gristmill.http.body import ClientGone
 from gristmill.http.headers import RawHeaders
-from gristmill.http.problems import Reply, StreamedReply, new_instance, problem, problem_reply
+from gristmill.http.problems import CLOSE, Reply, StreamedReply, new_instance, problem, problem_reply
 from gristmill.http.watch import Message, Receive
 from gristmill.telemetry.requests import RequestCounter
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Endpoint: TypeAlias = Callable[[RawHeaders, Receive], Awaitable[Reply | StreamedReply | None]]
+
+_LINGER_BYTES = 32 << 20
+_FIRST_BYTE_SECONDS = 0.25  # it may send nothing at all, and wait for the answer
+_NEXT_BYTE_SECONDS = 1.0
 
 _LOG = logging.getLogger("gristmill.http")
 
@@ -53,8 +57,8 @@ class Served:
         reply = await self.reply(scope["headers"], receive)
         if reply is None:
             return
-        if isinstance(reply, StreamedReply):
-            await self.stream(reply, send)
+        if isinstance(reply, StreamedReply) or CLOSE in reply.headers:
+            await self.send(reply, receive, send)
             return
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         body = b"" if scope["method"] == "HEAD" else reply.body
@@ -70,18 +74,48 @@ class Served:
             self._counter.count(self._handler, self._route, reply.status)
         return reply
 
-    async def stream(self, reply: StreamedReply, send: Send) -> None:
-        """Send as the caller reads; stop without an end for one who hung up or reads nothing any more."""
+    async def send(self, reply: Reply | StreamedReply, receive: Receive, send: Send) -> None:
+        """Send a reply that takes a while: one that is streamed, or one after which the connection closes."""
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        async with contextlib.aclosing(reply.chunks) as chunks:
+        if isinstance(reply, Reply):
+            # The last byte comes last: at the end of an answer some servers close, whatever comes in.
+            await send({"type": "http.response.body", "body": reply.body[:-1], "more_body": True})
+            await linger(receive)
+            await send({"type": "http.response.body", "body": reply.body[-1:]})
+        elif await self._send_chunks(reply.chunks, send):
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _send_chunks(self, chunks: AsyncGenerator[bytes, None], send: Send) -> bool:
+        """Send as the caller reads; False for one who hung up or reads nothing any more."""
+        async with contextlib.aclosing(chunks):
             try:
                 async for chunk in chunks:
                     async with asyncio.timeout(self._idle_timeout):
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
             except (ClientGone, OSError) as error:  # TimeoutError is an OSError
                 _LOG.info("a caller left its stream: %s", type(error).__name__)
+                return False
+        return True
+
+
+async def linger(receive: Receive) -> None:
+    """Throw away what a refused caller still sends, for a while.
+
+    A connection that is closed on unread bytes is reset, and the reset may
+    overtake the answer: the caller would see no 413, but a broken pipe.
+    """
+    left = _LINGER_BYTES
+    patience = _FIRST_BYTE_SECONDS
+    try:
+        while left > 0:
+            async with asyncio.timeout(patience):
+                message = await receive()
+            patience = _NEXT_BYTE_SECONDS
+            if message["type"] != "http.request" or not message.get("more_body", False):
                 return
-        await send({"type": "http.response.body", "body": b""})
+            left -= len(message.get("body", b""))
+    except TimeoutError:
+        return  # it sends nothing more: all it sent is read
 
 
 def internal_error(error: Exception) -> Reply:

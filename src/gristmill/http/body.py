@@ -117,7 +117,7 @@ class Gunzip:
             try:
                 self._body += self._member.decompress(chunk, self._limit + 1 - len(self._body))
             except zlib.error as error:
-                raise _malformed() from error
+                raise Refused(problem("malformed_encoding"), CLOSE) from error
             size = len(self._body)
             if size > self._limit or (size > MIB and size > self._packed * self._ratio):
                 raise too_large(self._limit)
@@ -130,9 +130,5 @@ class Gunzip:
             Refused: It ended in the middle.
         """
         if not self._member.eof:
-            raise _malformed()
+            raise Refused(problem("malformed_encoding"))
         return self._body
-
-
-def _malformed() -> Refused:
-    return Refused(problem("malformed_encoding"), CLOSE)

@@ -16,7 +16,7 @@ from gristmill.http.asgi import Served
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
 from gristmill.http.openapi import Route, route_openapi_extra
-from gristmill.http.problems import StreamedReply
+from gristmill.http.problems import CLOSE, Reply, StreamedReply
 from gristmill.http.routes import handler_paths, response
 from gristmill.telemetry.requests import RequestCounter
 
@@ -73,21 +73,23 @@ def _endpoint(served: Served) -> Any:
         reply = await served.reply(request.scope["headers"], request.receive)
         if reply is None:
             return Response(status_code=499)  # the caller hung up; nobody reads this
-        return _Streamed(served, reply) if isinstance(reply, StreamedReply) else response(reply)
+        if isinstance(reply, StreamedReply) or CLOSE in reply.headers:
+            return _SentByUs(served, reply)
+        return response(reply)
 
     return endpoint
 
 
-class _Streamed(Response):
-    """A streamed reply; Starlette's own would read the request's body to see whether the caller hung up."""
+class _SentByUs(Response):
+    """A reply that takes a while; Starlette's own would read the body to see whether the caller hung up."""
 
-    def __init__(self, served: Served, reply: StreamedReply) -> None:
+    def __init__(self, served: Served, reply: Reply | StreamedReply) -> None:
         super().__init__(status_code=reply.status)
         self.raw_headers = list(reply.headers)
         self._served = served
         self._reply = reply
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - Starlette's interface
-        await self._served.stream(self._reply, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - Starlette's
+        await self._served.send(self._reply, receive, send)
         if self.background is not None:
             await self.background()

@@ -149,9 +149,8 @@ class _Stream:
         self._farewell = asyncio.create_task(self._watch(), name="gristmill disconnect watch")
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._leave()
+        if (await self._receive())["type"] == "http.disconnect":  # after a whole body nothing else may come
+            self._leave()
 
     def _leave(self) -> None:
         self._is_gone = True
