@@ -183,6 +183,16 @@ class TestDeadlines:
         assert await slow.many(range(5)) == list(range(5))
         assert looptime == 5 * (TAKES - 1)
 
+    async def test_a_list_in_a_hanging_batch_expires_too(self, looptime) -> None:
+        @batch(timeout=TAKES, concurrency=1)
+        async def hangs(items: list[int]) -> list[int]:
+            await asyncio.Event().wait()
+            return items
+
+        assert [o.code for o in await hangs.outcomes([1, 2])] == ["deadline_exceeded"] * 2
+        assert looptime == TAKES
+        assert hangs.stats().running_batches == 0
+
     async def test_the_handler_learns_the_earliest_deadline(self) -> None:
         seen: list[float | None] = []
 

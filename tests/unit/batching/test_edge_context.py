@@ -101,6 +101,22 @@ class TestReentrancy:
 
         assert await even(6) is True
 
+    async def test_calls_to_itself_do_not_wait_for_each_others_slots(self) -> None:
+        told = asyncio.Event()
+
+        @batch(concurrency=1, max_size=1)
+        async def handler(items: list[str]) -> list[str]:
+            match items[0]:
+                case "both":
+                    await asyncio.gather(handler("listens"), handler("tells"))
+                case "listens":
+                    await told.wait()
+                case "tells":
+                    told.set()
+            return items
+
+        assert await handler("both") == "both"
+
     async def test_also_from_the_thread_of_a_sync_handler(self) -> None:
         @batch(concurrency=1)
         def countdown(items: list[int]) -> list[int]:

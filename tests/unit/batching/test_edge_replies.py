@@ -44,8 +44,8 @@ class TestAHandlerThatRaises:
             raise kind
 
         first, second = await answers(ends, 1, 2)
-        assert type(first) is BatchCancelled
-        assert type(second) is BatchCancelled
+        assert type(first) is type(second) is BatchCancelled
+        assert isinstance(first.__cause__, kind)
         assert await ends(3) == 3
 
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
