@@ -22,7 +22,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "names", nargs="*", metavar="name", help=f"any of {', '.join(NAMES)}; all when left out"
     )
-    parser.add_argument("--passes", type=int, default=None, help="passes over all peers (5; quick: 2)")
+    parser.add_argument("--passes", type=int, default=None, help="passes over all peers (5; quick: 1)")
     parser.add_argument("--seconds", type=float, default=None, help="seconds per measurement (2; quick: 0.5)")
     parser.add_argument("--quick", action="store_true", help="few short passes: does it run, not how fast")
     parser.add_argument(
@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
 
 def settings_of(chosen: argparse.Namespace) -> Settings:
     return Settings(
-        passes=chosen.passes or (2 if chosen.quick else 5),
+        passes=chosen.passes or (1 if chosen.quick else 5),
         seconds=chosen.seconds or (0.5 if chosen.quick else 2.0),
         quick=chosen.quick,
         peers=frozenset(chosen.peers.split(",")) if chosen.peers else None,

@@ -12,7 +12,6 @@ from benchmarks.postgres import Database
 from benchmarks.processes import Running, Server
 
 CHECKED = 2000
-WARM_UP_SECONDS = 1.5
 
 
 class WrongAnswer(RuntimeError):
@@ -97,7 +96,7 @@ def warm_up(
     bodies: dict[str, bytes],
     database: Database | None,
     connections: int,
-    seconds: float = WARM_UP_SECONDS,
+    seconds: float,
 ) -> None:
     for entry in entries:
         posted(entry, bodies[entry.server.name], connections, seconds)

@@ -51,7 +51,7 @@ def run(settings: Settings) -> Report:
             bodies = {name: body_of(users, single=False, envelope=name in OURS) for name in entries}
             for name, entry in entries.items():
                 check(entry, store, items=100, envelope=name in OURS)
-            warm_up(entries.values(), bodies, store, CONNECTIONS)
+            warm_up(entries.values(), bodies, store, CONNECTIONS, settings.warm_up)
             store.checkpoint()
             taken = interleaved(entries, bodies, store, settings, connections=CONNECTIONS, items=ITEMS)
     tabulate(report, f"{CONNECTIONS} connections", taken)

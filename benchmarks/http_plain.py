@@ -39,7 +39,7 @@ def run(settings: Settings) -> Report:
         bodies = dict.fromkeys(entries, body)
         for entry in entries.values():
             check(entry, None)
-        warm_up(entries.values(), bodies, None, CONNECTIONS)
+        warm_up(entries.values(), bodies, None, CONNECTIONS, settings.warm_up)
         taken = interleaved(entries, bodies, None, settings, connections=CONNECTIONS)
     tabulate(report, f"{CONNECTIONS} connections", taken)
     target = "items/s with one item per POST and no database, against Fastify"

@@ -63,7 +63,7 @@ def run(settings: Settings) -> Report:
             bodies = dict.fromkeys(entries, body)
             for entry in entries.values():
                 check(entry, store)
-            warm_up(entries.values(), bodies, store, CONNECTIONS[0])
+            warm_up(entries.values(), bodies, store, CONNECTIONS[0], settings.warm_up)
             for connections in CONNECTIONS:
                 store.checkpoint()
                 taken = interleaved(entries, bodies, store, settings, connections=connections)
