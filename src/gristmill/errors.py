@@ -141,6 +141,9 @@ class ReentrantBatch(BatchError):
     code = "reentrant"
 
 
+_SHOWN = 10  # indices that a message names
+
+
 class ManyFailed(ExceptionGroup[Exception], BatchError):
     """Some items of one ``many()`` failed; the others were processed.
 
@@ -158,7 +161,8 @@ class ManyFailed(ExceptionGroup[Exception], BatchError):
     def __new__(cls, errors: Mapping[int, Exception], values: list[object]) -> ManyFailed:  # noqa: PYI034 - ExceptionGroup.derive needs the plain type
         """Build the group of *errors* in the order of their indices."""
         ordered = dict(sorted(errors.items()))
-        shown = ", ".join(map(str, list(ordered)[:10])) + (", ..." if len(ordered) > 10 else "")
+        first = list(ordered)[:_SHOWN]
+        shown = ", ".join(map(str, first)) + (", ..." if len(ordered) > len(first) else "")
         text = f"{len(ordered)} of {len(values)} items failed, at {shown}"
         self = super().__new__(cls, text, list(ordered.values()))
         self.errors = ordered

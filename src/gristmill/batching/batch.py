@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress, count
 from typing import Any, NamedTuple, Protocol
 
+from gristmill.batching.context import BatchInfo
 from gristmill.model.flush import FlushReason
 
 _KEPT = 1000  # items of a stream that may lie behind its head
@@ -126,11 +127,12 @@ class Batch:
         attempt: 1 for the first try.
         number: Counts the batches of a process.
         started: When its handler call began, on the loop's clock.
+        seconds: From then to its answer.
     """
 
     __slots__ = (
-        "attempt", "contexts", "idents", "is_abandoned", "is_full", "items", "number", "reason",
-        "slices", "started", "times", "waiters", "weights",
+        "_info", "attempt", "contexts", "idents", "is_abandoned", "is_full", "items", "number", "reason",
+        "seconds", "slices", "started", "times", "waiters", "weights",
     )  # fmt: skip
 
     def __init__(self, reason: FlushReason) -> None:
@@ -147,6 +149,8 @@ class Batch:
         self.attempt = 1
         self.number = 0
         self.started = 0.0
+        self.seconds = 0.0
+        self._info: BatchInfo | None = None
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -182,6 +186,14 @@ class Batch:
         for piece in self.slices:
             is_live += [not piece.owner.is_dead] * len(piece.positions)
         return list(compress(count(), is_live)), [i for i, live in enumerate(is_live) if not live]
+
+    def info(self, prefix: str) -> BatchInfo:
+        """Return what callers may know of it, once it is answered; *prefix* begins its id."""
+        if self._info is None:
+            self._info = BatchInfo(
+                id=f"{prefix}-{self.number}", size=len(self.items), handler_seconds=max(0.0, self.seconds)
+            )
+        return self._info
 
     def subset(self, indices: Sequence[int], reason: FlushReason) -> Batch:
         """Return a batch of some of the items, in the order of *indices* (ascending)."""

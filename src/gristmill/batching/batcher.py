@@ -241,6 +241,7 @@ class Batcher:
     def _answer(self, batch: Batch, settled: Settled) -> None:
         """Answer everybody, and return the room of the single calls."""
         self.settling = batch
+        batch.seconds = self.clock() - batch.started
         answer(batch, settled, self.recipe.ledger.items)
         self.settling = None
         if batch.waiters:

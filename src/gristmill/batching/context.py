@@ -53,16 +53,14 @@ def _from_state(state: dict[str, Any]) -> BatchContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchInfo:
-    """The batch that answered one ``Ticket``.
+    """The batch that answered a ``Ticket``; all tickets of a batch have the same.
 
     Attributes:
         id: Unique in this process.
         size: Items in the batch.
-        queue_seconds: From the call to the start of the handler.
         handler_seconds: From the start of the handler to the answer.
     """
 
     id: str
     size: int
-    queue_seconds: float
     handler_seconds: float

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable
+from threading import get_ident
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from gristmill.batching import snapshot
@@ -57,7 +58,6 @@ class BatchHandler(Generic[T, R]):
         self._sorter = Sorter(recipe.limits, takes_context=recipe.call.takes_context)
         self._is_plain = not recipe.is_marked
         self._types: tuple[Any, Any] | None = None
-        self._desk: Desk | None = None  # the last one used; most programs have one loop
 
     def __repr__(self) -> str:
         """Show the name and what it holds."""
@@ -109,14 +109,8 @@ class BatchHandler(Generic[T, R]):
             BatcherClosed: The handler was closed on this loop.
             RuntimeError: No event loop runs in this thread; use ``run`` or ``submit``.
         """
-        loop = asyncio.get_running_loop()
-        desk = self._desk
-        frame = current_frame.get()
-        if desk is None or desk.loop is not loop or frame is not None:
-            batcher = self._batcher(loop, frame)
-        else:
-            batcher = desk.batcher
-        waiter: asyncio.Future[R] = loop.create_future()
+        batcher = self._here()
+        waiter: asyncio.Future[R] = batcher.loop.create_future()
         if self._is_plain:
             batcher.admit(item, waiter)
         else:
@@ -125,23 +119,27 @@ class BatchHandler(Generic[T, R]):
 
     def ticket(self, item: T) -> Ticket[R]:
         """Call with *item* and return a future that also knows its batch; raises as a call does."""
-        batcher = self._batcher(asyncio.get_running_loop(), current_frame.get())
-        waiter: Ticket[R] = Ticket(batcher)
+        batcher = self._here()
+        waiter: Ticket[R] = Ticket.of(batcher)
         if self._is_plain:
             batcher.admit(item, waiter)
         else:
             batcher.admit_marked(item, waiter, *self._sorter.sort(item))
         return waiter
 
+    def _here(self) -> Batcher:
+        """Return the batcher of the running loop, for the code that calls."""
+        desk = self._loops.last
+        frame = current_frame.get()
+        # Asking which loop runs costs as much as the rest of a call (CPython 3.11 asks for the process id
+        # first). A loop that runs, and was last seen running in this very thread, is the one.
+        if frame is None and desk is not None and desk.thread == get_ident() and desk.loop.is_running():
+            return desk.batcher
+        return self._batcher(asyncio.get_running_loop(), frame)
+
     def _batcher(self, loop: asyncio.AbstractEventLoop, frame: Frame | None) -> Batcher:
         own = None if frame is None else frame.find(self._recipe)
-        if own is not None:
-            batcher = self._nested(own, loop)
-        else:
-            desk = self._desk
-            if desk is None or desk.loop is not loop:
-                desk = self._desk = self._loops.open(loop)
-            batcher = desk.batcher
+        batcher = self._loops.open(loop).batcher if own is None else self._nested(own, loop)
         if frame is not None and not frame.is_over:
             batcher.note_caller(frame)
         return batcher
@@ -199,7 +197,7 @@ class BatchHandler(Generic[T, R]):
 
     async def settle(self, items: Iterable[T], *, wait: bool = True) -> Settled:
         """Return the answers to *items* as plain lists: what ``many`` and ``outcomes`` are made of."""
-        batcher = self._batcher(asyncio.get_running_loop(), current_frame.get())
+        batcher = self._here()
         listed = list(items)
         if not listed:
             return Settled([], {})
@@ -233,7 +231,7 @@ class BatchHandler(Generic[T, R]):
         Raises:
             Exception: What the source raised, after the outcomes of all before.
         """
-        batcher = self._batcher(asyncio.get_running_loop(), current_frame.get())
+        batcher = self._here()
         feed = Feed(batcher, self._sort_one)
         async with contextlib.aclosing(feed.answers(source, ordered=ordered)) as answers:
             async for index, value, error in answers:

@@ -17,12 +17,17 @@ from gristmill.errors import BatcherClosed
 
 
 class Desk:
-    """What a handler has on one loop: its batcher, and the inbox of other threads."""
+    """What a handler has on one loop: its batcher, and the inbox of other threads.
+
+    Attributes:
+        thread: The thread in which the loop was last seen running.
+    """
 
     def __init__(self, batcher: Batcher, inbox: Inbox) -> None:
         self.loop = batcher.loop
         self.batcher = batcher
         self.inbox = inbox
+        self.thread = threading.get_ident()
 
     def end(self) -> None:
         """Answer everybody with ``BatcherClosed``."""
@@ -54,6 +59,9 @@ _farewells: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Farewell] = we
 class Loops:
     """The desks of one handler.
 
+    Attributes:
+        last: The one that was asked for last; most programs have one loop.
+
     Args:
         recipe: The handler.
         admit: Called on a loop with the waiter and the arguments of each call
@@ -65,7 +73,7 @@ class Loops:
         self._admit = admit
         self._lock = threading.Lock()
         self._desks: dict[asyncio.AbstractEventLoop, Desk] = {}
-        self._last: asyncio.AbstractEventLoop | None = None
+        self.last: Desk | None = None
         _all.add(self)
 
     def open(self, loop: asyncio.AbstractEventLoop) -> Desk:
@@ -83,7 +91,8 @@ class Loops:
             if farewell is None:
                 farewell = _farewells[loop] = _Farewell()
             farewell.desks.add(desk)
-        self._last = loop
+        desk.thread = threading.get_ident()
+        self.last = desk
         return desk
 
     def elsewhere(self) -> Desk:
@@ -92,13 +101,11 @@ class Loops:
         That of the loop that called last and still runs; else that of the
         background loop, which is started.
         """
-        last = self._last
-        desk = self._desks.get(last) if last is not None else None
+        desk = self.last
         if desk is not None and desk.loop.is_running() and not desk.batcher.is_draining:
             return desk
         loop = background.get()
-        desk = self._desks.get(loop)
-        return desk if desk is not None else self._ask(loop)
+        return self._desks.get(loop) or self._ask(loop)
 
     def _ask(self, loop: asyncio.AbstractEventLoop) -> Desk:
         async def make() -> Desk:
@@ -115,7 +122,7 @@ class Loops:
         """In a child made by fork: no loop of the parent runs here."""
         self._lock = threading.Lock()
         self._desks = {}
-        self._last = None
+        self.last = None
 
 
 _all: weakref.WeakSet[Loops] = weakref.WeakSet()

@@ -72,6 +72,8 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=graceful_timeout,
         lifespan="on",
+        http="httptools" if access_log else app.shortcut(),  # uvicorn writes its log on the long way only
+        proxy_headers=False,  # nothing here looks at who calls
     )
     server = _Server(config, lambda: typer.echo(banner(app, *listener.getsockname()[:2])))
     # uvicorn raises the signal again at its end: that the service was told to stop is no failure.

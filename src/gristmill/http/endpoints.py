@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from gristmill.batching.context import BatchInfo
 from gristmill.batching.reply import Settled
+from gristmill.batching.ticket import Ticket
 from gristmill.errors import ItemTooHeavy, QueueFull
 from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchReader, BatchRequest
@@ -26,10 +28,26 @@ _BATCH = (JSON, NDJSON)
 
 
 class SingleEndpoint:
-    """``POST /v1/{name}``: the body is one item, the answer is its result."""
+    """``POST /v1/{name}``: the body is one item, the answer is its result.
+
+    Attributes:
+        handler: The handler's name.
+        max_bytes: The largest body it takes.
+    """
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self.handler = bench.handler.name
+        self.max_bytes = bench.limits.item_bytes
+        # The callers of a batch are answered one after another: what they are all told is written once.
+        self._last_batch: BatchInfo | None = None
+        self._handler_time = b""
+        self._batch_headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether new requests are refused."""
+        return self._bench.drain.is_draining
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Reply | None:
         """Answer one request; None if the caller hung up.
@@ -54,44 +72,59 @@ class SingleEndpoint:
         if headers.get(b"content-type") != JSON:
             form_of(headers.get(b"content-type"), _SINGLE)
         body = await read_body(headers, visit, bench.limits, bench.limits.item_bytes)
-        check_text(body, bench.limits)
-        item = bench.items.decode(body)
-        try:
-            ticket = bench.handler.ticket(item)
-        except Exception as error:  # noqa: BLE001 - it is this caller's answer
-            return self._failed(error, None)
+        ticket = self.begin(body)
+        if not isinstance(ticket, Ticket):
+            return ticket
         watch.wait(visit)
         try:
-            value = await ticket
+            await ticket
         except asyncio.CancelledError:
             if visit.settle() is Verdict.GONE:
                 raise ClientGone from None
             raise
-        except Exception as error:  # noqa: BLE001 - it is this caller's answer
-            return self._failed(error, ticket.batch)
-        try:
-            text = bench.results.encode(value)
-        except UnusableResult as error:
-            return problem_reply(bench.verdicts.broken_contract(error), _told(ticket.batch))
-        length = (b"content-length", b"%d" % len(text))
-        return Reply(200, (_JSON_TYPE, length, *_told(ticket.batch)), text)
+        except Exception:  # noqa: BLE001, S110 - the ticket holds it, and ``end`` tells it
+            pass
+        return self.end(ticket)
 
-    def _failed(self, error: Exception, batch: BatchInfo | None) -> Reply:
+    def begin(self, body: bytes | bytearray) -> Ticket[Any] | Reply:
+        """Let the item in *body* wait for its batch; a reply if it does not come that far."""
+        bench = self._bench
+        try:
+            check_text(body, bench.limits)
+            return bench.handler.ticket(bench.items.decode(body))
+        except Refused as refused:
+            return problem_reply(refused.problem, refused.headers)
+        except Exception as error:  # noqa: BLE001 - it is this caller's answer
+            return self._failed(error, ())
+
+    def end(self, ticket: Ticket[Any]) -> Reply:
+        """Return the reply to an item that has its answer."""
+        bench = self._bench
+        try:
+            text = bench.results.encode(ticket.result())
+        except UnusableResult as unusable:
+            return problem_reply(bench.verdicts.broken_contract(unusable), self._told(ticket))
+        except Exception as error:  # noqa: BLE001 - it is this caller's answer
+            return self._failed(error, self._told(ticket))
+        length = (b"content-length", b"%d" % len(text))
+        return Reply(200, (_JSON_TYPE, length, *self._told(ticket)), text)
+
+    def _failed(self, error: Exception, headers: Sequence[tuple[bytes, bytes]]) -> Reply:
         bench = self._bench
         pause = bench.retry_after() if isinstance(error, QueueFull) else 1
-        return problem_reply(bench.verdicts.problem_of(failed_from(error), pause), _told(batch))
+        return problem_reply(bench.verdicts.problem_of(failed_from(error), pause), headers)
 
-
-def _told(batch: BatchInfo | None) -> Sequence[tuple[bytes, bytes]]:
-    """Return the headers that say what batching cost the caller; none for an item that no batch saw."""
-    if batch is None:
-        return ()
-    timing = b"queue;dur=%.1f, handler;dur=%.1f" % (batch.queue_seconds * 1e3, batch.handler_seconds * 1e3)
-    return (
-        (b"server-timing", timing),
-        (b"batch-size", b"%d" % batch.size),
-        (b"batch-id", batch.id.encode()),
-    )
+    def _told(self, ticket: Ticket[Any]) -> Sequence[tuple[bytes, bytes]]:
+        """Return the headers that say what batching cost the caller; none for an item that no batch saw."""
+        batch = ticket.batch
+        if batch is None:
+            return ()
+        if batch is not self._last_batch:
+            self._last_batch = batch
+            self._handler_time = b", handler;dur=%.1f" % (batch.handler_seconds * 1e3)
+            self._batch_headers = ((b"batch-size", b"%d" % batch.size), (b"batch-id", batch.id.encode()))
+        timing = b"queue;dur=%.1f" % (ticket.queue_seconds * 1e3) + self._handler_time
+        return ((b"server-timing", timing), *self._batch_headers)
 
 
 class BatchEndpoint:

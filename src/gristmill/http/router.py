@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from gristmill.http.asgi import Served
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
+from gristmill.http.endpoints import SingleEndpoint
 from gristmill.http.openapi import Route, route_openapi_extra
 from gristmill.http.problems import CLOSE, Reply, StreamedReply
 from gristmill.http.routes import handler_paths, response
@@ -50,7 +51,7 @@ def fastapi_router(
     router = APIRouter(prefix=prefix, dependencies=dependencies, lifespan=drain.lifespan)
     for bench in benches:
         name = bench.handler.name
-        for path, by_method in handler_paths(bench, f"/{name}", counter).items():
+        for path, by_method in handler_paths(bench, SingleEndpoint(bench), f"/{name}", counter).items():
             for method, served in by_method.items():
                 route = _ROUTES.get((method, path.removeprefix(f"/{name}")))
                 if route is None:

@@ -38,7 +38,9 @@ class Methods:
         await self.by_method[scope["method"]](scope, receive, send)
 
 
-def handler_paths(bench: Bench, path: str, counter: RequestCounter) -> dict[str, dict[str, Served]]:
+def handler_paths(
+    bench: Bench, single: SingleEndpoint, path: str, counter: RequestCounter
+) -> dict[str, dict[str, Served]]:
     """Return path -> method -> application of one handler's routes, which begin with *path*."""
 
     def served(endpoint: Endpoint, route: str) -> Served:
@@ -46,7 +48,7 @@ def handler_paths(bench: Bench, path: str, counter: RequestCounter) -> dict[str,
 
     describe = served(DescribeEndpoint(bench), "describe")
     return {
-        path: {"POST": served(SingleEndpoint(bench), "single"), **dict.fromkeys(_READ, describe)},
+        path: {"POST": served(single, "single"), **dict.fromkeys(_READ, describe)},
         f"{path}/batch": {"POST": served(BatchEndpoint(bench), "batch")},
         f"{path}/stream": {"POST": served(StreamEndpoint(bench), "stream")},
     }

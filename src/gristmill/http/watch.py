@@ -102,7 +102,8 @@ class Watch:
         for visit in self._overdue(self._reading, now - self._body_timeout):
             del self._reading[visit]
             visit.end(Verdict.LATE)
-        for visit in self._overdue(self._waiting, now - PATIENCE):
+        # Visits are as old as the look before they came, so up to PATIENCE younger than they say.
+        for visit in self._overdue(self._waiting, now - 2 * PATIENCE):
             del self._waiting[visit]
             visit.watcher = self.loop.create_task(_await_disconnect(visit), name="gristmill disconnect watch")
         busy = self._reading or self._waiting

@@ -123,7 +123,7 @@ class TestCalls:
         assert second.batch is not None
         assert first.batch.size == 2
         assert first.batch.id == second.batch.id
-        assert first.batch.queue_seconds >= 0 <= first.batch.handler_seconds
+        assert first.queue_seconds >= 0 <= first.batch.handler_seconds
 
     async def test_func_is_the_plain_function(self) -> None:
         assert await module_level.func([1, 2]) == [2, 4]

@@ -1,0 +1,226 @@
+"""Single items without ASGI: a shortcut in uvicorn's own HTTP/1.1 protocol.
+
+An ordinary ``POST /v1/{name}`` whose body came whole needs no scope, no task
+and no events: its item is admitted where the parser says that the message is
+complete, and the answer is written where its future is done. That halves
+what a request costs. Everything else (other routes and methods, slow, large,
+compressed or chunked bodies, HTTP/1.0, ``Expect``, other media types, a
+drain) takes the ASGI way, whose answers are the reference: both call the
+same endpoint.
+
+This leans on the inside of uvicorn's ``HttpToolsProtocol``: its parser
+callbacks, ``cycle``, ``flow`` and ``on_response_complete``.
+"""
+
+from __future__ import annotations
+
+import functools
+import http
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gristmill.batching.ticket import Ticket
+from gristmill.http.asgi import internal_error
+from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.problems import CLOSE, Reply
+
+_STATUS = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus
+}
+_JSON = b"application/json"
+_UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade"))
+_KEEP_ALIVE = b"keep-alive"
+
+
+class Counter(Protocol):
+    """Counts the answers."""
+
+    def count(self, handler: str, route: str, code: int) -> None:
+        """Count one."""
+
+
+class _Flight:
+    """A request of the shortcut that waits for its item, in the place of uvicorn's request-response cycle.
+
+    uvicorn looks at these attributes to queue pipelined requests behind it,
+    to close the connection after it, and to tell it that the caller hung up.
+    """
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete", "ticket")
+
+    def __init__(self, ticket: Ticket[Any]) -> None:
+        self.ticket = ticket
+        self.response_complete = False
+        self.keep_alive = True
+        self.disconnected = False
+
+    @property
+    def message_event(self) -> _Flight:
+        """What is set when the connection is lost."""
+        return self
+
+    def set(self) -> None:
+        """Drop the item of a caller who hung up."""
+        if self.disconnected:
+            self.ticket.cancel()
+
+
+class ShortcutProtocol(HttpToolsProtocol):
+    """uvicorn's protocol; a subclass for each application knows its paths.
+
+    Attributes:
+        singles: path -> endpoint of one item.
+        counter: Counts the answers.
+    """
+
+    singles: ClassVar[Mapping[bytes, SingleEndpoint]]
+    counter: ClassVar[Counter]
+
+    _taking: SingleEndpoint | None = None  # the endpoint of a request whose body is coming
+    _body: bytes = b""
+    _idle_since = 0.0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Drop what waits, and the timer."""
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Let the timer run: it looks for itself how long the connection has been idle."""
+
+    def on_response_complete(self) -> None:
+        """Begin what was pipelined, or an idle time: uvicorn's method, but with one timer for all requests."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._wait_idle(self.timeout_keep_alive)
+
+    def _wait_idle(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for as long as it may."""
+        self.timeout_keep_alive_task = None
+        if self._is_answering() or self._taking is not None:
+            return  # the end of the answer sets the timer again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._wait_idle(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a body that did not come whole goes the long way, which has a deadline."""
+        super().data_received(data)
+        if self._taking is not None and not self.transport.is_closing():
+            body, self._body, self._taking = self._body, b"", None
+            self._go_the_long_way()
+            if body:
+                super().on_body(body)
+
+    def on_message_begin(self) -> None:
+        """Begin a request without building its ASGI scope."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        """Choose the way."""
+        endpoint = self.singles.get(self.url)
+        if endpoint is not None and self._is_ordinary(endpoint):
+            self._taking = endpoint
+        else:
+            self._go_the_long_way()
+
+    def _go_the_long_way(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers  # the list is in the scope already
+        super().on_headers_complete()
+
+    def _is_ordinary(self, endpoint: SingleEndpoint) -> bool:
+        if self._is_answering():
+            return False  # pipelined: uvicorn queues it
+        if endpoint.is_draining or self.flow.write_paused or self.limit_concurrency is not None:
+            return False
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return False
+        length = -1
+        is_json = False
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"content-type":
+                if is_json or value != _JSON:
+                    return False
+                is_json = True
+            elif name in _UNUSUAL and value.lower() != _KEEP_ALIVE:
+                return False
+        return is_json and 0 <= length <= endpoint.max_bytes
+
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn's annotation says
+        return cycle is not None and not cycle.response_complete
+
+    def on_body(self, body: bytes) -> None:
+        """Keep the body, or hand it on."""
+        if self._taking is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        """Admit the item."""
+        endpoint, self._taking = self._taking, None
+        if endpoint is None:
+            super().on_message_complete()
+            return
+        body, self._body = self._body, b""
+        try:
+            begun = endpoint.begin(body)
+        except Exception as error:  # noqa: BLE001 - the last resort: logged, and told without its text
+            begun = internal_error(error)
+        if isinstance(begun, Ticket):
+            flight = _Flight(begun)
+            self.cycle = flight  # type: ignore[assignment]  # it stands in for one
+            begun.add_done_callback(functools.partial(self._land, endpoint, flight))
+        else:
+            self._write(endpoint, begun, keep_alive=True)
+
+    def _land(self, endpoint: SingleEndpoint, flight: _Flight, ticket: Ticket[Any]) -> None:
+        """Answer the item's caller."""
+        flight.response_complete = True
+        if flight.disconnected or ticket.cancelled():
+            return
+        try:
+            reply = endpoint.end(ticket)
+        except Exception as error:  # noqa: BLE001 - as above
+            reply = internal_error(error)
+        self._write(endpoint, reply, keep_alive=flight.keep_alive)
+
+    def _write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
+        keeps = keep_alive and CLOSE not in reply.headers
+        fields = [*self.server_state.default_headers, *reply.headers]
+        if not keeps and CLOSE not in reply.headers:
+            fields.append(CLOSE)
+        head = b"".join([b"%b: %b\r\n" % field for field in fields])
+        self.transport.write(b"%b%b\r\n%b" % (_STATUS[reply.status], head, reply.body))
+        self.counter.count(endpoint.handler, "single", reply.status)
+        if not keeps:
+            self.transport.close()
+        self.on_response_complete()
+
+
+def shortcut_protocol(singles: Mapping[bytes, SingleEndpoint], counter: Counter) -> type[ShortcutProtocol]:
+    """Return a protocol class for an application with these paths."""
+    return type("AppShortcutProtocol", (ShortcutProtocol,), {"singles": dict(singles), "counter": counter})
