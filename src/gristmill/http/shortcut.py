@@ -92,7 +92,7 @@ class ShortcutProtocol(HttpToolsProtocol):
         """Let the timer run: it looks for itself how long the connection has been idle."""
 
     def on_response_complete(self) -> None:
-        """Begin what was pipelined, or an idle time: uvicorn's method, but with one timer for all requests."""
+        """Begin what was pipelined, or an idle time; as uvicorn does, but with one timer for all requests."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -130,8 +130,11 @@ class ShortcutProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request without building its ASGI scope."""
         self.url = b""
-        self.expect_100_continue = False
         self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; what it means is asked once, when all are there."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
@@ -142,10 +145,11 @@ class ShortcutProtocol(HttpToolsProtocol):
             self._go_the_long_way()
 
     def _go_the_long_way(self) -> None:
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers  # the list is in the scope already
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
         super().on_headers_complete()
 
     def _is_ordinary(self, endpoint: SingleEndpoint) -> bool:
@@ -153,7 +157,7 @@ class ShortcutProtocol(HttpToolsProtocol):
             return False  # pipelined: uvicorn queues it
         if endpoint.is_draining or self.flow.write_paused or self.limit_concurrency is not None:
             return False
-        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+        if self.parser.get_method() != b"POST" or not self.parser.should_keep_alive():
             return False
         length = -1
         is_json = False
@@ -164,9 +168,13 @@ class ShortcutProtocol(HttpToolsProtocol):
                 if is_json or value != _JSON:
                     return False
                 is_json = True
-            elif name in _UNUSUAL and value.lower() != _KEEP_ALIVE:
+            elif name in _UNUSUAL and not self._is_plain_keep_alive(value):
                 return False
         return is_json and 0 <= length <= endpoint.max_bytes
+
+    def _is_plain_keep_alive(self, value: bytes) -> bool:
+        # Many clients say "keep-alive" with every request; from HTTP/1.0 it asks for an echo.
+        return value.lower() == _KEEP_ALIVE and self.parser.get_http_version() == "1.1"
 
     def _is_answering(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever uvicorn's annotation says
@@ -210,11 +218,13 @@ class ShortcutProtocol(HttpToolsProtocol):
 
     def _write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
         keeps = keep_alive and CLOSE not in reply.headers
-        fields = [*self.server_state.default_headers, *reply.headers]
+        lines = [_STATUS[reply.status]]
+        for name, value in (*self.server_state.default_headers, *reply.headers):
+            lines += (name, b": ", value, b"\r\n")
         if not keeps and CLOSE not in reply.headers:
-            fields.append(CLOSE)
-        head = b"".join([b"%b: %b\r\n" % field for field in fields])
-        self.transport.write(b"%b%b\r\n%b" % (_STATUS[reply.status], head, reply.body))
+            lines.append(b"connection: close\r\n")
+        lines += (b"\r\n", reply.body)
+        self.transport.write(b"".join(lines))
         self.counter.count(endpoint.handler, "single", reply.status)
         if not keeps:
             self.transport.close()
