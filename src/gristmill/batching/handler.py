@@ -109,8 +109,21 @@ class BatchHandler(Generic[T, R]):
             BatcherClosed: The handler was closed on this loop.
             RuntimeError: No event loop runs in this thread; use ``run`` or ``submit``.
         """
+        desk = self._loops.last
+        waiter: asyncio.Future[R]
+        # As ``_here``, written out: a call of a function is a tenth of this one.
+        if (
+            self._is_plain
+            and desk is not None
+            and current_frame.get() is None
+            and desk.thread == get_ident()
+            and desk.loop.is_running()
+        ):
+            waiter = desk.create_future()
+            desk.batcher.admit(item, waiter)
+            return waiter
         batcher = self._here()
-        waiter: asyncio.Future[R] = batcher.loop.create_future()
+        waiter = batcher.loop.create_future()
         if self._is_plain:
             batcher.admit(item, waiter)
         else:

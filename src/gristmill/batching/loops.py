@@ -25,6 +25,7 @@ class Desk:
 
     def __init__(self, batcher: Batcher, inbox: Inbox) -> None:
         self.loop = batcher.loop
+        self.create_future = batcher.loop.create_future
         self.batcher = batcher
         self.inbox = inbox
         self.thread = threading.get_ident()

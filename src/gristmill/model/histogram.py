@@ -104,27 +104,29 @@ class HistogramRecorder:
     def record_sorted_ages(self, times: Sequence[float], now: float) -> None:
         """Count the age ``now - time`` of each of *times*, as ``record`` would one by one.
 
-        Steps proportional to the buckets touched and the logarithm of the
-        number of *times*, plus one sum in C.
+        Steps proportional to the buckets between the newest and the oldest and
+        to the logarithm of the number of *times*, plus one sum in C.
 
         Args:
             times: Finite clock readings in ascending order; may be empty.
             now: A reading of the same clock.
         """
-        older = len(times)
+        if not times:
+            return
 
         def negative_age(time: float) -> float:
             # Exactly -(now - time), and ascending: rounding keeps both true, whereas
             # comparing `time` with `now - bound` would round differently from `record`.
             return time - now
 
-        for bucket, bound in enumerate(self._bounds):
-            if not older:
-                break
-            first = bisect_left(times, -bound, 0, older, key=negative_age)
+        newest = bisect_left(self._bounds, now - times[-1])
+        oldest = bisect_left(self._bounds, now - times[0])
+        older = len(times)
+        for bucket in range(newest, oldest):
+            first = bisect_left(times, -self._bounds[bucket], 0, older, key=negative_age)
             self._counts[bucket] += older - first
             older = first
-        self._counts[-1] += older
+        self._counts[oldest] += older
         self._total += len(times) * now - math.fsum(times)
 
     def snapshot(self) -> Histogram:
