@@ -26,7 +26,7 @@ class Waiter(Protocol):
     def set_result(self, result: Any, /) -> None:
         """Answer it; raises InvalidStateError when it is done already."""
 
-    def set_exception(self, exception: BaseException, /) -> None:
+    def set_exception(self, exception: Exception, /) -> None:
         """Fail it; raises InvalidStateError when it is done already."""
 
 

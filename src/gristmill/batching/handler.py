@@ -10,7 +10,7 @@ from threading import get_ident
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from gristmill.batching import snapshot
-from gristmill.batching.batch import Mark
+from gristmill.batching.batch import Mark, Waiter
 from gristmill.batching.batcher import Batcher
 from gristmill.batching.feed import Feed
 from gristmill.batching.frame import Frame, current_frame
@@ -139,6 +139,20 @@ class BatchHandler(Generic[T, R]):
         else:
             batcher.admit_marked(item, waiter, *self._sorter.sort(item))
         return waiter
+
+    def admit(self, item: T, waiter: Waiter) -> Batcher:
+        """Let *waiter* wait for the answer to *item*, and return the batcher that will give it.
+
+        For servers that need no future: *waiter* is told within the loop turn
+        in which the batch ends, while ``settling`` of the batcher is that
+        batch. Raises as a call does.
+        """
+        batcher = self._here()
+        if self._is_plain:
+            batcher.admit(item, waiter)
+        else:
+            batcher.admit_marked(item, waiter, *self._sorter.sort(item))
+        return batcher
 
     def _here(self) -> Batcher:
         """Return the batcher of the running loop, for the code that calls."""

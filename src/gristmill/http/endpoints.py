@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from gristmill.batching.batch import Waiter
+from gristmill.batching.batcher import Batcher
 from gristmill.batching.context import BatchInfo
 from gristmill.batching.reply import Settled
-from gristmill.batching.ticket import Ticket
 from gristmill.errors import ItemTooHeavy, QueueFull
+from gristmill.http.batch_headers import BatchHeaders
 from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchReader, BatchRequest
 from gristmill.http.bench import Bench
@@ -21,6 +23,8 @@ from gristmill.http.problems import Refused, Reply, problem, problem_reply
 from gristmill.http.strict_json import check_text
 from gristmill.http.watch import Receive, Verdict, Visit, Watch
 from gristmill.model.outcome import failed_from
+
+W = TypeVar("W")
 
 _JSON_TYPE = (b"content-type", b"application/json")
 _SINGLE = (JSON,)
@@ -33,16 +37,14 @@ class SingleEndpoint:
     Attributes:
         handler: The handler's name.
         max_bytes: The largest body it takes.
+        told: Writes what callers are told of their batch.
     """
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self.handler = bench.handler.name
         self.max_bytes = bench.limits.item_bytes
-        # The callers of a batch are answered one after another: what they are all told is written once.
-        self._last_batch: BatchInfo | None = None
-        self._handler_time = b""
-        self._batch_headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.told = BatchHeaders()
 
     @property
     def is_draining(self) -> bool:
@@ -72,8 +74,8 @@ class SingleEndpoint:
         if headers.get(b"content-type") != JSON:
             form_of(headers.get(b"content-type"), _SINGLE)
         body = await read_body(headers, visit, bench.limits, bench.limits.item_bytes)
-        ticket = self.begin(body)
-        if not isinstance(ticket, Ticket):
+        ticket = self.begin(body, bench.handler.ticket)
+        if isinstance(ticket, Reply):
             return ticket
         watch.wait(visit)
         try:
@@ -82,49 +84,54 @@ class SingleEndpoint:
             if visit.settle() is Verdict.GONE:
                 raise ClientGone from None
             raise
-        except Exception:  # noqa: BLE001, S110 - the ticket holds it, and ``end`` tells it
-            pass
-        return self.end(ticket)
+        except Exception as error:  # noqa: BLE001 - it is this caller's answer
+            return self.failed(error, ticket.batch, ticket.queue_seconds)
+        return self.answered(ticket.result(), ticket.batch, ticket.queue_seconds)
 
-    def begin(self, body: bytes | bytearray) -> Ticket[Any] | Reply:
-        """Let the item in *body* wait for its batch; a reply if it does not come that far."""
+    def admit(self, item: Any, waiter: Waiter) -> Batcher:
+        """Let *waiter* wait for *item*'s answer, as ``BatchHandler.admit`` does."""
+        return self._bench.handler.admit(item, waiter)
+
+    def begin(self, body: bytes | bytearray, enter: Callable[[Any], W]) -> W | Reply:
+        """Let the item in *body* wait for its batch.
+
+        Args:
+            body: The whole body.
+            enter: Given the item, has it wait and returns who waits for it;
+                raises as a call of the handler does.
+
+        Returns:
+            What *enter* returned, or a reply if the item does not come that far.
+        """
         bench = self._bench
         try:
             check_text(body, bench.limits)
-            return bench.handler.ticket(bench.items.decode(body))
+            return enter(bench.items.decode(body))
         except Refused as refused:
             return problem_reply(refused.problem, refused.headers)
         except Exception as error:  # noqa: BLE001 - it is this caller's answer
-            return self._failed(error, ())
+            return self.failed(error)
 
-    def end(self, ticket: Ticket[Any]) -> Reply:
-        """Return the reply to an item that has its answer."""
-        bench = self._bench
+    def text(self, value: Any) -> bytes:
+        """Return the body of a good answer; raises ``UnusableResult`` if *value* can be none."""
+        return self._bench.results.encode(value)
+
+    def answered(self, value: Any, batch: BatchInfo | None, queue_seconds: float) -> Reply:
+        """Return the reply to an item whose result is *value*."""
         try:
-            text = bench.results.encode(ticket.result())
+            text = self.text(value)
         except UnusableResult as unusable:
-            return problem_reply(bench.verdicts.broken_contract(unusable), self._told(ticket))
-        except Exception as error:  # noqa: BLE001 - it is this caller's answer
-            return self._failed(error, self._told(ticket))
+            found = self._bench.verdicts.broken_contract(unusable)
+            return problem_reply(found, self.told.pairs(batch, queue_seconds))
         length = (b"content-length", b"%d" % len(text))
-        return Reply(200, (_JSON_TYPE, length, *self._told(ticket)), text)
+        return Reply(200, (_JSON_TYPE, length, *self.told.pairs(batch, queue_seconds)), text)
 
-    def _failed(self, error: Exception, headers: Sequence[tuple[bytes, bytes]]) -> Reply:
+    def failed(self, error: Exception, batch: BatchInfo | None = None, queue_seconds: float = 0) -> Reply:
+        """Return the reply to an item that failed with *error*, in *batch* or before one saw it."""
         bench = self._bench
         pause = bench.retry_after() if isinstance(error, QueueFull) else 1
-        return problem_reply(bench.verdicts.problem_of(failed_from(error), pause), headers)
-
-    def _told(self, ticket: Ticket[Any]) -> Sequence[tuple[bytes, bytes]]:
-        """Return the headers that say what batching cost the caller; none for an item that no batch saw."""
-        batch = ticket.batch
-        if batch is None:
-            return ()
-        if batch is not self._last_batch:
-            self._last_batch = batch
-            self._handler_time = b", handler;dur=%.1f" % (batch.handler_seconds * 1e3)
-            self._batch_headers = ((b"batch-size", b"%d" % batch.size), (b"batch-id", batch.id.encode()))
-        timing = b"queue;dur=%.1f" % (ticket.queue_seconds * 1e3) + self._handler_time
-        return ((b"server-timing", timing), *self._batch_headers)
+        found = bench.verdicts.problem_of(failed_from(error), pause)
+        return problem_reply(found, self.told.pairs(batch, queue_seconds))
 
 
 class BatchEndpoint:

@@ -14,16 +14,18 @@ callbacks, ``cycle``, ``flow`` and ``on_response_complete``.
 
 from __future__ import annotations
 
-import functools
+import asyncio
+import contextvars
 import http
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gristmill.batching.ticket import Ticket
 from gristmill.http.asgi import internal_error
+from gristmill.http.codec import UnusableResult
 from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.flight import Flight
 from gristmill.http.problems import CLOSE, Reply
 
 _STATUS = {
@@ -32,6 +34,7 @@ _STATUS = {
 _JSON = b"application/json"
 _UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade"))
 _KEEP_ALIVE = b"keep-alive"
+_GOOD = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
 
 
 class Counter(Protocol):
@@ -41,30 +44,19 @@ class Counter(Protocol):
         """Count one."""
 
 
-class _Flight:
-    """A request of the shortcut that waits for its item, in the place of uvicorn's request-response cycle.
+class _DefaultLines:
+    """The lines of uvicorn's default headers, of which it makes a new list each second."""
 
-    uvicorn looks at these attributes to queue pipelined requests behind it,
-    to close the connection after it, and to tell it that the caller hung up.
-    """
+    def __init__(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._lines = b""
 
-    __slots__ = ("disconnected", "keep_alive", "response_complete", "ticket")
-
-    def __init__(self, ticket: Ticket[Any]) -> None:
-        self.ticket = ticket
-        self.response_complete = False
-        self.keep_alive = True
-        self.disconnected = False
-
-    @property
-    def message_event(self) -> _Flight:
-        """What is set when the connection is lost."""
-        return self
-
-    def set(self) -> None:
-        """Drop the item of a caller who hung up."""
-        if self.disconnected:
-            self.ticket.cancel()
+    def of(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Return *headers* as lines."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        return self._lines
 
 
 class ShortcutProtocol(HttpToolsProtocol):
@@ -73,14 +65,22 @@ class ShortcutProtocol(HttpToolsProtocol):
     Attributes:
         singles: path -> endpoint of one item.
         counter: Counts the answers.
+        default_lines: Of all its connections.
     """
 
     singles: ClassVar[Mapping[bytes, SingleEndpoint]]
     counter: ClassVar[Counter]
+    default_lines: ClassVar[_DefaultLines]
 
     _taking: SingleEndpoint | None = None  # the endpoint of a request whose body is coming
     _body: bytes = b""
     _idle_since = 0.0
+    _context: contextvars.Context
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Keep the context, for what begins while a batch is answered."""
+        super().connection_made(transport)
+        self._context = contextvars.copy_context()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop what waits, and the timer."""
@@ -194,43 +194,59 @@ class ShortcutProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         body, self._body = self._body, b""
+        flight = Flight(self, endpoint)
         try:
-            begun = endpoint.begin(body)
+            begun = endpoint.begin(body, flight.enter)
         except Exception as error:  # noqa: BLE001 - the last resort: logged, and told without its text
             begun = internal_error(error)
-        if isinstance(begun, Ticket):
-            flight = _Flight(begun)
+        if begun is flight:
             self.cycle = flight  # type: ignore[assignment]  # it stands in for one
-            begun.add_done_callback(functools.partial(self._land, endpoint, flight))
-        else:
-            self._write(endpoint, begun, keep_alive=True)
+        elif isinstance(begun, Reply):
+            self.write(endpoint, begun, keep_alive=True)
 
-    def _land(self, endpoint: SingleEndpoint, flight: _Flight, ticket: Ticket[Any]) -> None:
-        """Answer the item's caller."""
-        flight.response_complete = True
-        if flight.disconnected or ticket.cancelled():
+    def land(self, flight: Flight, value: Any, error: Exception | None) -> None:
+        """Answer the caller of *flight*; what its batch cost it is in the headers."""
+        endpoint = flight.endpoint
+        batch, seconds = flight.batch()
+        if error is not None:
+            self.write(endpoint, endpoint.failed(error, batch, seconds), keep_alive=flight.keep_alive)
             return
         try:
-            reply = endpoint.end(ticket)
-        except Exception as error:  # noqa: BLE001 - as above
-            reply = internal_error(error)
-        self._write(endpoint, reply, keep_alive=flight.keep_alive)
+            text = endpoint.text(value)
+        except UnusableResult:
+            text = b""  # ``answered`` says what that means
+        if text and flight.keep_alive:
+            default = self.default_lines.of(self.server_state.default_headers)
+            told = endpoint.told.lines(batch, seconds)
+            self.transport.write(_GOOD % (default, len(text), told, text))
+            self._answered(endpoint, 200)
+        else:
+            self.write(endpoint, endpoint.answered(value, batch, seconds), keep_alive=flight.keep_alive)
 
-    def _write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
+    def write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
+        """Send *reply*, and close the connection if it or the caller wants that."""
         keeps = keep_alive and CLOSE not in reply.headers
-        lines = [_STATUS[reply.status]]
-        for name, value in (*self.server_state.default_headers, *reply.headers):
+        lines = [_STATUS[reply.status], self.default_lines.of(self.server_state.default_headers)]
+        for name, value in reply.headers:
             lines += (name, b": ", value, b"\r\n")
         if not keeps and CLOSE not in reply.headers:
             lines.append(b"connection: close\r\n")
         lines += (b"\r\n", reply.body)
         self.transport.write(b"".join(lines))
-        self.counter.count(endpoint.handler, "single", reply.status)
         if not keeps:
             self.transport.close()
-        self.on_response_complete()
+        self._answered(endpoint, reply.status)
+
+    def _answered(self, endpoint: SingleEndpoint, status: int) -> None:
+        self.counter.count(endpoint.handler, "single", status)
+        if self.pipeline:
+            # What follows in the line is a task of its own, in the context of the connection, not of a batch.
+            self._context.run(self.on_response_complete)
+        else:
+            self.on_response_complete()
 
 
 def shortcut_protocol(singles: Mapping[bytes, SingleEndpoint], counter: Counter) -> type[ShortcutProtocol]:
     """Return a protocol class for an application with these paths."""
-    return type("AppShortcutProtocol", (ShortcutProtocol,), {"singles": dict(singles), "counter": counter})
+    shared = {"singles": dict(singles), "counter": counter, "default_lines": _DefaultLines()}
+    return type("AppShortcutProtocol", (ShortcutProtocol,), shared)

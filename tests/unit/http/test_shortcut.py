@@ -1,0 +1,222 @@
+"""Single items on the shortcut: the bytes that go over a real connection to uvicorn in this very loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from gristmill import App, BatchHandler, Failed, batch
+
+
+def handler_with(gate: asyncio.Event, seen: list[list[Any]], **options: Any) -> BatchHandler[Any, Any]:
+    @batch(name="numbers", **options)
+    async def halves(items: list[int]) -> list[float | Failed]:
+        seen.append(list(items))
+        await gate.wait()
+        return [
+            Failed("negative", "out_of_range") if n < 0 else object() if n == 99 else n / 2  # type: ignore[misc]
+            for n in items
+        ]
+
+    return halves
+
+
+@asynccontextmanager
+async def serving(handler: BatchHandler[Any, Any]) -> AsyncIterator[Service]:
+    app = App(handlers=[handler])
+    config = uvicorn.Config(app, port=0, lifespan="off", http=app.shortcut(), log_config=None)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    service = Service(app, server)
+    try:
+        yield service
+    finally:
+        for caller in service.callers:
+            caller.writer.close()
+        await server.shutdown()
+        await handler.aclose()
+
+
+class Service:
+    def __init__(self, app: App, server: uvicorn.Server) -> None:
+        self.app = app
+        self.server = server
+        self.callers: list[Connection] = []
+
+    async def connect(self) -> Connection:
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        self.callers.append(Connection(*await asyncio.open_connection("127.0.0.1", port)))
+        return self.callers[-1]
+
+    @property
+    def connections(self) -> list[Any]:
+        return list(self.server.server_state.connections)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - turns of the loop, no time
+        await asyncio.sleep(0)
+
+
+class Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, body: object, *lines: str) -> None:
+        text = json.dumps(body).encode()
+        head = ["POST /v1/numbers HTTP/1.1", "Host: test", "Content-Type: application/json", *lines]
+        self.writer.write("\r\n".join([*head, f"Content-Length: {len(text)}", "", ""]).encode() + text)
+
+    async def receive(self) -> tuple[int, dict[str, str], Any]:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in head[1:-2])
+        body = await self.reader.readexactly(int(headers["content-length"]))
+        return int(head[0].split()[1]), headers, json.loads(body)
+
+    async def is_closed(self) -> bool:
+        return await self.reader.read() == b""
+
+
+def opened() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
+async def test_an_answer_tells_what_its_batch_cost() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        caller.send(3)
+        status, headers, body = await caller.receive()
+        assert (status, body) == (200, 1.5)
+        assert headers["content-type"] == "application/json"
+        assert headers["batch-size"] == "1"
+        assert headers["server-timing"].startswith("queue;dur=")
+
+
+async def test_the_callers_of_a_batch_are_told_the_same_batch_and_their_own_answers() -> None:
+    gate, seen = asyncio.Event(), []
+    async with serving(handler_with(gate, seen)) as service:
+        callers = [await service.connect() for _ in range(5)]
+        callers[0].send(0)
+        await until(lambda: len(seen) == 1)
+        for number, caller in enumerate(callers[1:], 1):
+            caller.send(number)
+        await asyncio.sleep(0)
+        gate.set()
+        answers = [await caller.receive() for caller in callers]
+        assert [body for _, _, body in answers] == [0, 0.5, 1, 1.5, 2]
+        late = {headers["batch-id"] for _, headers, _ in answers[1:]}
+        assert len(late) == len(seen) - 1
+
+
+async def test_a_failed_item_and_a_result_that_is_no_json_fail_alone() -> None:
+    gate, seen = asyncio.Event(), []
+    async with serving(handler_with(gate, seen)) as service:
+        callers = [await service.connect() for _ in range(4)]
+        for number, caller in zip((0, -1, 99, 8), callers, strict=True):
+            caller.send(number)
+        gate.set()
+        answers = [await caller.receive() for caller in callers]
+        codes = [body["code"] if isinstance(body, dict) else body for _, _, body in answers]
+        assert codes == [0, "out_of_range", "handler_contract", 4]
+        assert [status for status, _, _ in answers] == [200, 422, 500, 200]
+
+
+async def test_requests_in_a_pipeline_are_answered_in_their_order() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        for number in range(20):
+            caller.send(number)
+        assert [(await caller.receive())[2] for _ in range(20)] == [n / 2 for n in range(20)]
+
+
+async def test_an_item_whose_caller_hung_up_while_it_waited_is_not_sent() -> None:
+    gate, seen = asyncio.Event(), []
+    handler = handler_with(gate, seen)
+    async with serving(handler) as service:
+        first, second, third = [await service.connect() for _ in range(3)]
+        first.send(1)
+        await until(lambda: len(seen) == 1)
+        second.send(2)
+        third.send(3)
+        await until(lambda: handler.stats().pending == 2)
+        second.writer.close()
+        await second.writer.wait_closed()
+        await until(lambda: len(service.connections) == 2)
+        gate.set()
+        assert (await first.receive())[2] == 0.5
+        assert (await third.receive())[2] == 1.5
+        assert seen == [[1], [3]]
+        assert handler.stats().items["cancelled"] == 1
+
+
+async def test_a_caller_who_wants_the_connection_closed_gets_that() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        caller.send(3, "Connection: close")
+        assert (await caller.receive())[2] == 1.5
+        assert await caller.is_closed()
+
+
+async def test_a_body_that_comes_in_pieces_takes_the_long_way() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        head = "POST /v1/numbers HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 3"
+        caller.writer.write(f"{head}\r\n\r\n2".encode())
+        await until(lambda: service.connections and service.connections[0].cycle is not None)
+        caller.writer.write(b"00")
+        assert (await caller.receive())[2] == 100
+        caller.send(4)
+        assert (await caller.receive())[2] == 2
+
+
+async def test_a_bad_item_is_refused_and_the_next_good_one_answered() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        caller.send("x")
+        status, _, body = await caller.receive()
+        assert (status, body["code"]) == (422, "invalid_item")
+        caller.send(4)
+        assert (await caller.receive())[2] == 2
+
+
+async def test_an_item_that_expired_is_answered_once_and_counted_once() -> None:
+    gate, seen = asyncio.Event(), []
+    handler = handler_with(gate, seen, timeout=0.02)
+    async with serving(handler) as service:
+        first, second = [await service.connect() for _ in range(2)]
+        first.send(1)
+        await until(lambda: len(seen) == 1)
+        second.send(2)
+        assert (await second.receive())[2]["code"] == "deadline_exceeded"
+        assert (await first.receive())[2]["code"] == "deadline_exceeded"
+        second.writer.close()
+        await second.writer.wait_closed()
+        gate.set()
+        first.send(4)
+        assert (await first.receive())[2] == 2
+        items = handler.stats().items
+        assert (items["expired"], items["failed"], items["cancelled"], items["ok"]) == (1, 1, 0, 1)
+
+
+async def test_draining_answers_who_waits_and_refuses_who_comes() -> None:
+    gate, seen = asyncio.Event(), []
+    async with serving(handler_with(gate, seen)) as service:
+        first, second = [await service.connect() for _ in range(2)]
+        first.send(1)
+        await until(lambda: len(seen) == 1)
+        service.app.drain()
+        second.send(2)
+        assert (await second.receive())[2]["code"] == "closed"
+        assert await second.is_closed()
+        gate.set()
+        assert (await first.receive())[2] == 0.5
