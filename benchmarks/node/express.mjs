@@ -12,6 +12,13 @@ app.post('/plain', (request, response) => {
   response.status(201).json(withoutDatabase(request.body))
 })
 
+app.post('/plain/batch', (request, response) => {
+  if (!Array.isArray(request.body) || !request.body.every(isNewUser)) {
+    return response.status(400).json({ error: 'a list of users is expected' })
+  }
+  response.status(201).json(request.body.map(withoutDatabase))
+})
+
 app.post('/users', async (request, response) => {
   if (!isNewUser(request.body)) return response.status(400).json({ error: 'name and email are strings' })
   response.status(201).json(await insertOne(request.body))

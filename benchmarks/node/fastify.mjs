@@ -17,6 +17,11 @@ app.post('/plain', one, async (request, reply) => {
   return withoutDatabase(request.body)
 })
 
+app.post('/plain/batch', all, async (request, reply) => {
+  reply.code(201)
+  return request.body.map(withoutDatabase)
+})
+
 app.post('/users', one, async (request, reply) => {
   reply.code(201)
   return insertOne(request.body)

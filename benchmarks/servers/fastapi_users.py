@@ -41,6 +41,11 @@ async def create_without_database(user: NewUser) -> User:
     return User(id=next(ids), name=user.name, email=user.email)
 
 
+@app.post("/plain/batch", status_code=201)
+async def create_all_without_database(users: list[NewUser]) -> list[User]:
+    return [User(id=next(ids), name=user.name, email=user.email) for user in users]
+
+
 @app.post("/users", status_code=201)
 async def create_user(user: NewUser) -> User:
     user_id = await app.state.pool.fetchval(INSERT_ONE, user.name, user.email)

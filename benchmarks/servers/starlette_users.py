@@ -82,6 +82,11 @@ async def create_without_database(request: Request) -> Response:
     return created(User(id=next(ids), name=user.name, email=user.email))
 
 
+async def create_all_without_database(request: Request) -> Response:
+    users = all_users.decode(await request.body())
+    return created([User(id=next(ids), name=user.name, email=user.email) for user in users])
+
+
 async def create_user(request: Request) -> Response:
     return created(await by_hand.add(one_user.decode(await request.body())))
 
@@ -100,6 +105,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 by_hand = ByHand()
 routes = [
     Route("/plain", create_without_database, methods=["POST"]),
+    Route("/plain/batch", create_all_without_database, methods=["POST"]),
     Route("/users", create_user, methods=["POST"]),
     Route("/users/batch", create_users, methods=["POST"]),
 ]
