@@ -225,7 +225,10 @@ def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
 
 def _checked_ids(ids: Sequence[Any]) -> Ids | None:
     """Return *ids* if they are usable, None if there are none."""
-    if set(map(type, ids)) == {str} and len(set(ids)) == len(ids):
+    kinds = set(map(type, ids))
+    if kinds == {type(None)}:
+        return None
+    if kinds == {str} and len(set(ids)) == len(ids):
         joined = "\n".join(ids)
         if _ID_LINES.fullmatch(joined) is not None and joined.count("\n") == len(ids) - 1:
             return list(ids)

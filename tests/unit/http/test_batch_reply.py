@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from gristmill.batching.reply import Settled
@@ -83,3 +84,21 @@ def test_a_minimal_answer_has_the_failures_only() -> None:
     reply = answer(batch(1, 2, 3), 1, ItemFailed("no"), math.nan, minimal=True)
     assert [item["index"] for item in reply["items"]] == [1, 2]
     assert reply["counts"]["succeeded"] == 1
+
+
+def test_the_answer_of_a_batch_without_failures_is_the_one_of_its_structs() -> None:
+    for values in ([], [1], [{"a": "line\nbreak"}, None, [1.5]], list(range(1200))):
+        reply = answer(batch(*values), *values)
+        assert reply == {
+            "errors": False,
+            "took_ms": 18,
+            "counts": {"total": len(values), "succeeded": len(values), "failed": 0, "unprocessed": 0},
+            "items": [{"index": i, "status": 200, "result": value} for i, value in enumerate(values)],
+        }
+        assert list(reply) == ["errors", "took_ms", "counts", "items"]
+
+
+def test_raw_results_with_line_breaks_are_told_apart() -> None:
+    values = [msgspec.Raw(b'{"a":\n1}'), 2]
+    reply = answer(batch(*values), *values)
+    assert [item["result"] for item in reply["items"]] == [{"a": 1}, 2]

@@ -55,3 +55,12 @@ def test_brackets_in_strings_cannot_hide_depth() -> None:
 
 def test_a_bytearray_is_read_like_bytes() -> None:
     assert exceeds_depth(bytearray(b"[" * 65), 64)
+
+
+@given(text=st.text(alphabet="[]{}", max_size=40), limit=st.integers(0, 12))
+def test_what_is_no_json_is_counted_bracket_by_bracket(text: str, limit: int) -> None:
+    level = peak = 0
+    for sign in text:
+        level += 1 if sign in "[{" else -1
+        peak = max(peak, level)
+    assert exceeds_depth(text.encode(), limit) == (peak > limit)
