@@ -5,6 +5,20 @@
     GristmillError
     ├── ConfigurationError (ValueError)   an option, a handler or a target that cannot work
     ├── BlockingCall (RuntimeError)       a blocking call from the loop it would block
+    ├── StoreError                        the durable queue's store did not do it
+    │   ├── StoreUnavailable              it cannot be reached; try again
+    │   ├── StoreFull                     it has no room for more
+    │   ├── StoreReadOnly                 it takes no writes
+    │   ├── StoreVersion                  a newer Gristmill wrote its schema
+    │   ├── StoreMisconfigured            it would lose jobs as it is set up
+    │   └── NotSupported                  this kind of store cannot
+    ├── QueueError                        the durable queue would not do it
+    │   ├── UnknownHandler (LookupError)  no handler of that name
+    │   ├── JobNotFound (LookupError)     no such job, or none in the state that is needed
+    │   ├── JobNotFinal                   the job still runs
+    │   ├── UniqueConflict                another job holds the unique key, for something else
+    │   ├── InvalidItem (ValueError)      an item that is not of the handler's type, or too large
+    │   └── LeaseLost                     the lease died; somebody else has the items
     └── BatchError                        an item, or its whole batch, got no value
         ├── ItemFailed                    the handler answered Failed for this item
         ├── ItemMissing (KeyError)        a dict reply has no entry for this item
@@ -39,6 +53,116 @@ class ConfigurationError(GristmillError, ValueError):
 
 class BlockingCall(GristmillError, RuntimeError):
     """A blocking call was made on the event loop that would have to answer it."""
+
+
+class StoreError(GristmillError):
+    """The durable queue's store did not do what was asked of it.
+
+    ``code`` is the slug of HTTP answers; ``retryable`` whether the same call may succeed later.
+    """
+
+    code: str = "store_error"
+    retryable: bool = False
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, or did not answer in time; nothing is known to have happened."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class StoreFull(StoreError):
+    """The store has no room for more; what it holds is safe, and settling still works."""
+
+    code = "store_full"
+    retryable = True
+
+
+class StoreReadOnly(StoreError):
+    """The store takes no writes."""
+
+    code = "store_read_only"
+
+
+class StoreVersion(StoreError):
+    """A newer Gristmill wrote the store's schema; this one does not touch it."""
+
+    code = "store_version"
+
+
+class StoreMisconfigured(StoreError):
+    """The store would lose jobs as it is set up; the message says what to change."""
+
+    code = "store_misconfigured"
+
+
+class NotSupported(StoreError):
+    """This kind of store cannot do that."""
+
+    code = "not_supported"
+
+
+class QueueError(GristmillError):
+    """The durable queue would not do what was asked of it.
+
+    ``code`` is the slug of HTTP answers.
+    """
+
+    code: str = "queue_error"
+    retryable: bool = False
+
+
+class UnknownHandler(QueueError, LookupError):
+    """No handler of that name; the message names those there are."""
+
+    code = "unknown_handler"
+
+
+class JobNotFound(QueueError, LookupError):
+    """There is no such job, or it is not in the state that is needed."""
+
+    code = "not_found"
+
+
+class JobNotFinal(QueueError):
+    """The job still runs: cancel it first, or wait."""
+
+    code = "job_not_final"
+
+
+class UniqueConflict(QueueError):
+    """Another job holds the unique key, and something else was submitted under it.
+
+    Attributes:
+        job: The id of that job.
+    """
+
+    code = "unique_conflict"
+
+    def __init__(self, message: str, *, job: str) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class InvalidItem(QueueError, ValueError):
+    """An item is not of the handler's type, or too large; nothing was stored.
+
+    Attributes:
+        index: Its place in what was submitted.
+    """
+
+    code = "invalid_item"
+
+    def __init__(self, message: str, *, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class LeaseLost(QueueError):
+    """The lease died: its items are, or will be, somebody else's."""
+
+    code = "lease_lost"
 
 
 class BatchError(GristmillError):

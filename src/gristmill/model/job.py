@@ -1,0 +1,171 @@
+"""Jobs: what was submitted to the durable queue, and how far it has come."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gristmill.errors import ConfigurationError
+
+URGENT, LATEST = 0, 9
+DEFAULT_PRIORITY = 4
+AGING = 60.0
+"""Seconds of waiting that outweigh one step of priority, so that old work never starves."""
+
+
+class JobState(StrEnum):
+    """Where a job is. The value is what routes, commands and stores say."""
+
+    RECEIVING = "receiving"  # its items are still being uploaded
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"  # every item has its outcome, failed ones included
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing changes any more by itself."""
+        return self in (JobState.COMPLETED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCounts:
+    """How many items are where; the five always sum to ``total``.
+
+    Attributes:
+        total: Items of the job.
+        queued: Not begun, or waiting for another attempt.
+        running: In a batch that is leased by a worker.
+        succeeded: Have a value.
+        failed: Are dead, with a code.
+        cancelled: Will not run.
+    """
+
+    total: int
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unique:
+    """Makes a job the only one of its kind: a second one is answered with the first.
+
+    Attributes:
+        key: What must be unique within the queue.
+        seconds: How long the key is held, from the enqueue; None until the job is final.
+        fingerprint: Of what was submitted: a second submission under the same key with another fingerprint
+            is a mistake, and told apart. None compares nothing.
+    """
+
+    key: str
+    seconds: float | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to be stored; its chunks are handed over beside it.
+
+    Attributes:
+        id: ``job_`` and 26 characters; made by the caller, so that a repeat can be told.
+        queue: The handler's name.
+        priority: 0 (urgent) to 9; each step is worth ``AGING`` seconds of waiting.
+        delay: Seconds from now, on the store's clock, until its items are due.
+        run_at: Instead of *delay*: when, in seconds of the epoch.
+        unique: Refuses a second job of its kind.
+        keep_results: Whether the values of its items are stored.
+    """
+
+    id: str
+    queue: str
+    priority: int = DEFAULT_PRIORITY
+    delay: float = 0.0
+    run_at: float | None = None
+    unique: Unique | None = None
+    keep_results: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no store could keep its promise about."""
+        priority: object = self.priority  # whatever was given
+        if not isinstance(priority, int) or not URGENT <= priority <= LATEST:
+            raise ConfigurationError(
+                f"priority is a whole number from {URGENT} (urgent) to {LATEST}, not {self.priority!r}"
+            )
+        if not 0 <= self.delay < math.inf:
+            raise ConfigurationError(f"delay is seconds, 0 or more, not {self.delay!r}")
+        if self.run_at is not None and not 0 <= self.run_at < math.inf:
+            raise ConfigurationError(f"run_at is seconds of the epoch, not {self.run_at!r}")
+
+    def due_at(self, now: float) -> float:
+        """Return when its items are due, by a store whose clock reads *now*."""
+        return now + self.delay if self.run_at is None else max(now, self.run_at)
+
+
+def rank_of(due_at: float, priority: int) -> float:
+    """Return what due chunks are claimed in order of: time, with a head start for the urgent."""
+    return due_at + priority * AGING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """What became of a submission.
+
+    Attributes:
+        job: The job's id; of an earlier one if that holds the unique key.
+        created: Whether this submission made it.
+        matches: Whether the fingerprint is that of the job that holds the key; True for a new job.
+    """
+
+    job: str
+    created: bool
+    matches: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as it stands.
+
+    Attributes:
+        id: Its id.
+        queue: The handler's name.
+        state: Where it is.
+        counts: How many of its items are where.
+        priority: 0 (urgent) to 9.
+        created_at: Seconds of the epoch, on the store's clock; the others too.
+        due_at: When its first items are due.
+        finished_at: When the last item got its outcome; None before.
+    """
+
+    id: str
+    queue: str
+    state: JobState
+    counts: JobCounts
+    priority: int
+    created_at: float
+    due_at: float
+    finished_at: float | None
+
+
+def state_of(counts: JobCounts, *, is_receiving: bool, is_cancelled: bool) -> JobState:
+    """Return where a job is, by its counts and what was asked of it."""
+    if is_receiving:
+        return JobState.RECEIVING
+    if counts.queued or counts.running:
+        if is_cancelled:
+            return JobState.CANCELLING
+        touched = counts.running or counts.succeeded or counts.failed or counts.cancelled
+        return JobState.RUNNING if touched else JobState.QUEUED
+    return JobState.CANCELLED if is_cancelled else JobState.COMPLETED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """Some jobs, newest first; *cursor* asks for the next page, None at the end."""
+
+    jobs: tuple[Job, ...]
+    cursor: str | None
