@@ -161,6 +161,7 @@ class SizeController:
         return True
 
     def _move(self, size: int, *, full: bool) -> None:
+        before = self._target
         wanted, bound = self._wanted()
         if bound is SizeBound.EFFICIENCY and abs(wanted - self._target) <= _DEAD_BAND * self._target:
             wanted = self._target
@@ -172,16 +173,20 @@ class SizeController:
         self.cap = self._target
         self._since_probe += 1
         if full and bound in (SizeBound.EFFICIENCY, SizeBound.MIN_SIZE):
-            self._probe(highest)
+            self._probe(before, highest)
 
-    def _probe(self, highest: int) -> None:
-        """Give the next batch another size where the fixed cost is known too little."""
+    def _probe(self, before: int, highest: int) -> None:
+        """Give the next batch another size where the fixed cost is known too little.
+
+        A smaller one comes instead of a growth: a batch that may not be full must not make up for it.
+        """
         period = _EARLY_PERIOD if self.model.samples < _EARLY else _PERIOD
         if self._since_probe < period or not self._is_vague():
             return
         self._since_probe = 0
         smaller = int(self._target * _PROBE)
         if smaller >= self._settings.min_size:
+            self._target = min(self._target, before)
             self.cap = smaller
         else:  # nothing is small enough to tell: try the double, where that is safe
             self.cap = max(self._target, min(highest, int(self._ceiling()[0])))
