@@ -108,12 +108,12 @@ class SizeController:
         model: The costs learnt so far.
     """
 
-    __slots__ = ("_bound", "_guard", "_settings", "_since_probe", "_target", "cap", "model")
+    __slots__ = ("_bound", "_guard", "_settings", "_shown", "_since_probe", "_target", "cap", "model")
 
     def __init__(self, settings: Adaptive) -> None:
         self._settings = settings
         self.model = CostModel()
-        self.cap = self._target = min(max(settings.start, settings.min_size), settings.max_size)
+        self.cap = self._shown = self._target = min(max(settings.start, settings.min_size), settings.max_size)
         self._guard = Guard(settings.max_size)
         self._bound = SizeBound.LEARNING
         self._since_probe = 0
@@ -161,7 +161,6 @@ class SizeController:
         return True
 
     def _move(self, size: int, *, full: bool) -> None:
-        before = self._target
         wanted, bound = self._wanted()
         if bound is SizeBound.EFFICIENCY and abs(wanted - self._target) <= _DEAD_BAND * self._target:
             wanted = self._target
@@ -170,23 +169,22 @@ class SizeController:
             wanted, bound = highest, SizeBound.LEARNING
         self._target = min(max(wanted, self._target // 2, self._settings.min_size), self._settings.max_size)
         self._bound = bound
-        self.cap = self._target
+        # A growth that a probe came in the way of shows after the next full batch, not after just any.
+        shown = min(self._target, self._shown)
+        self.cap = self._target if full else shown
         self._since_probe += 1
         if full and bound in (SizeBound.EFFICIENCY, SizeBound.MIN_SIZE):
-            self._probe(before, highest)
+            self._probe(highest)
+        self._shown = max(shown, self.cap)
 
-    def _probe(self, before: int, highest: int) -> None:
-        """Give the next batch another size where the fixed cost is known too little.
-
-        A smaller one comes instead of a growth: a batch that may not be full must not make up for it.
-        """
+    def _probe(self, highest: int) -> None:
+        """Give the next batch another size where the fixed cost is known too little."""
         period = _EARLY_PERIOD if self.model.samples < _EARLY else _PERIOD
         if self._since_probe < period or not self._is_vague():
             return
         self._since_probe = 0
         smaller = int(self._target * _PROBE)
         if smaller >= self._settings.min_size:
-            self._target = min(self._target, before)
             self.cap = smaller
         else:  # nothing is small enough to tell: try the double, where that is safe
             self.cap = max(self._target, min(highest, int(self._ceiling()[0])))

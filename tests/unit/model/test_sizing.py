@@ -206,7 +206,8 @@ def test_settings_that_no_cap_can_meet_are_refused_by_name(options, named):
 def test_a_probe_does_not_hide_a_growth_that_a_batch_which_is_not_full_would_then_show():
     controller = Adaptive(target_latency=None, max_size=94, start=84, efficiency=0.953125).controller()
     batches = [
-        (0.83, 0.0, False, False), (0.21, 0.0, True, True), (0.85, 0.0, True, True), (0.0, 0.0625, False, False),
+        (0.83, 0.0, False, False), (0.21, 0.0, True, True), (0.85, 0.0, True, True),
+        (0.0, 0.0625, False, False),
         (0.23, -1.0, True, False), (0.52, 1.0, True, False), (0.456, 1.0, False, True),
     ]  # fmt: skip
     for share, seconds, full, failed in batches:
