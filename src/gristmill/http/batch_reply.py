@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET
 
 from gristmill.batching.reply import Settled
+from gristmill.codec.results import ResultCodec, UnusableResult, not_finite
 from gristmill.http.batch_request import BatchRequest
-from gristmill.http.codec import ResultCodec, UnusableResult, not_finite
 from gristmill.http.verdicts import UNPROCESSED, Verdicts
 from gristmill.model.outcome import Failed, Ok, failed_from
 from gristmill.wire import BatchReply, Counts, ItemReply, Problem

@@ -19,7 +19,8 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from gristmill.http.codec import ItemCodec, decode_hook
+from gristmill.codec.items import decode_hook
+from gristmill.http.codec import ItemCodec
 from gristmill.http.item_count import has_far_too_many_items
 from gristmill.http.problems import Refused, problem
 from gristmill.http.settings import HttpLimits

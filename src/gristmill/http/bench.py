@@ -7,7 +7,8 @@ import random
 from typing import Any
 
 from gristmill.batching.handler import BatchHandler
-from gristmill.http.codec import ResultCodec, item_codec
+from gristmill.codec.results import ResultCodec
+from gristmill.http.codec import item_codec
 from gristmill.http.drain import Drain
 from gristmill.http.problems import Statuses
 from gristmill.http.settings import HttpLimits

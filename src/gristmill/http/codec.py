@@ -1,4 +1,4 @@
-"""Between JSON and the items and results of one handler.
+"""From JSON to the items of one handler, with a refusal that says where each is wrong.
 
 Made once per handler from its annotations. Types msgspec knows are decoded
 straight into; of pydantic models only the methods they carry are used, so
@@ -7,7 +7,6 @@ nothing here imports pydantic.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -15,8 +14,9 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from gristmill.codec import pydantic_models
+from gristmill.codec.items import decode_hook
 from gristmill.errors import ConfigurationError
-from gristmill.http import pydantic_codec
 from gristmill.http.problems import Refused, new_instance, problem
 from gristmill.http.strict_json import decode_plain
 from gristmill.wire import Complaint
@@ -54,15 +54,15 @@ def item_codec(annotation: Any) -> ItemCodec:
     Raises:
         ConfigurationError: JSON cannot be decoded into that type.
     """
-    if pydantic_codec.is_model(annotation):
+    if pydantic_models.is_model(annotation):
         return PydanticItems(annotation.__pydantic_validator__.validate_json)
     try:
         return MsgspecItems(annotation)
     except (TypeError, NameError) as refused:
         error: Exception = refused
-    if pydantic_codec.mentions_model(annotation):
+    if pydantic_models.mentions_model(annotation):
         try:
-            return PydanticItems(pydantic_codec.validator(annotation))
+            return PydanticItems(pydantic_models.validator(annotation))
         except (TypeError, RuntimeError) as refused:
             error = refused
     raise ConfigurationError(
@@ -92,7 +92,7 @@ class PydanticItems:
 
     typed = None
 
-    def __init__(self, validate_json: pydantic_codec.Validate) -> None:
+    def __init__(self, validate_json: pydantic_models.Validate) -> None:
         self._validate = validate_json
 
     def decode(self, text: Text, at: str = "#") -> Any:
@@ -103,13 +103,6 @@ class PydanticItems:
             return self._validate(plain)
         except Exception as error:
             raise _refusal(error, at) from error
-
-
-def decode_hook(wanted: Any, value: Any) -> Any:
-    """Make a *wanted* from builtins where msgspec does not know the type: pydantic models in a field."""
-    if pydantic_codec.is_model(wanted):
-        return wanted.__pydantic_validator__.validate_json(msgspec.json.encode(value))
-    raise ConfigurationError(f"items hold a {wanted!r}, which cannot be read from JSON")
 
 
 def _refusal(error: Exception, at: str) -> Refused:
@@ -137,56 +130,10 @@ def complaints_of(error: Exception, at: str) -> list[Complaint]:
             if index == "...":
                 break
             pointer += "/" + (index or name.translate(_ESCAPES))
-    of_model = pydantic_codec.errors_of(error) or pydantic_codec.errors_of(error.__cause__)
+    of_model = pydantic_models.errors_of(error) or pydantic_models.errors_of(error.__cause__)
     if of_model is None:
         return [Complaint(pointer, _ECHOES.sub(r"\1", message))]
     return [
         Complaint("/".join([pointer, *(str(step).translate(_ESCAPES) for step in path)]), text)
         for path, text in of_model
     ]
-
-
-class UnusableResult(Exception):
-    """A handler's result cannot be sent as JSON."""
-
-
-class ResultCodec:
-    """Writes results of any JSON-like type, pydantic models and arrays with ``tolist`` included."""
-
-    def __init__(self) -> None:
-        self.encoder = msgspec.json.Encoder(enc_hook=encode_hook)
-
-    def encode(self, value: Any) -> bytes:
-        """Return *value* as JSON.
-
-        Raises:
-            UnusableResult: It cannot be JSON, or holds a NaN or an infinity.
-        """
-        try:
-            text = self.encoder.encode(value)
-        except Exception as error:
-            raise UnusableResult(f"a result of type {type(value).__name__} is not JSON: {error}") from error
-        if b"null" in text and not_finite(value):
-            raise UnusableResult("a result holds NaN or an infinity, which JSON has not")
-        return text
-
-
-def not_finite(value: Any) -> bool:
-    """Tell whether *value*, which msgspec can encode, holds a NaN or an infinity (it writes them as null)."""
-    if value is None:
-        return False
-    try:
-        json.dumps(msgspec.to_builtins(value, enc_hook=encode_hook, str_keys=True), allow_nan=False)
-    except ValueError:
-        return True
-    return False
-
-
-def encode_hook(value: Any) -> Any:
-    """Return builtins for a result msgspec does not know."""
-    if pydantic_codec.is_model(type(value)):
-        return value.model_dump(mode="json", by_alias=True)
-    listed = getattr(value, "tolist", None)  # arrays and scalars of numpy and its kin
-    if callable(listed):
-        return listed()
-    raise TypeError(f"{type(value).__name__} has no JSON form")

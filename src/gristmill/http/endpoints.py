@@ -11,13 +11,13 @@ from gristmill.batching.batch import Waiter
 from gristmill.batching.batcher import Batcher
 from gristmill.batching.context import BatchInfo
 from gristmill.batching.reply import Settled
+from gristmill.codec.results import UnusableResult
 from gristmill.errors import ItemTooHeavy, QueueFull
 from gristmill.http.batch_headers import BatchHeaders
 from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchReader, BatchRequest
 from gristmill.http.bench import Bench
 from gristmill.http.body import ClientGone, read_body
-from gristmill.http.codec import UnusableResult
 from gristmill.http.headers import JSON, NDJSON, Form, RawHeaders, Wanted, form_of, read_headers, wanted
 from gristmill.http.problems import Refused, Reply, problem, problem_reply
 from gristmill.http.strict_json import check_text

@@ -22,8 +22,8 @@ from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gristmill.codec.results import UnusableResult
 from gristmill.http.asgi import internal_error
-from gristmill.http.codec import UnusableResult
 from gristmill.http.endpoints import SingleEndpoint
 from gristmill.http.flight import Flight
 from gristmill.http.problems import CLOSE, Reply

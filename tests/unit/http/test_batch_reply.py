@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from gristmill.batching.reply import Settled
+from gristmill.codec.results import ResultCodec
 from gristmill.errors import BatcherClosed, ItemFailed
 from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchRequest
-from gristmill.http.codec import ResultCodec
 from gristmill.http.problems import Statuses, problem
 from gristmill.http.verdicts import Verdicts
 

@@ -10,8 +10,9 @@ import msgspec
 import pydantic
 import pytest
 
+from gristmill.codec.results import ResultCodec, UnusableResult
 from gristmill.errors import ConfigurationError
-from gristmill.http.codec import ResultCodec, UnusableResult, item_codec
+from gristmill.http.codec import item_codec
 from gristmill.http.problems import Refused
 from gristmill.wire import Problem
 

@@ -1,0 +1,1 @@
+"""Between JSON and the types of handlers: msgspec's, and pydantic models without importing pydantic."""
