@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from gristmill.batching.context import BatchContext
@@ -15,6 +16,8 @@ from gristmill.model.sizing import Adaptive
 
 if TYPE_CHECKING:
     from gristmill.app import App
+    from gristmill.queue.options import QueueOptions
+    from gristmill.queue.schedule import Schedule
 
 __all__ = [
     "Adaptive",
@@ -27,16 +30,23 @@ __all__ = [
     "Ok",
     "Outcome",
     "Processes",
+    "QueueOptions",
     "Retry",
+    "Schedule",
     "Threads",
     "batch",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import ``App`` when it is asked for: it needs the extra ``http``, a handler alone does not."""
-    if name == "App":
-        from gristmill.app import App  # noqa: PLC0415 - an optional extra
+_LATER = {
+    "App": "gristmill.app",
+    "QueueOptions": "gristmill.queue.options",
+    "Schedule": "gristmill.queue.schedule",
+}
 
-        return App
+
+def __getattr__(name: str) -> Any:
+    """Import what a handler alone does not need when it is asked for; ``App`` needs the extra ``http``."""
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,6 +19,11 @@ from gristmill.http.routes import docs_paths, handler_paths, service_paths, star
 from gristmill.http.service import FixedEndpoint, document_reply
 from gristmill.http.settings import HttpLimits
 from gristmill.http.watch import Receive
+from gristmill.queue.intake import Source
+from gristmill.queue.options import QueueOptions
+from gristmill.queue.schedule import Schedule
+from gristmill.queue.service import JobRef, Jobs
+from gristmill.queue.store import Store
 from gristmill.telemetry.requests import RequestCounter
 
 if TYPE_CHECKING:
@@ -45,6 +50,12 @@ class App:
     Args:
         handlers: What ``@batch`` made; different names of letters, digits, ``_``
             and ``-``.
+        store: Where the durable queue is: ``sqlite:///file``, ``postgresql://...``,
+            ``redis://...``, ``memory://``, or a store. An SQLite file is made by
+            the first job. None serves no jobs.
+        queues: name -> how a handler's queue is worked.
+        schedules: What is enqueued by the clock.
+        worker: Whether to work the queues in this process while it serves.
         title: The name of the API in its documents.
         version: The version of the API in its documents.
         description: CommonMark text for the top of the documents.
@@ -63,6 +74,10 @@ class App:
         self,
         handlers: Sequence[BatchHandler[Any, Any]],
         *,
+        store: str | Store | None = "sqlite:///gristmill.db",
+        queues: Mapping[str, QueueOptions] | None = None,
+        schedules: Sequence[Schedule] = (),
+        worker: bool = True,
         title: str = "Gristmill",
         version: str = "0.1.0",
         description: str = "",
@@ -76,7 +91,9 @@ class App:
         self.prefix = _checked_prefix(prefix)
         self.limits = HttpLimits() if limits is None else limits
         self.docs = docs
-        self._drain = Drain(self._handlers)
+        self._jobs = _jobs_of(self._handlers, store, queues, schedules)
+        self.works = worker
+        self._drain = Drain(self._handlers, self._open_jobs, self._close_jobs)
         self._counter = RequestCounter({handler.name for handler in self._handlers})
         table = Statuses(statuses)
         self._benches = [Bench(handler, self.limits, table, self._drain) for handler in self._handlers]
@@ -113,6 +130,35 @@ class App:
     def handlers(self) -> tuple[BatchHandler[Any, Any], ...]:
         """The handlers, in the order given."""
         return self._handlers
+
+    @property
+    def jobs(self) -> Jobs:
+        """The durable queue.
+
+        Raises:
+            ConfigurationError: There is none: ``store=None``.
+        """
+        if self._jobs is None:
+            raise ConfigurationError(
+                'this App has no store; give one: App(..., store="sqlite:///gristmill.db")'
+            )
+        return self._jobs
+
+    async def enqueue(self, handler: BatchHandler[Any, Any] | str, items: Source, **options: Any) -> JobRef:
+        """Store *items* as one job of the durable queue; ``Jobs.enqueue`` tells the options."""
+        return await self.jobs.enqueue(handler, items, **options)
+
+    async def _open_jobs(self) -> None:
+        """Work the queues while the application serves; a file that is not there yet when it is."""
+        if self._jobs is None or not self.works:
+            return
+        self._jobs.work_here()
+        if not self._jobs.is_new:
+            await self._jobs.start()
+
+    async def _close_jobs(self) -> None:
+        if self._jobs is not None:
+            await self._jobs.stop()
 
     def router(
         self,
@@ -172,6 +218,19 @@ class App:
                 await served(scope, receive, send)
                 return
         await self._routed(scope, receive, send)
+
+
+def _jobs_of(
+    handlers: Sequence[BatchHandler[Any, Any]],
+    store: str | Store | None,
+    queues: Mapping[str, QueueOptions] | None,
+    schedules: Sequence[Schedule],
+) -> Jobs | None:
+    if store is not None:
+        return Jobs(handlers, store, options=queues, schedules=schedules)
+    if queues or schedules:
+        raise ConfigurationError("queues and schedules need a store")
+    return None
 
 
 def _checked(handlers: Sequence[BatchHandler[Any, Any]]) -> tuple[BatchHandler[Any, Any], ...]:

@@ -128,11 +128,12 @@ class Batch:
         number: Counts the batches of a process.
         started: When its handler call began, on the loop's clock.
         seconds: From then to its answer.
+        transaction: For the handler's context.
     """
 
     __slots__ = (
         "_info", "attempt", "contexts", "idents", "is_abandoned", "is_full", "items", "number", "reason",
-        "seconds", "slices", "started", "times", "waiters", "weights",
+        "seconds", "slices", "started", "times", "transaction", "waiters", "weights",
     )  # fmt: skip
 
     def __init__(self, reason: FlushReason) -> None:
@@ -150,6 +151,7 @@ class Batch:
         self.number = 0
         self.started = 0.0
         self.seconds = 0.0
+        self.transaction: Any = None
         self._info: BatchInfo | None = None
 
     def __len__(self) -> int:

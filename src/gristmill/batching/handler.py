@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 from gristmill.batching import snapshot
 from gristmill.batching.batch import Mark, Waiter
 from gristmill.batching.batcher import Batcher
+from gristmill.batching.direct import Direct
 from gristmill.batching.feed import Feed
 from gristmill.batching.frame import Frame, current_frame
 from gristmill.batching.gathering import Gathering
@@ -232,6 +233,32 @@ class BatchHandler(Generic[T, R]):
         gathering = Gathering(batcher, listed)
         await gathering.run(keys, marks, wait=wait)
         return Settled(gathering.values, gathering.errors)
+
+    async def run_batch(
+        self, items: list[T], *, attempt: int = 1, transaction: Any = None, bisect: bool | None = None
+    ) -> Settled:
+        """Run *items* as one batch of its own, past the buffer and its limits; what the queue does.
+
+        Its ``timeout`` and ``on_error`` hold, ``retry``, ``key`` and ``dedupe`` do not.
+
+        Args:
+            items: All of one batch; should be no more than ``max_size``.
+            attempt: For the handler's context.
+            transaction: For the handler's context.
+            bisect: Instead of ``on_error``.
+        """
+        direct = Direct(self._recipe, asyncio.get_running_loop(), bisect=bisect)
+        return await direct.run(items, attempt=attempt, transaction=transaction)
+
+    @property
+    def cap(self) -> int:
+        """The most items of the next batch; moves with ``Adaptive``."""
+        return self._recipe.cap
+
+    @property
+    def slots(self) -> int:
+        """Batches that may run at once on one event loop."""
+        return self._recipe.slots
 
     @overload
     def stream(

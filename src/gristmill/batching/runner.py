@@ -163,6 +163,7 @@ class Runner:
             deadline=deadline,
             reason=batch.reason,
             contexts=contexts,
+            transaction=batch.transaction,
         )
 
     def _log(self, batch: Batch, error: Exception) -> None:

@@ -13,7 +13,7 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
@@ -39,10 +39,19 @@ class Drain:
 
     Args:
         handlers: Told to drain when draining begins, closed at the end.
+        opened: Awaited when the service starts.
+        closing: Awaited when every connection has ended, before the handlers are closed.
     """
 
-    def __init__(self, handlers: Sequence[Drained]) -> None:
+    def __init__(
+        self,
+        handlers: Sequence[Drained],
+        opened: Callable[[], Awaitable[None]] | None = None,
+        closing: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._handlers = handlers
+        self._opened = opened
+        self._closing = closing
         self._listeners: set[Callable[[], None]] = set()
         self.is_draining = False
 
@@ -84,11 +93,15 @@ class Drain:
     async def lifespan(self, _app: Any = None) -> AsyncIterator[None]:
         """Drain at SIGTERM and SIGINT beside the server's own handling; at the end close the handlers."""
         self.is_draining = False
+        if self._opened is not None:
+            await self._opened()
         with _chained_signals(asyncio.get_running_loop(), self.begin):
             try:
                 yield
             finally:
                 self.begin()
+                if self._closing is not None:
+                    await self._closing()
                 await asyncio.gather(*(handler.aclose() for handler in self._handlers))
 
 

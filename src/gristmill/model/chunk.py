@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, TypeAlias
 
 import msgspec
@@ -89,8 +90,8 @@ def array(texts: Iterable[bytes]) -> bytes:
 
 def each_place(places: Runs) -> Iterator[int]:
     """Yield the places one by one, in the order of the items."""
-    for first, count in places:
-        yield from range(first, first + count)
+    for first, number in places:
+        yield from range(first, first + number)
 
 
 def runs_of(places: Iterable[int]) -> Runs:
@@ -100,11 +101,15 @@ def runs_of(places: Iterable[int]) -> Runs:
     ((4, 3), (2, 1), (9, 1))
     """
     found: list[tuple[int, int]] = []
+    first = following = -1
     for place in places:
-        if found and found[-1][0] + found[-1][1] == place:
-            found[-1] = (found[-1][0], found[-1][1] + 1)
-        else:
-            found.append((place, 1))
+        if place != following:
+            if following >= 0:
+                found.append((first, following - first))
+            first = place
+        following = place + 1
+    if following >= 0:
+        found.append((first, following - first))
     return tuple(found)
 
 
@@ -153,7 +158,7 @@ def cut(
     max_items: int,
     max_bytes: int,
     key: str | None = None,
-    first: int = 0,
+    places: Iterable[int] | None = None,
 ) -> Iterator[NewChunk]:
     """Cut the items of a job, as JSON *texts*, into chunks of at most *max_items* and about *max_bytes*.
 
@@ -165,21 +170,21 @@ def cut(
         max_items: Of one chunk, at least 1.
         max_bytes: Of the body of one chunk.
         key: Their ordering key.
-        first: The place of the first item.
+        places: The place of each item in the job; counted from 0 by default.
     """
     held: list[bytes] = []
+    here: list[int] = []
     size = 0
-    start = first
-    for text in texts:
+    for place, text in zip(count() if places is None else places, texts, strict=False):
         if held and (len(held) >= max_items or size + len(text) > max_bytes):
-            yield _whole(job, start, held, key)
-            start += len(held)
-            held, size = [], 0
+            yield _whole(job, here, held, key)
+            held, here, size = [], [], 0
         held.append(text)
+        here.append(place)
         size += len(text) + 1
     if held:
-        yield _whole(job, start, held, key)
+        yield _whole(job, here, held, key)
 
 
-def _whole(job: str, start: int, held: list[bytes], key: str | None) -> NewChunk:
-    return NewChunk(job=job, places=((start, len(held)),), items=len(held), body=array(held), key=key)
+def _whole(job: str, places: Sequence[int], held: list[bytes], key: str | None) -> NewChunk:
+    return NewChunk(job=job, places=runs_of(places), items=len(held), body=array(held), key=key)

@@ -15,3 +15,4 @@ class FlushReason(StrEnum):
     DRAIN = "drain"  # closing, or flush() was asked
     NESTED = "nested"  # called from within the handler itself
     RETRY = "retry"  # failed items, tried again
+    QUEUE = "queue"  # claimed from the durable queue, as one batch

@@ -29,12 +29,7 @@ def store_from(url: str) -> Store:
     Raises:
         ConfigurationError: No such kind of store, or its package is not installed; the message says which.
     """
-    scheme = urlsplit(url).scheme
-    if scheme not in _KINDS:
-        raise ConfigurationError(
-            "a store is sqlite:///file, postgresql://..., redis://..., rediss://... or memory://, "
-            f"not {_shown(url)}"
-        )
+    scheme = urlsplit(check_url(url)).scheme
     module, name, extra = _KINDS[scheme]
     try:
         found = getattr(importlib.import_module(module), name)
@@ -44,6 +39,16 @@ def store_from(url: str) -> Store:
         ) from error
     store: Store = found() if scheme == "memory" else found(url)
     return store
+
+
+def check_url(url: str) -> str:
+    """Return *url*; raises ``ConfigurationError`` if it names no kind of store."""
+    if urlsplit(url).scheme not in _KINDS:
+        raise ConfigurationError(
+            "a store is sqlite:///file, postgresql://..., redis://..., rediss://... or memory://, "
+            f"not {_shown(url)}"
+        )
+    return url
 
 
 def _shown(url: str) -> str:

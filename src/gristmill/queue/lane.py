@@ -1,0 +1,258 @@
+"""One handler's queue in one worker: claim, run, settle, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from gristmill.batching.handler import BatchHandler
+from gristmill.errors import LeaseLost, StoreError
+from gristmill.model.lease import Claim, Idle, Settled, Settlement
+from gristmill.model.settling import DEFAULT_RETRY, Answers, Policy, settle, split_in_two
+from gristmill.queue.backoff import Backoff
+from gristmill.queue.coding import QueueCodec
+from gristmill.queue.execution import answer
+from gristmill.queue.keeper import LeaseKeeper
+from gristmill.queue.options import QueueOptions
+from gristmill.queue.store import Store
+
+_LOG = logging.getLogger("gristmill.queue")
+_POLL = 1.0
+"""Seconds between looks at a queue of which nothing was heard."""
+_LAST = 10.0
+"""Seconds that handlers get to end once they are cancelled, and the store to take back what they had."""
+
+
+class Lane:
+    """Works one handler's queue.
+
+    As many batches run at once as the handler has slots, and one more is
+    claimed ahead, so that a slot does not wait for a claim and a settlement.
+
+    Args:
+        handler: Runs the batches.
+        store: Holds them.
+        options: How.
+        keeper: Keeps the leases.
+        worker: Names the worker in the store.
+
+    Attributes:
+        counts: What it has done: claimed, settled, stale, released, lost.
+    """
+
+    def __init__(
+        self,
+        handler: BatchHandler[Any, Any],
+        store: Store,
+        options: QueueOptions,
+        keeper: LeaseKeeper,
+        worker: str,
+    ) -> None:
+        self.name = handler.name
+        self.policy = Policy(
+            retry=options.retry or handler.limits.retry or DEFAULT_RETRY, max_crashes=options.max_crashes
+        )
+        self.counts = dict.fromkeys(("claimed", "settled", "stale", "released", "lost"), 0)
+        self._handler = handler
+        self._store = store
+        self._options = options
+        self._keeper = keeper
+        self._worker = worker
+        self._codec = QueueCodec(handler)
+        self._room = asyncio.Semaphore(handler.slots + 1)
+        self._slots = asyncio.Semaphore(handler.slots)
+        self._running: set[asyncio.Task[None]] = set()
+        self._winding_up: set[asyncio.Task[None]] = set()  # cheap work that no stop cancels
+
+    def __repr__(self) -> str:
+        """Show what tests want to see."""
+        return f"<Lane {self.name}: {len(self._running)} claims, {self.counts}>"
+
+    async def serve(self) -> None:
+        """Claim and run until cancelled; what runs then goes on until ``finish``."""
+        backoff = Backoff(random.random)
+        while True:
+            await self._room.acquire()
+            found: Claim | Idle = Idle()
+            try:
+                found = await self._claim()
+                backoff.succeeded()
+            except StoreError as error:
+                await self._stand_back(backoff, error)
+            finally:
+                if not isinstance(found, Claim):
+                    self._room.release()
+            if isinstance(found, Claim):
+                self._start(found)
+            elif not backoff.is_failing:
+                await self._wait(found)
+
+    async def _claim(self) -> Claim | Idle:
+        if self._keeper.is_shaky:
+            return Idle()
+        # Shielded: a claim that is cancelled half-way would be made, and nobody would know of it.
+        claiming = asyncio.ensure_future(
+            self._store.claim(
+                self.name,
+                worker=self._worker,
+                max_items=self._handler.cap,
+                max_bytes=self._options.max_bytes,
+                seconds=self._options.lease,
+            )
+        )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            self._wind_up(self._return(claiming))
+            raise
+
+    async def _return(self, claiming: asyncio.Future[Claim | Idle]) -> None:
+        """Give back what is claimed although nobody wants it any more."""
+        try:
+            found = await claiming
+        except StoreError:
+            return  # nothing was claimed, or the lease dies by itself
+        if isinstance(found, Claim):
+            await self._release(found)
+
+    def _wind_up(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._winding_up.add(task)
+        task.add_done_callback(self._winding_up.discard)
+
+    async def _wait(self, idle: Idle) -> None:
+        seconds = _POLL if idle.due_in is None else min(_POLL, max(0.001, idle.due_in))
+        try:
+            await self._store.wait([self.name], seconds)
+        except StoreError as error:
+            await self._stand_back(Backoff(random.random), error)
+
+    async def _stand_back(self, backoff: Backoff, error: StoreError) -> None:
+        if not backoff.is_failing:
+            _LOG.warning("claiming from %s failed, and is tried again: %s", self.name, error)
+        await asyncio.sleep(backoff.failed())
+
+    def _start(self, claim: Claim) -> None:
+        self.counts["claimed"] += 1
+        task = asyncio.create_task(self._work(claim), name=f"gristmill queue {self.name}")
+        self._running.add(task)
+        task.add_done_callback(self._end)
+        loop = asyncio.get_running_loop()
+
+        def lost() -> None:
+            loop.call_soon_threadsafe(self._lost, claim, task)
+
+        self._keeper.keep(claim.lease, lost)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._room.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("a batch of %s ended with an error of Gristmill's own", self.name, exc_info=error)
+
+    def _lost(self, claim: Claim, task: asyncio.Task[None]) -> None:
+        if task.done():
+            return
+        self.counts["lost"] += 1
+        _LOG.warning("lease %d of %s was lost; its batch is stopped", claim.lease, self.name)
+        task.cancel("lost")
+
+    async def _work(self, claim: Claim) -> None:
+        try:
+            async with self._slots:
+                settlement = await self._run(claim)
+            if settlement is not None:
+                await self._settle(claim, settlement)
+        except asyncio.CancelledError as error:
+            if "lost" not in error.args:
+                await self._release(claim)
+            raise
+        finally:
+            self._keeper.drop(claim.lease)
+
+    async def _run(self, claim: Claim) -> Settlement | None:
+        """Run *claim*; None if it is settled already, or lost."""
+        if self._options.transactional:
+            return await self._run_in_transaction(claim)
+        answers = await answer(self._handler, self._codec, claim)
+        return settle(claim, answers, self.policy, random.random)
+
+    async def _run_in_transaction(self, claim: Claim) -> Settlement | None:
+        settlement: Settlement | None = None
+        try:
+            async with self._store.transaction(claim) as transaction:
+                answers = await answer(
+                    self._handler,
+                    self._codec,
+                    claim,
+                    transaction=transaction.connection,
+                    bisect=False,
+                )
+                settlement = settle(claim, answers, self.policy, random.random)
+                _undo_if_all_failed(claim, answers)
+                settled = await transaction.settle(settlement)
+        except _Undone:
+            if self._handler.limits.on_error == "bisect" and claim.items > 1:
+                return split_in_two(claim, claim.chunks[0].attempt)
+            return settlement
+        except LeaseLost:
+            self.counts["stale"] += 1
+            return None
+        except StoreError as error:
+            _LOG.warning("a transaction of %s was rolled back, and is tried again: %s", self.name, error)
+            await self._release(claim)
+            return None
+        self._count(claim, settled)
+        return None
+
+    async def _settle(self, claim: Claim, settlement: Settlement) -> None:
+        """Record *settlement*, however long the store is away; the lease is kept meanwhile."""
+        backoff = Backoff(random.random)
+        while True:
+            try:
+                settled = await self._store.settle(settlement)
+            except StoreError as error:
+                await self._stand_back(backoff, error)
+            else:
+                self._count(claim, settled)
+                return
+
+    def _count(self, claim: Claim, settled: Settled) -> None:
+        if settled is Settled.STALE:
+            self.counts["stale"] += 1
+            _LOG.warning("lease %d of %s had died: its outcomes are not recorded", claim.lease, self.name)
+        else:
+            self.counts["settled"] += 1
+
+    async def _release(self, claim: Claim) -> None:
+        try:
+            if await self._store.release(claim.lease):
+                self.counts["released"] += 1
+        except StoreError as error:
+            _LOG.warning("lease %d of %s is not released, and will die: %s", claim.lease, self.name, error)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for what runs, *seconds* at most; then stop it, and give it back without penalty.
+
+        Call it after ``serve`` was cancelled.
+        """
+        if self._running and seconds > 0:
+            await asyncio.wait(self._running, timeout=seconds)
+        for task in self._running:
+            task.cancel("stopped")
+        left = self._running | self._winding_up
+        if left:
+            await asyncio.wait(left, timeout=_LAST)
+
+
+class _Undone(Exception):
+    """Rolls a transaction back."""
+
+
+def _undo_if_all_failed(claim: Claim, answers: Sequence[Answers]) -> None:
+    """Leave the transaction by an error where nothing that the handler wrote may stay."""
+    if sum(len(each.failures) for each in answers) == claim.items:
+        raise _Undone

@@ -1,0 +1,367 @@
+"""The durable queue as an App has it: enqueue, look, cancel, redrive, and the worker beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gristmill.batching.handler import BatchHandler
+from gristmill.errors import ConfigurationError, JobNotFound, UniqueConflict, UnknownHandler
+from gristmill.model.job import DEFAULT_PRIORITY, Job, JobPage, JobState, NewJob, Unique
+from gristmill.model.lease import ResultKind
+from gristmill.model.queue import DeadFilter, DeadGroup, QueueStatus
+from gristmill.queue.coding import QueueCodec
+from gristmill.queue.ids import new_job_id
+from gristmill.queue.intake import Intake, Source
+from gristmill.queue.options import QueueOptions
+from gristmill.queue.reading import ItemResult, as_settled, in_order
+from gristmill.queue.schedule import Schedule, Scheduler
+from gristmill.queue.store import Store
+from gristmill.queue.url import check_url, store_from, without_password
+from gristmill.queue.worker import Worker
+
+
+class JobRef:
+    """A job, by its id.
+
+    Attributes:
+        id: Its id.
+        created: Whether this call made it; False when its unique key named an earlier one.
+    """
+
+    __slots__ = ("_jobs", "created", "id")
+
+    def __init__(self, jobs: Jobs, id: str, *, created: bool) -> None:
+        self.id = id
+        self.created = created
+        self._jobs = jobs
+
+    def __repr__(self) -> str:
+        """Show the id."""
+        return f"<JobRef {self.id}>"
+
+    async def status(self) -> Job:
+        """Return the job as it stands; raises ``JobNotFound`` once it was pruned."""
+        return await self._jobs.get(self.id)
+
+    async def wait(self, timeout: float | None = None) -> Job:
+        """Return the job once it is final; raises ``TimeoutError`` after *timeout* seconds."""
+        return await self._jobs.wait(self.id, timeout=timeout)
+
+    def results(self, *, ordered: bool = False, after: str | None = None) -> AsyncIterator[ItemResult]:
+        """Yield the outcomes there are, as ``Jobs.results``."""
+        return self._jobs.results(self.id, ordered=ordered, after=after)
+
+    async def cancel(self) -> bool:
+        """Cancel what of it is not running."""
+        return await self._jobs.cancel(self.id)
+
+
+class Jobs:
+    """The durable queue of an App.
+
+    Args:
+        handlers: Whose items it takes.
+        url: Of the store.
+        options: name -> how a handler's queue is worked.
+        schedules: What is enqueued by the clock.
+    """
+
+    def __init__(
+        self,
+        handlers: Sequence[BatchHandler[Any, Any]],
+        url: str | Store,
+        *,
+        options: Mapping[str, QueueOptions] | None = None,
+        schedules: Sequence[Schedule] = (),
+    ) -> None:
+        self._handlers = {handler.name: handler for handler in handlers}
+        self._options = dict(options or {})
+        self._schedules = schedules
+        for name in [*self._options, *(schedule.queue for schedule in schedules)]:
+            self._handler(name)
+        self._url = check_url(url) if isinstance(url, str) else url.url
+        self._store = None if isinstance(url, str) else url
+        self._intakes: dict[str, Intake] = {}
+        self._opening: asyncio.Future[None] | None = None
+        self.worker: Worker | None = None
+
+    def __repr__(self) -> str:
+        """Show where the jobs are."""
+        return f"<Jobs in {without_password(self._url)}>"
+
+    @property
+    def store(self) -> Store:
+        """The store, made when it is first needed: its package may not be installed where no job is used."""
+        if self._store is None:
+            self._store = store_from(self._url)
+        return self._store
+
+    # -- life
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the store is an SQLite file that does not exist yet: then there is nothing to work on."""
+        parts = urlsplit(self._url)
+        return parts.scheme == "sqlite" and not Path(parts.path.removeprefix("/")).exists()
+
+    async def open(self) -> None:
+        """Open the store once; every method does it when it is needed.
+
+        Raises:
+            StoreError: It cannot be used; the next call tries again.
+        """
+        if self._opening is not None and self._opening.done() and not _is_good(self._opening):
+            self._opening = None
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self.store.open())
+        await asyncio.shield(self._opening)
+
+    async def start(self) -> Worker:
+        """Open the store and start a worker for all handlers on this loop; the same one if it runs."""
+        await self.open()
+        if self.worker is None:
+            scheduler = Scheduler(self._schedules, self._fire, self.store.now) if self._schedules else None
+            worker = Worker(list(self._handlers.values()), self.store, self._options, scheduler=scheduler)
+            await worker.start()
+            self.worker = worker
+        return self.worker
+
+    async def stop(self, grace: float = 25.0) -> None:
+        """Stop the worker as ``Worker.stop`` does, and close the store. Idempotent."""
+        worker, self.worker = self.worker, None
+        if worker is not None:
+            await worker.stop(grace)
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await asyncio.wait([opening])
+            await self.store.close()
+
+    # -- coming in
+
+    def _handler(self, name: str) -> BatchHandler[Any, Any]:
+        found = self._handlers.get(name)
+        if found is None:
+            known = ", ".join(sorted(self._handlers)) or "none"
+            raise UnknownHandler(f"there is no handler {name!r}; there are: {known}")
+        return found
+
+    def intake(self, name: str) -> Intake:
+        """Return what takes in items for the handler *name*; raises ``UnknownHandler``."""
+        found = self._intakes.get(name)
+        if found is None:
+            handler = self._handler(name)
+            found = self._intakes[name] = Intake(handler, QueueCodec(handler), self.store)
+        return found
+
+    async def enqueue(
+        self,
+        handler: BatchHandler[Any, Any] | str,
+        items: Source,
+        *,
+        priority: int = DEFAULT_PRIORITY,
+        delay: float = 0.0,
+        run_at: float | dt.datetime | None = None,
+        key: str | None = None,
+        unique: str | None = None,
+        unique_for: float | None = None,
+        fingerprint: str | None = None,
+        keep_results: bool = True,
+        connection: Any = None,
+    ) -> JobRef:
+        """Store *items* as one job, and return once they are safe.
+
+        Args:
+            handler: Of this App, or its name.
+            items: Any iterable, or async iterable, of the handler's items.
+            priority: 0 (urgent) to 9; each step is worth a minute of waiting.
+            delay: Seconds until it is due.
+            run_at: When it is due instead: an aware datetime, or seconds of the epoch.
+            key: Jobs and items with the same key run one after another, in order.
+            unique: Holds off other jobs of this handler under the same key: they are answered with this one.
+            unique_for: Seconds for which *unique* is held; until the job is final by default.
+            fingerprint: Of what is submitted: another one under the same *unique* raises ``UniqueConflict``.
+            keep_results: Whether the values are stored.
+            connection: An ``asyncpg`` or ``apsw`` connection with a transaction open: the job is stored in
+                it, and is there when it commits. SQL stores only.
+
+        Raises:
+            UnknownHandler, InvalidItem, UniqueConflict: Nothing was stored.
+            StoreError: Nothing is known to have been stored; with *unique* it is safe to try again.
+        """
+        name = handler if isinstance(handler, str) else handler.name
+        intake = self.intake(name)
+        if unique is None and (unique_for is not None or fingerprint is not None):
+            raise ConfigurationError("unique_for and fingerprint need unique")
+        job = NewJob(
+            id=new_job_id(),
+            queue=name,
+            priority=priority,
+            delay=delay,
+            run_at=_epoch(run_at),
+            unique=None
+            if unique is None
+            else Unique(key=unique, seconds=unique_for, fingerprint=fingerprint),
+            keep_results=keep_results,
+        )
+        await self.open()
+        found = await intake.take(job, items, key=key, connection=connection)
+        if not found.matches:
+            raise UniqueConflict(
+                f"job {found.job} holds the key {unique!r} for something else", job=found.job
+            )
+        if self.worker is None and self._should_work:
+            await self.start()
+        return JobRef(self, found.job, created=found.created)
+
+    _should_work = False
+
+    def work_here(self) -> None:
+        """Start a worker with the first job, on the loop that enqueues it, if none runs."""
+        self._should_work = True
+
+    async def _fire(
+        self, queue: str, items: Sequence[Any], *, priority: int, unique: str, unique_for: float
+    ) -> None:
+        await self.enqueue(queue, items, priority=priority, unique=unique, unique_for=unique_for)
+
+    # -- jobs
+
+    async def get(self, job: str) -> Job:
+        """Return a job as it stands; raises ``JobNotFound``."""
+        await self.open()
+        found = await self.store.job(job)
+        if found is None:
+            raise JobNotFound(f"there is no job {job}")
+        return found
+
+    async def wait(self, job: str, *, timeout: float | None = None) -> Job:
+        """Return *job* once it is final; raises ``TimeoutError`` after *timeout* seconds, ``JobNotFound``."""
+        async with asyncio.timeout(timeout):
+            pause = 0.01
+            while not (found := await self.get(job)).state.is_final:
+                await asyncio.sleep(pause)
+                pause = min(1.0, pause * 1.5)
+        return found
+
+    async def list(
+        self,
+        *,
+        handler: str | None = None,
+        state: JobState | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> JobPage:
+        """Return jobs, newest first."""
+        await self.open()
+        return await self.store.jobs(queue=handler, state=state, cursor=cursor, limit=limit)
+
+    async def results(
+        self,
+        job: str,
+        *,
+        ordered: bool = False,
+        after: str | None = None,
+        kind: ResultKind | None = None,
+    ) -> AsyncIterator[ItemResult]:
+        """Yield the outcomes there are now, also while the job runs.
+
+        Args:
+            job: Its id; raises ``JobNotFound``.
+            ordered: In the order of the items, up to the first that has no outcome yet, instead of the order
+                of settling. An item that was redriven has its latest outcome then.
+            after: The ``cursor`` of the last result that was read; not with *ordered*.
+            kind: Only those that succeeded, failed or were cancelled; not with *ordered*.
+        """
+        if ordered and (after is not None or kind is not None):
+            raise ConfigurationError("ordered results are read from the start and of every kind")
+        found = await self.get(job)
+        reader = (
+            in_order(self.store, job, found.counts.total)
+            if ordered
+            else as_settled(self.store, job, after=after, kind=kind)
+        )
+        async for item in reader:
+            yield item
+
+    async def unprocessed(self, job: str) -> AsyncIterator[bytes]:
+        """Yield the JSON of the items that no batch has taken, as they came; raises ``JobNotFound``."""
+        await self.get(job)
+        after = 0
+        while chunks := await self.store.unprocessed(job, after=after):
+            for chunk in chunks:
+                for text in chunk.raws():
+                    yield text
+            after = chunks[-1].id
+
+    async def cancel(self, job: str, *, items: Sequence[int] | None = None) -> bool:
+        """Cancel what of *job*, or of its *items*, is not running; False if there is no such job."""
+        await self.open()
+        if items is None:
+            return await self.store.cancel(job)
+        await self.store.cancel_items(job, items)
+        return await self.store.job(job) is not None
+
+    async def retry(self, job: str) -> int:
+        """Let the failed items of *job* run again; return how many; raises ``JobNotFound``."""
+        await self.get(job)
+        return await self.store.redrive(DeadFilter(job=job))
+
+    async def delete(self, job: str) -> bool:
+        """Remove a final job and its results; False if there is none; raises ``JobNotFinal``."""
+        await self.open()
+        return await self.store.delete(job)
+
+    # -- queues and dead items
+
+    async def queues(self) -> Sequence[QueueStatus]:
+        """Return how every queue stands."""
+        await self.open()
+        return await self.store.queues()
+
+    async def pause(self, handler: str) -> None:
+        """Claim nothing from *handler*'s queue, on any machine, until it is resumed."""
+        self._handler(handler)
+        await self.open()
+        await self.store.pause(handler)
+
+    async def resume(self, handler: str) -> None:
+        """Claim from *handler*'s queue again."""
+        self._handler(handler)
+        await self.open()
+        await self.store.resume(handler)
+
+    async def dead(
+        self, *, handler: str | None = None, job: str | None = None, code: str | None = None
+    ) -> Sequence[DeadGroup]:
+        """Return dead items by handler and code, the largest group first."""
+        await self.open()
+        return await self.store.dead(DeadFilter(queue=handler, job=job, code=code))
+
+    async def redrive(
+        self,
+        *,
+        handler: str | None = None,
+        job: str | None = None,
+        code: str | None = None,
+        before: float | None = None,
+    ) -> int:
+        """Let dead items run again, all or those that match; return how many."""
+        await self.open()
+        return await self.store.redrive(DeadFilter(queue=handler, job=job, code=code, before=before))
+
+
+def _is_good(opening: asyncio.Future[None]) -> bool:
+    return not opening.cancelled() and opening.exception() is None
+
+
+def _epoch(at: float | dt.datetime | None) -> float | None:
+    if isinstance(at, dt.datetime):
+        if at.tzinfo is None:
+            raise ConfigurationError("run_at needs a time zone: datetime.now(timezone.utc) + timedelta(...)")
+        return at.timestamp()
+    return at

@@ -1,0 +1,131 @@
+"""A worker: one lane for each handler, the lease keeper, the reaper and the housekeeping."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import socket
+import uuid
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from gristmill.batching.handler import BatchHandler
+from gristmill.errors import StoreError
+from gristmill.model.settling import Policy, settle_crash
+from gristmill.queue.backoff import Backoff
+from gristmill.queue.keeper import LeaseKeeper
+from gristmill.queue.lane import Lane
+from gristmill.queue.options import QueueOptions
+from gristmill.queue.schedule import Scheduler
+from gristmill.queue.store import Store
+
+_LOG = logging.getLogger("gristmill.queue")
+_PRUNE_EVERY = 60.0
+
+
+class Worker:
+    """Works the queues of some handlers until it is stopped.
+
+    Args:
+        handlers: Whose queues.
+        store: Open already; it is not closed here.
+        options: name -> how a queue is worked.
+        scheduler: Enqueues what is due by a cron schedule; None where there is none.
+        name: Names it in the store and the log; made up by default.
+    """
+
+    def __init__(
+        self,
+        handlers: Sequence[BatchHandler[Any, Any]],
+        store: Store,
+        options: Mapping[str, QueueOptions],
+        *,
+        scheduler: Scheduler | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._store = store
+        self._scheduler = scheduler
+        self._options = {handler.name: options.get(handler.name, QueueOptions()) for handler in handlers}
+        self._lease = min((each.lease for each in self._options.values()), default=30.0)
+        self._keeper = LeaseKeeper(store, self._lease)
+        self.lanes = [
+            Lane(handler, store, self._options[handler.name], self._keeper, self.name) for handler in handlers
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __repr__(self) -> str:
+        """Show the lanes."""
+        return f"<Worker {self.name}: {self.lanes}>"
+
+    async def start(self) -> None:
+        """Begin to work, on the running loop. The store must be open.
+
+        Raises:
+            StoreError: The limits of a queue could not be set.
+        """
+        for name, options in self._options.items():
+            await self._store.limit(name, options.limits)
+        self._keeper.start()
+        for lane in self.lanes:
+            self._spawn(lane.serve(), f"gristmill lane {lane.name}")
+        self._spawn(self._reap(), "gristmill reaper")
+        self._spawn(self._prune(), "gristmill pruner")
+        if self._scheduler is not None:
+            self._spawn(self._scheduler.serve(), "gristmill scheduler")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def stop(self, grace: float = 25.0) -> None:
+        """Claim nothing more; let what runs end within *grace* seconds, and give the rest back.
+
+        Idempotent; also if it was never started.
+        """
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _LOG.error("%s of worker %s had failed", task.get_name(), self.name, exc_info=error)
+        await asyncio.gather(*(lane.finish(grace) for lane in self.lanes))
+        await asyncio.to_thread(self._keeper.stop)
+
+    async def _reap(self) -> None:
+        """Find leases that died, of any worker, and settle what becomes of their items."""
+        backoff = Backoff(random.random)
+        while True:
+            await asyncio.sleep(self._lease / 4 * (0.5 + random.random()))  # noqa: S311 - spreads load
+            try:
+                while await self.reap_one():
+                    pass
+                backoff.succeeded()
+            except StoreError as error:
+                if not backoff.is_failing:
+                    _LOG.warning("looking for dead leases failed, and is tried again: %s", error)
+                await asyncio.sleep(backoff.failed())
+
+    async def reap_one(self) -> bool:
+        """Take over one lease that died, of any queue, and settle it; False if there is none."""
+        claim = await self._store.take_over(worker=self.name, seconds=self._lease)
+        if claim is None:
+            return False
+        lane = next((lane for lane in self.lanes if lane.name == claim.queue), None)
+        policy = Policy() if lane is None else lane.policy
+        _LOG.warning("a worker died, or lost touch, with %d items of %s", claim.items, claim.queue)
+        await self._store.settle(settle_crash(claim, policy))
+        return True
+
+    async def _prune(self) -> None:
+        retention = min((each.retention for each in self._options.values()), default=0.0)
+        while True:
+            await asyncio.sleep(_PRUNE_EVERY * (0.5 + random.random()))  # noqa: S311 - spreads load
+            try:
+                while await self._store.prune(older_than=retention):
+                    pass
+            except StoreError as error:
+                _LOG.warning("pruning old jobs failed, and is tried again: %s", error)
