@@ -55,11 +55,23 @@ def valkey_server() -> Iterator[int]:
 
 
 @pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store, open."""
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """Which store."""
     kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def store_url() -> Any:
+    """What makes an empty store and returns its URL."""
+    return _url_of
+
+
+@pytest.fixture
+async def store(store_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """An empty store, open."""
     async with contextlib.AsyncExitStack() as stack:
-        url = await _url_of(kind, request, tmp_path, stack)
+        url = await _url_of(store_kind, request, tmp_path, stack)
         opened = store_from(url)
         await opened.open()
         stack.push_async_callback(opened.close)
