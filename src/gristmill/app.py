@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-_RESERVED = frozenset(("jobs",))
+_RESERVED = frozenset(("jobs", "queues", "dead"))
 
 
 class App:
@@ -154,7 +154,7 @@ class App:
             return
         self._jobs.work_here()
         if not self._jobs.is_new:
-            await self._jobs.start()
+            await self._jobs.start_when_there()
 
     async def _close_jobs(self) -> None:
         if self._jobs is not None:
