@@ -27,7 +27,7 @@ from gristmill.http.settings import HttpLimits
 from gristmill.model.limits import Limits
 from gristmill.wire import BatchReply, ItemReply, StreamTrailer
 
-Route: TypeAlias = Literal["single", "batch", "stream", "describe"]
+Route: TypeAlias = Literal["single", "batch", "stream", "describe", "submit"]
 Document: TypeAlias = dict[str, Any]
 
 

@@ -16,6 +16,7 @@ from gristmill.http.asgi import Served
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
 from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.openapi import Route, route_openapi_extra
 from gristmill.http.problems import CLOSE, Reply, StreamedReply
 from gristmill.http.routes import handler_paths, response
@@ -26,6 +27,7 @@ _ROUTES: dict[tuple[str, str], Route] = {
     ("GET", ""): "describe",
     ("POST", "/batch"): "batch",
     ("POST", "/stream"): "stream",
+    ("POST", "/jobs"): "submit",
 }
 
 
@@ -33,6 +35,7 @@ def fastapi_router(
     benches: Sequence[Bench],
     drain: Drain,
     counter: RequestCounter,
+    desk: JobDesk | None = None,
     *,
     prefix: str,
     tags: Sequence[str | Enum] | None,
@@ -44,6 +47,7 @@ def fastapi_router(
         benches: The handlers.
         drain: Begins at the signal to stop; the router's lifespan sees to it.
         counter: Counts the replies.
+        desk: Of the durable queue, whose routes come too.
         prefix: Of the router.
         tags: For the documents; by default each handler's name.
         dependencies: Run before each route, as FastAPI does.
@@ -51,7 +55,7 @@ def fastapi_router(
     router = APIRouter(prefix=prefix, dependencies=dependencies, lifespan=drain.lifespan)
     for bench in benches:
         name = bench.handler.name
-        for path, by_method in handler_paths(bench, SingleEndpoint(bench), f"/{name}", counter).items():
+        for path, by_method in handler_paths(bench, SingleEndpoint(bench), f"/{name}", counter, desk).items():
             for method, served in by_method.items():
                 route = _ROUTES.get((method, path.removeprefix(f"/{name}")))
                 if route is None:
@@ -71,7 +75,7 @@ def fastapi_router(
 
 def _endpoint(served: Served) -> Any:
     async def endpoint(request: Request) -> Response:
-        reply = await served.reply(request.scope["headers"], request.receive)
+        reply = await served.reply(request.scope, request.receive)
         if reply is None:
             return Response(status_code=499)  # the caller hung up; nobody reads this
         if isinstance(reply, StreamedReply) or CLOSE in reply.headers:

@@ -32,7 +32,9 @@ _STATUS = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus
 }
 _JSON = b"application/json"
-_UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade"))
+_UNUSUAL = frozenset(
+    (b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade", b"prefer")
+)
 _KEEP_ALIVE = b"keep-alive"
 _GOOD = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
 

@@ -81,9 +81,7 @@ class Store(Protocol):
     async def begin(self, job: NewJob) -> Enqueued:
         """Store a job without items, in state ``receiving``, for an upload."""
 
-    async def add(
-        self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()
-    ) -> None:
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of a job that is ``receiving``; nobody claims them yet.
 
         Args:

@@ -116,9 +116,7 @@ class MemoryStore:
             raise JobNotFound(f"there is no job {job} that receives items")
         return row
 
-    async def add(
-        self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()
-    ) -> None:
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of an upload."""
         with self._lock:
             row = self._receiving(job)
