@@ -129,6 +129,7 @@ class App:
                 prefix=self.prefix,
                 limits=self.limits,
                 metrics=metrics,
+                jobs=self._jobs is not None,
             )
 
         if docs:

@@ -16,8 +16,8 @@ E = TypeVar("E", bound=StrEnum)
 
 _MOST = 100  # parameters of one request
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
-_WHOLE = re.compile(r"\d{1,9}")
-_NUMBER = re.compile(r"\d{1,12}(\.\d{1,9})?")
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 def invalid_option(name: str, expected: str) -> Refused:
