@@ -113,7 +113,7 @@ class Mill:
         await self.jobs.stop()
 
 
-@pytest.fixture(params=("memory",))
+@pytest.fixture(params=("sqlite",))
 def store_kind(request: pytest.FixtureRequest) -> str:
     """Which store."""
     kind: str = request.param
