@@ -74,6 +74,7 @@ class ShortcutProtocol(HttpToolsProtocol):
 
     _taking: SingleEndpoint | None = None  # the endpoint of a request whose body is coming
     _body: bytes = b""
+    _flight: Flight | None = None  # the last one; `cycle` may be of a request in the line behind it
     _idle_since = 0.0
     _context: contextvars.Context
 
@@ -85,6 +86,9 @@ class ShortcutProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop what waits, and the timer."""
         super().connection_lost(exc)
+        if self._flight is not None:
+            self._flight.disconnected = True
+            self._flight.set()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
 
@@ -200,6 +204,7 @@ class ShortcutProtocol(HttpToolsProtocol):
         except Exception as error:  # noqa: BLE001 - the last resort: logged, and told without its text
             begun = internal_error(error)
         if begun is flight:
+            self._flight = flight
             self.cycle = flight  # type: ignore[assignment]  # it stands in for one
         elif isinstance(begun, Reply):
             self.write(endpoint, begun, keep_alive=True)

@@ -8,9 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 
 from gristmill import App, BatchHandler, Failed, batch
+from gristmill.http.bench import Bench
+from gristmill.http.drain import Drain
+from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.flight import Flight
+from gristmill.http.problems import Reply, Statuses
+from gristmill.http.settings import HttpLimits
 
 
 def handler_with(gate: asyncio.Event, seen: list[list[Any]], **options: Any) -> BatchHandler[Any, Any]:
@@ -27,8 +34,8 @@ def handler_with(gate: asyncio.Event, seen: list[list[Any]], **options: Any) -> 
 
 
 @asynccontextmanager
-async def serving(handler: BatchHandler[Any, Any]) -> AsyncIterator[Service]:
-    app = App(handlers=[handler])
+async def serving(handler: BatchHandler[Any, Any], **options: Any) -> AsyncIterator[Service]:
+    app = App(handlers=[handler], **options)
     config = uvicorn.Config(app, port=0, lifespan="off", http=app.shortcut(), log_config=None)
     config.load()
     server = uvicorn.Server(config)
@@ -157,6 +164,43 @@ async def test_an_item_whose_caller_hung_up_while_it_waited_is_not_sent() -> Non
         assert (await third.receive())[2] == 1.5
         assert seen == [[1], [3]]
         assert handler.stats().items["cancelled"] == 1
+
+
+async def test_a_connection_that_breaks_behind_an_item_in_a_pipeline_harms_no_neighbour() -> None:
+    gate, seen = asyncio.Event(), []
+    handler = handler_with(gate, seen)
+    async with serving(handler) as service:
+        first, broken, third = [await service.connect() for _ in range(3)]
+        first.send(1)
+        await until(lambda: len(seen) == 1)
+        broken.send(2)
+        broken.send(20)
+        broken.writer.write(b"no HTTP\r\n\r\n")
+        third.send(3)
+        await until(lambda: len(service.connections) == 2)
+        gate.set()
+        assert (await first.receive())[2] == 0.5
+        assert (await third.receive())[2] == 1.5
+        assert seen == [[1], [3]]
+        assert handler.stats().items["cancelled"] == 1
+
+
+async def test_an_answer_that_nothing_can_be_written_for_harms_no_neighbour(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken:
+        def land(self, flight: Flight, value: Any, error: Exception | None) -> None:
+            raise ConnectionError("the handle is closed")
+
+        def write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
+            raise ConnectionError("the handle is closed")
+
+    handler = handler_with(opened(), [])
+    endpoint = SingleEndpoint(Bench(handler, HttpLimits(), Statuses(), Drain([handler])))
+    flight = Flight(Broken(), endpoint).enter(2)
+    assert await handler(4) == 2
+    assert flight.done()
+    assert "the handle is closed" in caplog.text
 
 
 async def test_a_caller_who_wants_the_connection_closed_gets_that() -> None:
