@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import http
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gristmill.http.asgi import internal_error
 from gristmill.http.codec import UnusableResult
@@ -28,9 +27,6 @@ from gristmill.http.endpoints import SingleEndpoint
 from gristmill.http.flight import Flight
 from gristmill.http.problems import CLOSE, Reply
 
-_STATUS = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus
-}
 _JSON = b"application/json"
 _UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade"))
 _KEEP_ALIVE = b"keep-alive"
@@ -231,7 +227,7 @@ class ShortcutProtocol(HttpToolsProtocol):
     def write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
         """Send *reply*, and close the connection if it or the caller wants that."""
         keeps = keep_alive and CLOSE not in reply.headers
-        lines = [_STATUS[reply.status], self.default_lines.of(self.server_state.default_headers)]
+        lines = [STATUS_LINE[reply.status], self.default_lines.of(self.server_state.default_headers)]
         for name, value in reply.headers:
             lines += (name, b": ", value, b"\r\n")
         if not keeps and CLOSE not in reply.headers:

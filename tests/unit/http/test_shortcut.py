@@ -203,6 +203,14 @@ async def test_an_answer_that_nothing_can_be_written_for_harms_no_neighbour(
     assert "the handle is closed" in caplog.text
 
 
+async def test_a_status_that_has_no_name_is_sent_as_it_is() -> None:
+    async with serving(handler_with(opened(), []), statuses={"out_of_range": 499}) as service:
+        caller = await service.connect()
+        caller.send(-1)
+        status, _, body = await caller.receive()
+        assert (status, body["status"], body["code"]) == (499, 499, "out_of_range")
+
+
 async def test_a_caller_who_wants_the_connection_closed_gets_that() -> None:
     async with serving(handler_with(opened(), [])) as service:
         caller = await service.connect()
