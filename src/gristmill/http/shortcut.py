@@ -71,6 +71,7 @@ class ShortcutProtocol(HttpToolsProtocol):
     _taking: SingleEndpoint | None = None  # the endpoint of a request whose body is coming
     _body: bytes = b""
     _flight: Flight | None = None  # the last one; `cycle` may be of a request in the line behind it
+    _is_in_head = False  # a request has begun whose headers are not all there
     _idle_since = 0.0
     _context: contextvars.Context
 
@@ -110,7 +111,7 @@ class ShortcutProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection if it has been idle for as long as it may."""
         self.timeout_keep_alive_task = None
-        if self._is_answering() or self._taking is not None:
+        if self._is_answering() or self._taking is not None or self._is_in_head:
             return  # the end of the answer sets the timer again
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
@@ -131,6 +132,7 @@ class ShortcutProtocol(HttpToolsProtocol):
         """Begin a request without building its ASGI scope."""
         self.url = b""
         self.headers = []
+        self._is_in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; what it means is asked once, when all are there."""
@@ -138,6 +140,7 @@ class ShortcutProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
+        self._is_in_head = False
         endpoint = self.singles.get(self.url)
         if endpoint is not None and self._is_ordinary(endpoint):
             self._taking = endpoint

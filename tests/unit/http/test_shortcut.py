@@ -231,6 +231,25 @@ async def test_a_body_that_comes_in_pieces_takes_the_long_way() -> None:
         assert (await caller.receive())[2] == 2
 
 
+async def test_a_connection_is_closed_when_it_idles_and_not_while_a_request_comes() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        idle, busy = [await service.connect() for _ in range(2)]
+        for caller in (idle, busy):
+            caller.send(3)
+            await caller.receive()
+        busy.writer.write(b"POST /v1/numbers HTTP/1.1\r\nContent-Type: appl")
+        protocols = {one.client[1]: one for one in service.connections}
+        of_idle, of_busy = (protocols[one.writer.get_extra_info("sockname")[1]] for one in (idle, busy))
+        await until(lambda: not of_busy.headers)
+        for protocol in (of_idle, of_busy):
+            protocol.timeout_keep_alive = 0  # its time is up
+            protocol.timeout_keep_alive_handler()
+        assert await idle.is_closed()
+        busy.writer.write(b"ication/json\r\nContent-Length: 1\r\n\r\n4")
+        assert (await busy.receive())[2] == 2
+        assert await busy.is_closed()
+
+
 async def test_a_bad_item_is_refused_and_the_next_good_one_answered() -> None:
     async with serving(handler_with(opened(), [])) as service:
         caller = await service.connect()
