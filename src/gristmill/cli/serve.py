@@ -116,6 +116,8 @@ def _bound(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         _fail(f"cannot listen on {host}: {error.strerror or error}")
+    except UnicodeError:  # an empty label, or one of more than 63 characters
+        _fail(f"cannot listen on {host}: that can be no name of a host")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
