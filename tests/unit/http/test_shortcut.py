@@ -262,12 +262,13 @@ async def test_a_bad_item_is_refused_and_the_next_good_one_answered() -> None:
 
 async def test_an_item_that_expired_is_answered_once_and_counted_once() -> None:
     gate, seen = asyncio.Event(), []
-    handler = handler_with(gate, seen, timeout=0.02)
+    handler = handler_with(gate, seen, timeout=0.5)
     async with serving(handler) as service:
         first, second = [await service.connect() for _ in range(2)]
         first.send(1)
         await until(lambda: len(seen) == 1)
         second.send(2)
+        await until(lambda: handler.stats().pending == 1)  # long before the time is up
         assert (await second.receive())[2]["code"] == "deadline_exceeded"
         assert (await first.receive())[2]["code"] == "deadline_exceeded"
         second.writer.close()
