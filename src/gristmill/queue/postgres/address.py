@@ -1,4 +1,4 @@
-"""What a PostgreSQL URL says: where the server is, in which schema the queue is, and what stands in between."""
+"""What a PostgreSQL URL says: where the server is, in which schema the queue is, what is in between."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Address:
         dsn: For asyncpg, password included.
         shown: The URL as it may be logged.
         schema: That holds the tables; safe to stand in SQL unquoted.
-        is_pooled: Whether PgBouncer is in between, in transaction mode: no two transactions need have the same
+        is_pooled: Whether PgBouncer is in between, in transaction mode: each transaction may run in another
             session, so nothing may be prepared, listened to or set for a session.
     """
 
@@ -67,7 +67,7 @@ def address_of(url: str) -> Address:
         raise ConfigurationError(f"?pgbouncer= is true or false, not {options['pgbouncer']!r}")
     for_driver = [(name, value) for name, value in given if name not in ("schema", "pgbouncer")]
     return Address(
-        dsn=parts._replace(query=urlencode(for_driver, quote_via=quote, safe="/:")).geturl(),
+        dsn=_with_query(url, for_driver),
         shown=_shown(url, given),
         schema=schema,
         is_pooled=is_pooled,
@@ -79,4 +79,9 @@ def _shown(url: str, given: list[tuple[str, str]]) -> str:
     if not any(name == "password" for name, _ in given):
         return shown
     safe = [(name, "***" if name == "password" else value) for name, value in given]
-    return urlsplit(shown)._replace(query=urlencode(safe, quote_via=quote, safe="/:*")).geturl()
+    return _with_query(shown, safe)
+
+
+def _with_query(url: str, options: list[tuple[str, str]]) -> str:
+    before = url.partition("?")[0]
+    return f"{before}?{urlencode(options, quote_via=quote, safe='/:*')}" if options else before

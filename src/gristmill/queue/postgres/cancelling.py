@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gristmill.model.chunk import Chunk, NewChunk, Runs, each_place, pick, runs_from_text, runs_of, runs_to_text
+from gristmill.model.chunk import (
+    Chunk,
+    NewChunk,
+    Runs,
+    each_place,
+    pick,
+    runs_from_text,
+    runs_of,
+    runs_to_text,
+)
 from gristmill.queue.postgres.columns import chunk_of, key_bytes
 from gristmill.queue.postgres.connections import Session
 

@@ -1,13 +1,13 @@
-"""Claiming: how many rows to look at, and what limits over all machines leave of a claim."""
+"""Claiming: how many rows to look at, and what to do when there is nothing to take at first sight."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
 from gristmill.model.lease import Claim, Idle
-from gristmill.model.queue import Bucket, QueueLimits
 from gristmill.queue.postgres.columns import chunk_of
 from gristmill.queue.postgres.connections import Connections, Session
+from gristmill.queue.postgres.limiting import Allowance, allowance
 
 _FIRST = 64
 """Chunks to look at while nothing is known of a queue."""
@@ -16,7 +16,7 @@ _MOST = 1000
 _PROMOTIONS = 8
 """Times that a claim looks again because something has just become due."""
 
-_CONTENDED = 0.01
+CONTENDED = 0.01
 """Seconds until another look, if all that is ready is being claimed by others just now."""
 
 
@@ -66,7 +66,9 @@ class Claimer:
         self._connections = connections
         self._densities: dict[str, Density] = {}
 
-    async def claim(self, queue: str, *, worker: str, max_items: int, max_bytes: int, seconds: float) -> Claim | Idle:
+    async def claim(
+        self, queue: str, *, worker: str, max_items: int, max_bytes: int, seconds: float
+    ) -> Claim | Idle:
         """Lease what is due in *queue*, as ``Store.claim`` says."""
         for _ in range(_PROMOTIONS):
             rows, looked_at = await self._look(
@@ -84,7 +86,7 @@ class Claimer:
                 if found is not None:
                     return found
             elif not first["promoted"]:
-                return Idle(due_in=_CONTENDED if first["contended"] else first["due_in"])
+                return Idle(due_in=CONTENDED if first["contended"] else first["due_in"])
         return Idle(due_in=0.0)
 
     async def _look(
@@ -111,38 +113,17 @@ class Claimer:
     async def _limited(
         self, session: Session, queue: str, worker: str, seconds: float, room: tuple[int, int]
     ) -> Claim | Idle | None:
-        """Claim within the limits of *queue*, whose settings stay locked until the commit; None: look again."""
+        """Claim within the limits of *queue*, whose row stays locked until the commit; None: look again."""
         settings = await session.row("lock_queue", queue)
-        if settings is None:
-            return None
-        if settings["is_paused"]:
-            return Idle()
-        limits = QueueLimits(
-            rate=settings["rate"], burst=settings["burst"], concurrency=settings["concurrency"]
-        )
         seen = await session.row("peek", queue, self._density(queue).chunks_for(*room))
-        if limits.concurrency is not None and seen["held"] >= limits.concurrency:
-            return Idle()
-        if seen["first"] is None:
-            return None if seen["promoted"] else Idle(due_in=seen["due_in"])
-        now = seen["now"]
-        bucket = _bucket(settings, limits, now)
-        if not bucket.admits(seen["first"], limits):
-            return Idle(due_in=bucket.admits_in(seen["first"], limits))
-        items = room[0] if limits.rate is None else min(room[0], int(max(bucket.tokens, seen["first"])))
-        rows, looked_at = await self._look(session, queue, worker, seconds, (items, room[1]), is_limited=True)
+        found = allowance(settings, seen, room[0])
+        if not isinstance(found, Allowance):
+            return found
+        room = (found.items, room[1])
+        rows, looked_at = await self._look(session, queue, worker, seconds, room, is_limited=True)
         if rows[0]["id"] is None:
-            return Idle(due_in=_CONTENDED)
+            return Idle(due_in=CONTENDED)
         claim = self._claimed(queue, rows, looked_at)
-        if limits.rate is not None:
-            await session.fetch("spend", queue, bucket.tokens - claim.items, now)
+        if found.bucket is not None:
+            await session.fetch("spend", queue, found.bucket.tokens - claim.items, found.bucket.at)
         return claim
-
-
-def _bucket(settings: Any, limits: QueueLimits, now: float) -> Bucket:
-    tokens, at = settings["tokens"], settings["tokens_at"]
-    held = Bucket(
-        tokens=limits.largest_burst if tokens is None else tokens,
-        at=now if at is None else at,
-    )
-    return held.refilled(limits, now)

@@ -1,4 +1,4 @@
-"""From jobs, chunks and settlements to the arrays that statements unnest, one a column; and from rows back."""
+"""From jobs, chunks and settlements to arrays, one a column, that statements unnest; and from rows back."""
 
 from __future__ import annotations
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
@@ -16,11 +17,13 @@ from gristmill.queue.postgres.statements import statements
 
 T = TypeVar("T")
 
+logger = logging.getLogger("gristmill.queue")
+
 CONNECT = 5.0
-"""Seconds for a connection to come about, or to come free."""
+"""Seconds for a connection to come about."""
 
 COMMAND = 30.0
-"""Seconds for one command; a half-open connection is noticed by it."""
+"""Seconds for one command, and for a connection to come free; a half-open connection is noticed by it."""
 
 LONG = 600.0
 """Seconds for a command over many rows: migrating, redriving, pruning."""
@@ -109,22 +112,36 @@ class Connections:
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[Any]:
-        pool = await self._ready()
-        connection = await pool.acquire(timeout=CONNECT)
+        with translated():
+            pool = await self._ready()
+            connection = await pool.acquire(timeout=COMMAND)
         try:
             yield connection
-        except LOST:
-            connection.terminate()
+        except StoreError as error:
+            if isinstance(error.__cause__, LOST):
+                connection.terminate()
             raise
         finally:
-            await pool.release(connection, timeout=_CLOSING)
+            try:
+                await pool.release(connection, timeout=_CLOSING)
+            except (asyncpg.PostgresError, *LOST) as error:
+                # asyncpg has closed it; what was done on it is done.
+                logger.debug("a connection could not be kept: %s", error)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """Open a transaction; leaving it commits, or rolls back on an error."""
-        with translated():
-            async with self._acquired() as connection, connection.transaction():
+        """Open a transaction; leaving it commits, or rolls back on an error, which is raised as it came."""
+        async with self._acquired() as connection:
+            transaction = connection.transaction()
+            with translated():
+                await transaction.start()
+            try:
                 yield Session(connection, self._sql)
+            except BaseException as error:
+                await _roll_back(connection, transaction, error)
+                raise
+            with translated():
+                await transaction.commit()
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Do *work* in a transaction; again if it met another one, so it must have no effects of its own."""
@@ -148,17 +165,14 @@ class Connections:
         """Run the statement *name* in a transaction of its own, and return its rows."""
 
         async def attempt() -> list[Any]:
-            with translated():
-                async with self._acquired() as connection, self._whole(connection):
-                    rows: list[Any] = await connection.fetch(self._sql[name], *values, timeout=timeout)
-            return rows
+            if self.address.is_pooled:
+                # Even the parts of one command need a transaction to reach the same session.
+                async with self.session() as session:
+                    return await session.fetch(name, *values, timeout=timeout)
+            async with self._acquired() as connection:
+                return await Session(connection, self._sql).fetch(name, *values, timeout=timeout)
 
         return await self._repeat(attempt)
-
-    def _whole(self, connection: Any) -> AbstractAsyncContextManager[Any]:
-        # Behind PgBouncer even the parts of one command need a transaction to reach the same server.
-        transaction: AbstractAsyncContextManager[Any] = connection.transaction()
-        return transaction if self.address.is_pooled else nullcontext()
 
     async def row(self, name: str, *values: Any, timeout: float = COMMAND) -> Any:
         """Run the statement *name* and return its first row, or None."""
@@ -173,12 +187,31 @@ class Connections:
     async def close(self) -> None:
         """Let commands under way end, for a while, and close all connections. Idempotent."""
         pool, self._pool = self._pool, None
+        self._opening = asyncio.Lock()  # the next use may be in another event loop
         if pool is None:
             return
         try:
             await asyncio.wait_for(pool.close(), _CLOSING)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (asyncpg.PostgresError, *LOST):
             pool.terminate()
+
+
+async def close_connection(connection: Any) -> None:
+    """Close a connection of ours, whether or not the server is there to hear it."""
+    try:
+        await connection.close(timeout=_CLOSING)
+    except (asyncpg.PostgresError, *LOST):
+        connection.terminate()
+
+
+async def _roll_back(connection: Any, transaction: Any, error: BaseException) -> None:
+    if isinstance(error, StoreError) and isinstance(error.__cause__, LOST):
+        connection.terminate()  # nobody may be there to answer
+        return
+    try:
+        await asyncio.wait_for(transaction.rollback(), _CLOSING)
+    except (asyncpg.PostgresError, *LOST):
+        connection.terminate()
 
 
 async def _leave_as_it_is(connection: Any) -> None:

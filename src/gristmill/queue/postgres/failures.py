@@ -9,7 +9,13 @@ import asyncpg
 
 from gristmill.errors import StoreError, StoreFull, StoreMisconfigured, StoreReadOnly, StoreUnavailable
 
-LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+)
 """After these nothing is known about the other end: the connection is thrown away."""
 
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -17,8 +23,17 @@ _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], ...] = (
     ((TimeoutError,), StoreUnavailable, "PostgreSQL did not answer in time"),
     ((OSError,), StoreUnavailable, "PostgreSQL cannot be reached"),
+    (
+        (asyncpg.exceptions.ClientConfigurationError,),
+        StoreMisconfigured,
+        "the URL does not tell how to reach PostgreSQL",
+    ),
     ((asyncpg.DiskFullError,), StoreFull, "PostgreSQL's disk is full"),
-    ((asyncpg.ReadOnlySQLTransactionError,), StoreReadOnly, "PostgreSQL takes no writes: a standby, or set so"),
+    (
+        (asyncpg.ReadOnlySQLTransactionError,),
+        StoreReadOnly,
+        "PostgreSQL takes no writes: a standby, or set so",
+    ),
     (
         (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
         StoreMisconfigured,
@@ -38,6 +53,7 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], ...
         (
             asyncpg.PostgresConnectionError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
             asyncpg.OperatorInterventionError,  # shut down, restarting, cancelled
             asyncpg.InsufficientResourcesError,
             asyncpg.TransactionRollbackError,
@@ -68,7 +84,7 @@ def translated() -> Iterator[None]:
     """Raise what the driver raises inside as a ``StoreError``, chained."""
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, *LOST) as error:
         raise _store_error(error) from error
 
 

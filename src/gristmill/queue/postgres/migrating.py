@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gristmill.errors import StoreMisconfigured, StoreReadOnly, StoreVersion
-from gristmill.queue.postgres.connections import COMMAND, LONG, Connections
+from gristmill.queue.postgres.connections import LONG, Connections, close_connection
 from gristmill.queue.postgres.failures import translated
 from gristmill.queue.postgres.statements import migrations
 
@@ -22,8 +22,7 @@ async def prepare(connections: Connections) -> str:
         with translated():
             await migrate(connection, connections.address.schema)
     finally:
-        with translated():
-            await connection.close(timeout=COMMAND)
+        await close_connection(connection)
     return durability
 
 
@@ -38,14 +37,17 @@ async def migrate(connection: Any, schema: str) -> None:
     async with connection.transaction():
         # Of the transaction, not of the session: PgBouncer may be in between.
         await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"gristmill schema {schema}", timeout=LONG
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+            f"gristmill schema {schema}",
+            timeout=LONG,
         )
         version = await _version(connection, schema)
         if version is None:
             version = 0
             await connection.execute(
                 f"CREATE SCHEMA IF NOT EXISTS {schema};"
-                f"CREATE TABLE {schema}.migration (version integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+                f"CREATE TABLE {schema}.migration"
+                " (version integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
             )
         for text in migrations(schema)[version:]:
             version += 1
@@ -75,10 +77,14 @@ def durability_of(settings: Mapping[str, Any]) -> str:
     if settings["version"] < OLDEST:
         raise StoreMisconfigured(f"PostgreSQL 14 or newer is needed, not {settings['version'] // 10000}")
     if settings["is_read_only"]:
-        raise StoreReadOnly("this PostgreSQL takes no writes: a standby, or set so; point the URL at the primary")
+        raise StoreReadOnly(
+            "this PostgreSQL takes no writes: a standby, or set so; point the URL at the primary"
+        )
     for name in ("fsync", "full_page_writes"):
         if not settings[name]:
-            raise StoreMisconfigured(f"{name} is off: a crash loses or corrupts jobs; turn it on in postgresql.conf")
+            raise StoreMisconfigured(
+                f"{name} is off: a crash loses or corrupts jobs; turn it on in postgresql.conf"
+            )
     commit = settings["synchronous_commit"]
     if commit == "off":
         raise StoreMisconfigured(

@@ -1,4 +1,4 @@
-"""The statements of this store, each in a file of its own under ``sql``, and the schema's under ``schema``."""
+"""The statements of this store, each in a file of its own under ``sql``; the schema's under ``schema``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 @functools.cache
 def statements(schema: str) -> Mapping[str, str]:
     """Return every statement by the name of its file, for tables in *schema*."""
-    return MappingProxyType(
-        {name: _COMMENT.sub("", text) for name, text in _texts("sql", schema).items()}
-    )
+    return MappingProxyType({name: _COMMENT.sub("", text) for name, text in _texts("sql", schema).items()})
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gristmill.errors import JobNotFinal, LeaseLost, StoreError
+from gristmill.errors import JobNotFinal, LeaseLost, StoreError, StoreUnavailable
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, Result, ResultKind, Settled, Settlement
@@ -28,6 +28,9 @@ from gristmill.queue.store import Transaction
 REMEMBERED = 3600.0
 """Seconds for which a settled lease is known, and an upload may stand still."""
 
+_RACES = 3
+"""Times to look again which ids exist, when somebody stored one of them just then."""
+
 POOL = 8
 """Connections for commands, and as many again for transactions of handlers."""
 
@@ -35,12 +38,13 @@ POOL = 8
 class PostgresStore:
     """A store in one schema of a PostgreSQL database.
 
-    Belongs to one event loop from its first use until ``close``; threads with loops of their own take a ``twin``.
+    Belongs to one event loop from its first use until ``close``; a thread with a loop of its own takes a
+    ``twin``.
 
     Args:
-        url: ``postgresql://user:password@host:port/database``, or ``postgresql:///database?host=/folder`` for a
-            Unix socket. ``schema=name`` puts the tables elsewhere than in ``gristmill``; ``pgbouncer=true`` does
-            without prepared statements and notifications; the rest of the query is asyncpg's.
+        url: ``postgresql://user:password@host:port/database``, or ``postgresql:///database?host=/folder``
+            for a Unix socket. In its query, ``schema=name`` puts the tables elsewhere than in ``gristmill``;
+            ``pgbouncer=true`` does without prepared statements and notifications; the rest is asyncpg's.
         pool: Connections at the most, for commands.
 
     Raises:
@@ -92,6 +96,8 @@ class PostgresStore:
         With *connection* workers hear of the jobs when they next poll, within about a second.
         """
         submission = Submission(jobs=jobs)
+        if not jobs:
+            return []
         if connection is not None:
             return await store_in(connection, submission, self._address.schema)
         found = await self._group.submit(submission)
@@ -110,7 +116,13 @@ class PostgresStore:
                         raise
                 else:
                     return [Enqueued(job=job.id, created=True) for job, _ in submission.jobs]
-        return await self._connections.transact(lambda session: store_jobs(session, submission))
+        for _ in range(_RACES):
+            try:
+                return await self._connections.transact(lambda session: store_jobs(session, submission))
+            except StoreError as error:
+                if not is_duplicate(error):
+                    raise
+        raise StoreUnavailable("jobs of the same ids are being stored by others; try again")
 
     async def begin(self, job: NewJob) -> Enqueued:
         """Store a job for an upload."""
@@ -183,7 +195,7 @@ class PostgresStore:
         async with self._transactions.session() as session:
             await session.fetch("stay")
             if await session.value("lock_lease", claim.lease) is None:
-                raise LeaseLost(f"lease {claim.lease} of {claim.queue} had died: its items are somebody else's")
+                raise LeaseLost(f"lease {claim.lease} had died: its items are, or will be, somebody else's")
             transaction = OpenTransaction(session)
             yield transaction
         self._tell(transaction.wakes)

@@ -53,7 +53,7 @@ class Submission:
 
 
 async def store_jobs(session: Session, submission: Submission) -> list[Enqueued]:
-    """Store what is new of *submission*, in the open transaction of *session*; one answer a job, in their order."""
+    """Store what is new of *submission* in an open transaction; return one answer a job, in their order."""
     found: list[Enqueued] = []
     for jobs in rounds(submission.jobs):
         found += await _store_round(session, jobs, is_receiving=submission.is_receiving)
@@ -90,6 +90,9 @@ async def _store_round(session: Session, jobs: Sequence[JobChunks], *, is_receiv
     fresh = [(job, chunks) for job, chunks in fresh if job.id not in answers]
     for values in slices(fresh, is_receiving=is_receiving):
         await session.fetch("enqueue", *values)
+    final = [job.id for job, chunks in fresh if job.unique is not None and not chunks and not is_receiving]
+    if final:
+        await session.fetch("free_unique", final)
     return [answers.get(job.id) or Enqueued(job=job.id, created=True) for job, _ in jobs]
 
 
@@ -106,9 +109,7 @@ async def _lock_keys(session: Session, jobs: Sequence[JobChunks]) -> None:
 
 async def _hold_unique(session: Session, jobs: Sequence[NewJob]) -> dict[str, Enqueued]:
     """Take the unique keys of *jobs*; return the answers of those that found theirs held."""
-    wanted = {
-        _holding(job.queue, job.unique): (job.id, job.unique) for job in jobs if job.unique is not None
-    }
+    wanted = {_holding(job.queue, job.unique): (job.id, job.unique) for job in jobs if job.unique is not None}
     answers: dict[str, Enqueued] = {}
     for _ in range(_TRIES):
         if not wanted:

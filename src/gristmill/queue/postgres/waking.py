@@ -1,4 +1,4 @@
-"""Waking workers: those of this process at once, those of others by a notification, all by a poll in the end."""
+"""Waking workers: those of this process at once, others by a notification, and all by a poll in the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from gristmill.errors import StoreError
-from gristmill.queue.postgres.connections import Connections
+from gristmill.queue.postgres.connections import Connections, close_connection
+from gristmill.queue.postgres.failures import translated
 
 logger = logging.getLogger("gristmill.queue")
 
@@ -75,7 +76,7 @@ class Waker:
                 event.set()
 
     async def wait(self, queues: Sequence[str], seconds: float) -> None:
-        """Return when one of *queues* was told of, or it is time to look again; after *seconds* at the latest."""
+        """Return when one of *queues* was told of, or it is time to look; after *seconds* at the latest."""
         self._listen()
         wanted = frozenset(queues)
         if not wanted.isdisjoint(self._news):
@@ -99,10 +100,15 @@ class Waker:
     async def _connect(self) -> None:
         try:
             connection = await self._connections.connect()
-            connection.add_termination_listener(self._deafen)
-            await connection.add_listener(self._connections.address.channel, self._hear)
+            try:
+                connection.add_termination_listener(self._deafen)
+                with translated():
+                    await connection.add_listener(self._connections.address.channel, self._hear)
+            except BaseException:
+                connection.terminate()
+                raise
             self._listener = connection
-        except Exception as error:  # noqa: BLE001 - the next wait tries again
+        except StoreError as error:  # the next wait tries again
             logger.debug("cannot listen, polling instead: %s", error)
             await asyncio.sleep(POLL)
         finally:
@@ -127,7 +133,4 @@ class Waker:
             await self._send()
         listener, self._listener = self._listener, None
         if listener is not None:
-            try:
-                await listener.close(timeout=1.0)
-            except Exception:  # noqa: BLE001 - the server may be gone, and the connection with it
-                listener.terminate()
+            await close_connection(listener)
