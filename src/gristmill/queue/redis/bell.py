@@ -1,8 +1,10 @@
 """Waking who waits for work: one blocking connection for all of one event loop.
 
-A script that makes something claimable puts one token in its queue's list, if none lies there, and one process
-takes it. A claim that leaves something puts the next. So workers wake one after another for as long as there is
-work, and never all at once. A token that is lost with its process costs the rest of somebody's wait, no more.
+A script that makes something claimable puts one token in its queue's list, if
+none lies there, and one process takes it. A claim that leaves something puts
+the next. So workers wake one after another for as long as there is work, and
+never all at once. A token that is lost with its process costs the rest of
+somebody's wait, no more.
 """
 
 from __future__ import annotations

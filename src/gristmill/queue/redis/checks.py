@@ -28,7 +28,7 @@ def check(info: Mapping[str, Any], *, is_unsafe: bool) -> list[str]:
         StoreMisconfigured: It is too old, or would lose jobs.
     """
     if not info:
-        return ["the server tells nothing of itself; see that maxmemory-policy is noeviction and appendonly is yes"]
+        return ["it tells nothing of itself: see that maxmemory-policy is noeviction and appendonly is yes"]
     version = str(info.get("redis_version", OLDEST))
     if int(version.partition(".")[0]) < OLDEST:
         raise StoreMisconfigured(f"the server is Redis {version}; {OLDEST} or newer is needed, or Valkey")
@@ -45,9 +45,11 @@ def _faults(info: Mapping[str, Any]) -> list[str]:
     faults = []
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        faults.append(f"the server throws jobs away when memory is full: set maxmemory-policy to noeviction, not {policy}")
+        faults.append(
+            f"it throws jobs away when memory is full (set maxmemory-policy to noeviction, not {policy})"
+        )
     if not info.get("aof_enabled", 1):
-        faults.append("the server forgets jobs when it restarts: set appendonly to yes")
+        faults.append("it forgets jobs when it restarts (set appendonly to yes)")
     return faults
 
 

@@ -9,6 +9,33 @@ from redis import exceptions
 
 from gristmill.errors import StoreError, StoreFull, StoreMisconfigured, StoreReadOnly, StoreUnavailable
 
+_KINDS: tuple[tuple[tuple[type[Exception], ...], type[StoreError], str], ...] = (
+    (
+        (
+            exceptions.AuthenticationError,
+            exceptions.AuthorizationError,
+        ),  # before ConnectionError: they are such
+        StoreMisconfigured,
+        "the server refused the login; check user and password in the URL",
+    ),
+    (
+        (exceptions.NoPermissionError,),
+        StoreMisconfigured,
+        "the user of the URL may not do all that is needed",
+    ),
+    (
+        (exceptions.ConnectionError, exceptions.TimeoutError, OSError),
+        StoreUnavailable,
+        "the server cannot be reached, or did not answer in time",
+    ),
+    (
+        (exceptions.OutOfMemoryError,),
+        StoreFull,
+        "the server has no memory left; raise maxmemory, or let workers catch up",
+    ),
+    ((exceptions.ReadOnlyError,), StoreReadOnly, "the server takes no writes, as a replica does"),
+    ((exceptions.ClusterError, exceptions.AskError), StoreUnavailable, "the cluster is moving, or not whole"),
+)
 _PASSING = ("BUSY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "UNBLOCKED")
 """First words of answers that another try, a little later, may not get."""
 
@@ -24,28 +51,11 @@ def mapped() -> Iterator[None]:
 
 def store_error(error: Exception) -> StoreError:
     """Return the error of ours that says what *error* says."""
-    match error:
-        case exceptions.AuthenticationError() | exceptions.AuthorizationError():
-            return StoreMisconfigured(f"the server refused the login: {error}; check user and password in the URL")
-        case exceptions.NoPermissionError():
-            return StoreMisconfigured(f"the user of the URL may not do all that is needed: {error}")
-        case exceptions.ConnectionError() | exceptions.TimeoutError() | OSError():
-            return StoreUnavailable(f"the server cannot be reached, or did not answer in time: {error}")
-        case exceptions.OutOfMemoryError():
-            return StoreFull(f"the server has no memory left: {error}; raise maxmemory, or let workers catch up")
-        case exceptions.ReadOnlyError():
-            return StoreReadOnly(f"the server takes no writes: {error}; is it a replica?")
-        case exceptions.ClusterError():
-            return StoreUnavailable(f"the cluster is not ready: {error}")
-        case exceptions.ResponseError():
-            return _of_answer(str(error))
-    return StoreError(f"the server refused: {error}")
-
-
-def _of_answer(text: str) -> StoreError:
+    for kinds, ours, meaning in _KINDS:
+        if isinstance(error, kinds):
+            return ours(f"{meaning}: {error}")
+    text = str(error)
     first = text.partition(" ")[0]
-    if first == "OOM":
-        return StoreFull(f"the server has no memory left: {text}; raise maxmemory, or let workers catch up")
     if first == "MISCONF" and "No space left" in text:
         return StoreFull(f"the server's disk is full: {text}")
     if first == "MISCONF":

@@ -1,4 +1,4 @@
-"""The way to the server from one event loop: connections, scripts, timeouts, and a cluster's slot that moves."""
+"""The way to the server from one event loop: connections, scripts, timeouts, and a slot that moved."""
 
 from __future__ import annotations
 
@@ -57,10 +57,11 @@ class Link:
         return await self._do(lambda: self._evaluate(script(name), args))
 
     async def _evaluate(self, wanted: Script, args: Sequence[Any]) -> Any:
+        root = self._settings.root
         try:
-            return await self._client.execute_command("EVALSHA", wanted.digest, 1, self._settings.root, *args)
+            return await _send(self._client, "EVALSHA", wanted.digest, 1, root, *args)
         except exceptions.NoScriptError:  # the first time, or the server came back; from now on it knows
-            return await self._client.execute_command("EVAL", wanted.source, 1, self._settings.root, *args)
+            return await _send(self._client, "EVAL", wanted.source, 1, root, *args)
 
     async def run_to_disk(self, name: str, *args: Any) -> Any:
         """Run the script *name*; return once what it wrote is in the append-only file on disk.
@@ -90,12 +91,12 @@ class Link:
 
     async def call(self, *command: Any) -> Any:
         """Run one plain command."""
-        return await self._do(lambda: self._client.execute_command(*command))
+        return await self._do(lambda: _send(self._client, *command))
 
     async def pop(self, names: Sequence[str], seconds: float) -> str | None:
         """Take a token from the first of *names* that has one and return its name; None after *seconds*."""
         keys = [self._settings.root + name for name in names]
-        found = await self._do(lambda: self._listener.execute_command("BLPOP", *keys, f"{seconds:.3f}"))
+        found = await self._do(lambda: _send(self._listener, "BLPOP", *keys, f"{seconds:.3f}"))
         return None if found is None else found[0].decode().removeprefix(self._settings.root)
 
     async def _do(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
@@ -130,3 +131,7 @@ class Link:
         """Close every connection."""
         for client in (self._client, self._listener):
             await client.aclose(close_connection_pool=True)
+
+
+async def _send(client: Redis, *command: Any) -> Any:
+    return await client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

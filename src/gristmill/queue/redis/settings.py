@@ -63,7 +63,9 @@ def settings_from(url: str) -> Settings:
     try:
         connection = parse_url(parts._replace(query=urlencode(options)).geturl())
     except ValueError as error:
-        raise ConfigurationError(f"{without_password(url)} is not the URL of a redis store: {error}") from error
+        raise ConfigurationError(
+            f"{without_password(url)} is not the URL of a redis store: {error}"
+        ) from error
     return Settings(
         url=without_password(url),
         prefix=prefix,

@@ -1,9 +1,11 @@
 """``RedisStore``: the durable queue in one Redis or Valkey, for many machines.
 
-All keys of a store share one hash tag, so a cluster keeps the whole store on one of its primaries: a cluster does
-not make one store larger or faster, several stores with prefixes of their own do. What the server has not
-written to its append-only file when it dies, or not sent to the replica that follows it, is lost; ``durability``
-says how much that may be. Handlers cannot share a transaction with this store.
+All keys of a store share one hash tag, so a cluster keeps the whole store on
+one of its primaries: it does not make one store larger or faster; several
+stores, with prefixes of their own, do. What the server has not written to its
+append-only file when it dies, or not sent to the replica that follows it, is
+lost; ``durability`` says how much that may be. Handlers cannot share a
+transaction with this store.
 """
 
 from __future__ import annotations
@@ -124,8 +126,8 @@ class RedisStore:
         """Store whole jobs, together with those of other callers of this moment."""
         if connection is not None:
             raise NotSupported(
-                "a redis store has no transactions to be part of: enqueue after your commit, with a unique key "
-                "so that a repeat is harmless, or use a postgresql:// or sqlite:// store"
+                "a redis store has no transactions to be part of: enqueue after your commit, under a unique "
+                "key so that a repeat is harmless, or use a postgresql:// or sqlite:// store"
             )
         return await self._links.here().grouping.enqueue(jobs)
 
@@ -184,8 +186,8 @@ class RedisStore:
     async def transaction(self, claim: Claim) -> AsyncIterator[Transaction]:  # noqa: ARG002 - refused
         """Refuse: a handler's own writes cannot be part of a script."""
         raise NotSupported(
-            "a redis store has no transactions to share with a handler: make its effects idempotent by the item's "
-            "place in its job, or use a postgresql:// or sqlite:// store"
+            "a redis store has no transactions to share with a handler: make its effects idempotent by the "
+            "item's place in its job, or use a postgresql:// or sqlite:// store"
         )
         yield  # type: ignore[unreachable]  # it makes this a generator
 

@@ -46,7 +46,7 @@ class Work:
         return Claim(lease=int(lease), queue=queue.decode(), chunks=tuple(chunks_from(rest)))
 
     async def _unless_cancelled(self, claiming: Awaitable[T]) -> T:
-        """Return what *claiming* gives; give it back if the caller is cancelled, for nobody would settle it."""
+        """Return what *claiming* gives; give it back if the caller is cancelled: nobody would settle it."""
         task = asyncio.ensure_future(claiming)
         try:
             return await asyncio.shield(task)

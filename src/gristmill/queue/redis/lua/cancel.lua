@@ -13,10 +13,14 @@ job.is_cancelled, job.is_changed = '1', true
 if job.is_receiving then
   call('HSET', name, 'is_receiving', 2) -- it takes no more items
 end
+call('SADD', P .. 'cancelling', job.id)
 for _, c in ipairs(read_chunks(call('ZRANGE', todo, 0, ARGV[2] - 1))) do
   drop(c, job)
 end
 local is_whole = call('EXISTS', todo) == 0
+if is_whole then
+  call('SREM', P .. 'cancelling', job.id)
+end
 if is_whole and job.is_receiving then
   call('HDEL', name, 'is_receiving')
   call('ZREM', P .. 'uploads', job.id)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Lease due chunks of a queue, in order of rank. ARGV: queue, worker, items, bytes, seconds.
 -- Returns {lease, more, id, row, body, ...}, or {"", seconds until something is due or ""}.
-local PAGE = 16 -- chunks of one priority that are looked at together
+local FEW, MANY = 4, 64 -- chunks of one priority that are looked at together: at first, and further on
 local MOST = 500 -- chunks of one claim
 local AGING = 60 -- seconds of waiting that outweigh one step of priority
 
@@ -12,20 +12,27 @@ if limits.is_paused or (limits.concurrency and limits.leases >= limits.concurren
   return {'', ''}
 end
 
--- Reads on in the due chunks of one priority; false at their end.
+-- Goes on to the next due chunk of one priority; nil at their end.
 local function look(head)
-  if head.at > #head.page and not head.is_over then
-    head.page = call('ZRANGEBYSCORE', head.key, '-inf', now, 'WITHSCORES', 'LIMIT', head.read, PAGE)
-    head.read, head.at, head.is_over = head.read + PAGE, 1, #head.page < 2 * PAGE
+  if head.at == #head.ids and not head.is_over then
+    local size = head.at == 0 and FEW or MANY
+    local found = call('ZRANGEBYSCORE', head.key, '-inf', now, 'WITHSCORES', 'LIMIT', head.read, size)
+    head.read, head.is_over, head.at = head.read + size, #found < 2 * size, 0
+    head.members, head.ids, head.ranks = {}, {}, {}
+    for i = 1, #found / 2 do
+      head.members[i], head.ids[i] = found[2 * i - 1], string.sub(found[2 * i - 1], 1, 16)
+      head.ranks[i] = found[2 * i] + head.priority * AGING
+    end
+    head.rows = each('HMGET', P .. 'chunks', head.ids)
   end
-  head.member = head.page[head.at]
-  head.rank = head.member and head.page[head.at + 1] + head.priority * AGING
-  return head.member
+  head.at = head.at + 1
+  head.id, head.rank = head.ids[head.at], head.ranks[head.at]
+  return head.id
 end
 
 local heads = {}
 for priority = 0, 9 do
-  local head = {key = P .. 'wait:' .. priority .. ':' .. queue, priority = priority, read = 0, at = 1, page = {}}
+  local head = {key = P .. 'wait:' .. priority .. ':' .. queue, priority = priority, read = 0, at = 0, ids = {}}
   if look(head) then
     heads[#heads + 1] = head
   end
@@ -34,8 +41,7 @@ end
 local function first()
   local best
   for _, head in ipairs(heads) do
-    if head.member and (not best or head.rank < best.rank
-        or (head.rank == best.rank and head.member < best.member)) then
+    if head.id and (not best or head.rank < best.rank or (head.rank == best.rank and head.id < best.id)) then
       best = head
     end
   end
@@ -59,15 +65,14 @@ local function admit(items)
   return math.max(0, math.min(items, limits.burst) - limits.tokens) / limits.rate
 end
 
-local taken, members, ids, items, size, room = {}, {}, {}, 0, 0, max_items
-local head, is_dropped = first(), false
+local taken, ids, items, size, room = {}, {}, 0, 0, max_items
+local head, is_dropped, is_cancelling = first(), false, call('EXISTS', P .. 'cancelling') == 1
 while head and #taken < MOST do
-  local c = chunk(string.sub(head.member, 1, 16))
-  local job = job_of(c.job)
-  if job.is_cancelled then -- its cancel has not come to this chunk yet
+  local c = read_chunk(head.id, head.rows[head.at])
+  if is_cancelling and call('SISMEMBER', P .. 'cancelling', c.job) == 1 then
     is_dropped = true
-    drop(c, job)
-    head.read = head.read - 1
+    drop(c, job_of(c.job))
+    head.read = head.read - 1 -- the others have moved up
   else
     if #taken == 0 and limits.rate then
       local due_in = admit(c.items)
@@ -84,12 +89,9 @@ while head and #taken < MOST do
       break
     end
     taken[#taken + 1], ids[#ids + 1] = c, c.id
-    members[head.key] = members[head.key] or {}
-    table.insert(members[head.key], head.member)
     items, size = items + c.items, size + c.size
-    run(c, job, 1)
+    later('ZREM', head.key, head.members[head.at])
   end
-  head.at = head.at + 2
   look(head)
   head = first()
 end
@@ -101,13 +103,16 @@ if #taken == 0 then
 end
 
 local lease = start_lease(queue, worker, ids, seconds)
-for key, list in pairs(members) do
-  each('ZREM', key, list)
-end
+local running = {}
 for _, c in ipairs(taken) do
-  call('ZREM', P .. 'todo:' .. c.job, c.id)
+  later('ZREM', P .. 'todo:' .. c.job, c.id)
+  running[c.job] = (running[c.job] or 0) + c.items
+end
+for job, of in pairs(running) do
+  call('HINCRBY', P .. 'job:' .. job, 'running', of)
 end
 count(queue, 'waiting', -items)
+count(queue, 'running', items)
 if limits.rate then
   call('HSET', P .. 'queue:' .. queue, 'tokens', limits.tokens - items, 'at', now)
 end

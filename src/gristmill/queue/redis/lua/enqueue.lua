@@ -29,9 +29,9 @@ local function create(id, priority, queue, delay, run_at, keep, is_receiving, ke
   local number, name = next_id(), P .. 'job:' .. id
   call('HSET', name, 'queue', queue, 'number', number, 'priority', priority, 'created_at', now, 'due_at', due_at,
     'keep', keep and 1 or 0)
-  call('ZADD', P .. 'jobs', number, id)
-  call('ZADD', P .. 'jobs:' .. queue, number, id)
-  call('ZADD', P .. 'live', number, id)
+  later('ZADD', P .. 'jobs', number, id)
+  later('ZADD', P .. 'jobs:' .. queue, number, id)
+  later('ZADD', P .. 'live', number, id)
   if is_receiving then
     call('HSET', name, 'is_receiving', 1)
     call('ZADD', P .. 'uploads', now, id)
@@ -43,7 +43,7 @@ local function create(id, priority, queue, delay, run_at, keep, is_receiving, ke
     end
   end
   jobs[id] = {
-    id = id, queue = queue, number = number, priority = priority, due_at = due_at, keep = keep and '1' or '0',
+    id = id, queue = queue, number = number, priority = priority, due_at = due_at, keep = keep,
     is_receiving = is_receiving, unique_key = key, unique_held = key and not seconds, is_changed = true,
     total = 0, running = 0, succeeded = 0, failed = 0, cancelled = 0, widest = 0,
   }

@@ -6,7 +6,7 @@ end
 local _, ids = end_lease(ARGV[1])
 for _, c in ipairs(read_chunks(ids)) do
   local job = job_of(c.job)
-  run(c, job, -1)
+  stop(c, job)
   if job.is_cancelled then
     drop(c, job)
   else

@@ -15,7 +15,7 @@ end
 
 local queue, ids = end_lease(lease)
 for _, c in ipairs(read_chunks(ids)) do
-  run(c, job_of(c.job), -1)
+  stop(c, job_of(c.job))
   let_go(c)
 end
 forget(ids, queue)

@@ -1,7 +1,8 @@
 -- The rows of the store and what follows from changing them; stands in front of every other script.
 --
 -- KEYS[1] begins the name of every key and holds the hash tag, so that all are in one slot of a cluster.
--- Times are seconds of the epoch on this server's clock. A script looks first, writes then, and flushes last.
+-- Times are seconds of the epoch on this server's clock. A script looks first, writes then, and flushes last:
+-- what it writes to the same key for many chunks or jobs goes by one call.
 --
 --   last                       the last id
 --   chunks, bodies             HASH id -> row (FIELDS, packed), id -> JSON array of the items, never looked into
@@ -12,6 +13,7 @@
 --   job:<id>                   HASH, see JOB; jobs, jobs:<queue>, live: ZSETs job by number
 --   finished, uploads          ZSETs job by when it became final, by when it last received items
 --   unique:<slot>              who holds a unique key; a TTL if it is held for a time
+--   cancelling                 SET of jobs whose cancel has not come to all of their chunks yet
 --   held, leases               HASH lease -> {queue, worker, ids}, ZSET lease by expiry
 --   settled:<second>           SET of the leases of that second that were settled, with a TTL
 --   results:<job>              HASH number -> "<items> <kind> <places>\n<body>"
@@ -35,7 +37,6 @@ local JOB = {
   'queue', 'number', 'priority', 'due_at', 'keep', 'is_receiving', 'is_cancelled', 'finished_at', 'unique_key',
   'unique_held', 'total', 'running', 'succeeded', 'failed', 'cancelled', 'widest',
 }
-local COUNTED = {'total', 'running', 'succeeded', 'failed', 'cancelled', 'widest'}
 
 -- names
 
@@ -73,6 +74,30 @@ local function each(command, key, members)
     end
   end
   return found
+end
+
+-- writes that wait for flush: what no later part of the script looks at
+
+local delayed = {HSET = {}, ZADD = {}, ZREM = {}}
+
+local function later(command, key, a, b)
+  local lists = delayed[command]
+  local list = lists[key]
+  if not list then
+    list = {}
+    lists[key] = list
+  end
+  list[#list + 1] = a
+  list[#list + 1] = b
+end
+
+local function write_delayed()
+  for command, lists in pairs(delayed) do
+    for key, list in pairs(lists) do
+      each(command, key, list)
+    end
+    delayed[command] = {}
+  end
 end
 
 -- ids: microseconds of the epoch, or one more than the last. They ascend, and do not repeat even when the
@@ -115,21 +140,18 @@ end
 local jobs = {}
 
 local function job_of(id)
-  if jobs[id] == nil then
+  local job = jobs[id]
+  if job == nil then
     local row = call('HMGET', P .. 'job:' .. id, unpack(JOB))
-    jobs[id] = false
-    if row[1] then
-      local job = {id = id}
-      for i = 1, #JOB do
-        job[JOB[i]] = row[i]
-      end
-      for _, field in ipairs(COUNTED) do
-        job[field] = tonumber(job[field] or 0)
-      end
-      jobs[id] = job
-    end
+    job = row[1] and {
+      id = id, queue = row[1], number = row[2], priority = tonumber(row[3]), due_at = row[4], keep = row[5] == '1',
+      is_receiving = row[6], is_cancelled = row[7], finished_at = row[8], unique_key = row[9], unique_held = row[10],
+      total = tonumber(row[11]), running = tonumber(row[12]), succeeded = tonumber(row[13]),
+      failed = tonumber(row[14]), cancelled = tonumber(row[15]), widest = tonumber(row[16]),
+    }
+    jobs[id] = job
   end
-  return jobs[id]
+  return job
 end
 
 -- Lets go of a job's unique key, if it still holds it.
@@ -141,24 +163,28 @@ local function free(job)
   end
 end
 
+-- Writes the counters of a job, and whether they make it final.
 local function save(job)
   local key = P .. 'job:' .. job.id
-  call('HSET', key, 'total', job.total, 'running', job.running, 'succeeded', job.succeeded,
-    'failed', job.failed, 'cancelled', job.cancelled, 'widest', job.widest)
+  local row = {
+    'total', job.total, 'running', job.running, 'succeeded', job.succeeded,
+    'failed', job.failed, 'cancelled', job.cancelled, 'widest', job.widest,
+  }
   local is_done = job.succeeded + job.failed + job.cancelled >= job.total
   local is_final = is_done and not job.is_receiving
   if is_final and not job.finished_at then
-    call('HSET', key, 'finished_at', now)
-    call('ZADD', P .. 'finished', now, job.id)
-    call('ZREM', P .. 'live', job.id)
+    row[13], row[14] = 'finished_at', now
+    later('ZADD', P .. 'finished', now, job.id)
+    later('ZREM', P .. 'live', job.id)
     if job.unique_held then
       free(job)
     end
   elseif job.finished_at and not is_final then
     call('HDEL', key, 'finished_at')
-    call('ZREM', P .. 'finished', job.id)
-    call('ZADD', P .. 'live', job.number, job.id)
+    later('ZREM', P .. 'finished', job.id)
+    later('ZADD', P .. 'live', job.number, job.id)
   end
+  call('HSET', key, unpack(row))
 end
 
 -- Counts final outcomes; value is what is kept of them, false for nothing.
@@ -213,7 +239,7 @@ local function write_chunk(c)
   for i = 1, #FIELDS do
     values[i] = c[FIELDS[i]] or false
   end
-  call('HSET', P .. 'chunks', c.id, cmsgpack.pack(values))
+  later('HSET', P .. 'chunks', c.id, cmsgpack.pack(values))
 end
 
 -- Removes what is stored of chunks, wherever they stood.
@@ -225,7 +251,7 @@ end
 
 -- Lets a chunk that is not blocked, of a job that is whole, be claimed.
 local function offer(c)
-  call('ZADD', wait_key(c), c.due_at, member(c))
+  later('ZADD', wait_key(c), c.due_at, member(c))
   count(c.queue, 'waiting', c.items)
   ring(c.queue)
 end
@@ -312,13 +338,13 @@ end
 -- Stores a chunk; c has due_at and what the caller said of it.
 local function put(c, body, job)
   c.id, c.queue, c.job = next_id(), job.queue, job.id
-  c.priority, c.keep, c.size = tonumber(job.priority), job.keep == '1', #body
+  c.priority, c.keep, c.size = job.priority, job.keep, #body
   c.dead_at = c.code and now
   if c.line == 0 then
     c.line = tonumber(c.id)
   end
   write_chunk(c)
-  call('HSET', P .. 'bodies', c.id, body)
+  later('HSET', P .. 'bodies', c.id, body)
   count(c.queue, 'chunks', 1)
   if c.code then
     bury(c)
@@ -359,8 +385,9 @@ local function remove(job, budget)
   call('UNLINK', P .. 'results:' .. job.id, P .. 'results:succeeded:' .. job.id, P .. 'results:failed:' .. job.id,
     P .. 'results:cancelled:' .. job.id, P .. 'spans:' .. job.id, P .. 'job:' .. job.id)
   for _, index in ipairs({'jobs', 'jobs:' .. job.queue, 'live', 'finished', 'uploads'}) do
-    call('ZREM', P .. index, job.id)
+    later('ZREM', P .. index, job.id)
   end
+  call('SREM', P .. 'cancelling', job.id)
   jobs[job.id] = false
   return true
 end
@@ -391,11 +418,11 @@ local function end_lease(lease)
   return held[1], held[3]
 end
 
--- Moves the items of a chunk into a batch (by 1) or out of one (by -1).
-local function run(c, job, by)
-  job.running = job.running + by * c.items
+-- Takes the items of a chunk out of a batch.
+local function stop(c, job)
+  job.running = job.running - c.items
   job.is_changed = true
-  count(c.queue, 'running', by * c.items)
+  count(c.queue, 'running', -c.items)
 end
 
 -- Appends id, row and body of each chunk to a reply.
@@ -415,6 +442,7 @@ end
 
 -- Writes what the script has counted up.
 local function flush()
+  write_delayed()
   for place in pairs(freed) do
     unblock(place)
   end
@@ -423,6 +451,7 @@ local function flush()
       save(job)
     end
   end
+  write_delayed()
   for queue, of in pairs(counts) do
     for field, by in pairs(of) do
       if by ~= 0 then
