@@ -84,7 +84,7 @@ class Dead:
 
     async def redrive(self, which: DeadFilter, *, limit: int) -> int:
         """Let dead items run again, some at a time."""
-        ids = [number async for number, _ in self._chunks(which)]
+        ids = sorted([number async for number, _ in self._chunks(which)])  # the oldest run first
         redriven = 0
         for at in range(0, len(ids), AT_ONCE):
             if redriven < limit:

@@ -44,7 +44,7 @@ local function create(id, priority, queue, delay, run_at, keep, is_receiving, ke
   end
   jobs[id] = {
     id = id, queue = queue, number = number, priority = priority, due_at = due_at, keep = keep,
-    is_receiving = is_receiving, unique_key = key, unique_held = key and not seconds, is_changed = true,
+    is_receiving = is_receiving, unique_key = key, unique_held = key and not seconds,
     total = 0, running = 0, succeeded = 0, failed = 0, cancelled = 0, widest = 0,
   }
   if key then
@@ -66,6 +66,7 @@ for _, new in ipairs(cmsgpack.unpack(ARGV[1])) do
       put(sent_chunk(values, job.due_at), ARGV[at], job)
       at = at + 1
     end
+    save(job) -- without items it is final, and the next may have its unique key
     answer = {1, 1, new[1]}
   end
   for i = 1, 3 do

@@ -92,8 +92,8 @@ local function later(command, key, a, b)
 end
 
 local function write_delayed()
-  for command, lists in pairs(delayed) do
-    for key, list in pairs(lists) do
+  for _, command in ipairs({'HSET', 'ZADD', 'ZREM'}) do -- what is added may go again, not the other way round
+    for key, list in pairs(delayed[command]) do
       each(command, key, list)
     end
     delayed[command] = {}
@@ -185,6 +185,7 @@ local function save(job)
     later('ZADD', P .. 'live', job.number, job.id)
   end
   call('HSET', key, unpack(row))
+  job.is_changed = false
 end
 
 -- Counts final outcomes; value is what is kept of them, false for nothing.
