@@ -16,7 +16,7 @@ from gristmill.model.lease import Claim, Idle, NewResult, ResultKind, Settled, S
 from gristmill.queue.store import Store
 from gristmill.queue.url import store_from
 
-STORES = ("memory", "sqlite", "postgres")
+STORES = ("memory", "sqlite", "postgres", "redis")
 SQL = frozenset(("sqlite", "postgres"))
 
 
