@@ -113,7 +113,7 @@ class Mill:
         await self.jobs.stop()
 
 
-@pytest.fixture(params=("sqlite",))
+@pytest.fixture(params=("sqlite", "postgres", "redis"))
 def store_kind(request: pytest.FixtureRequest) -> str:
     """Which store."""
     kind: str = request.param
