@@ -64,12 +64,12 @@ class Mill:
         self.jobs = Jobs([numbers], url)
         self.workers: list[WorkerProcess] = []
 
-    async def worker(self, *options: str) -> WorkerProcess:
-        """Start a worker and wait until it is ready."""
+    async def worker(self, *options: str, url: str | None = None) -> WorkerProcess:
+        """Start a worker and wait until it is ready; *url* is its own way to the store."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(SCRIPT),
-            self.url,
+            url or self.url,
             str(self.folder),
             *options,
             stdout=asyncio.subprocess.PIPE,
@@ -118,6 +118,21 @@ def store_kind(request: pytest.FixtureRequest) -> str:
     """Which store."""
     kind: str = request.param
     return kind
+
+
+@pytest.fixture
+def mill_at(tmp_path: Path) -> Any:
+    """What makes a mill over a store that is there."""
+
+    @contextlib.asynccontextmanager
+    async def make(url: str) -> AsyncIterator[Mill]:
+        made = Mill(url, tmp_path)
+        try:
+            yield made
+        finally:
+            await made.close()
+
+    return make
 
 
 @pytest.fixture

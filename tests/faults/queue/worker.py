@@ -50,7 +50,7 @@ class Handler:
             say(f"holding {len(items)}")
             await self.gate()
         if self.mode == "transaction":
-            self.write(items, ctx.transaction)
+            await self.write(items, ctx.transaction)
             say(f"holding {len(items)}")
             await self.gate()
         if self.mode == "odd":
@@ -61,9 +61,12 @@ class Handler:
         while not (self.folder / "go").exists():  # noqa: ASYNC110 - another process makes the file
             await asyncio.sleep(0.01)
 
-    def write(self, items: list[int], connection: Any) -> None:
-        for item in items:
-            connection.execute("INSERT INTO effect (item) VALUES (?)", (item,))
+    async def write(self, items: list[int], connection: Any) -> None:
+        rows = [(item,) for item in items]
+        if hasattr(connection, "pragma"):  # apsw
+            connection.executemany("INSERT INTO effect (item) VALUES (?)", rows)
+        else:
+            await connection.executemany("INSERT INTO effect (item) VALUES ($1)", rows)
 
 
 async def main() -> None:
