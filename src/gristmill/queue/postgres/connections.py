@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -23,7 +23,7 @@ CONNECT = 5.0
 """Seconds for a connection to come about."""
 
 COMMAND = 30.0
-"""Seconds for one command, and for a connection to come free; a half-open connection is noticed by it."""
+"""Seconds for a command."""
 
 LONG = 600.0
 """Seconds for a command over many rows: migrating, redriving, pruning."""
@@ -41,24 +41,24 @@ _SESSION = {
 
 
 class Session:
-    """Statements by their names, on one connection."""
+    """Statements by their names, on one connection; a timeout of None is that of the connection."""
 
     def __init__(self, connection: Any, sql: Mapping[str, str]) -> None:
         self.connection = connection
         self._sql = sql
 
-    async def fetch(self, name: str, *values: Any, timeout: float = COMMAND) -> list[Any]:
+    async def fetch(self, name: str, *values: Any, timeout: float | None = None) -> list[Any]:
         """Run the statement *name* and return its rows."""
         with translated():
             rows: list[Any] = await self.connection.fetch(self._sql[name], *values, timeout=timeout)
         return rows
 
-    async def row(self, name: str, *values: Any, timeout: float = COMMAND) -> Any:
+    async def row(self, name: str, *values: Any, timeout: float | None = None) -> Any:
         """Run the statement *name* and return its first row, or None."""
         rows = await self.fetch(name, *values, timeout=timeout)
         return rows[0] if rows else None
 
-    async def value(self, name: str, *values: Any, timeout: float = COMMAND) -> Any:
+    async def value(self, name: str, *values: Any, timeout: float | None = None) -> Any:
         """Run the statement *name* and return the first value of its first row, or None."""
         row = await self.row(name, *values, timeout=timeout)
         return None if row is None else row[0]
@@ -66,17 +66,24 @@ class Session:
     async def execute(self, text: str) -> None:
         """Run SQL that is no statement of ours."""
         with translated():
-            await self.connection.execute(text, timeout=COMMAND)
+            await self.connection.execute(text)
 
 
 class Connections:
     """Up to *size* connections to *address*, made when they are needed.
 
     Belongs to the event loop of its first use, until it is closed.
+
+    Args:
+        address: Where the server is.
+        size: How many.
+        patience: Seconds for one command, and for a connection to come free; a half-open connection is
+            noticed by it.
     """
 
-    def __init__(self, address: Address, *, size: int) -> None:
+    def __init__(self, address: Address, *, size: int, patience: float = COMMAND) -> None:
         self.address = address
+        self._patience = patience
         self._size = size
         self._sql = statements(address.schema)
         self._pool: Any = None
@@ -95,7 +102,7 @@ class Connections:
         return {
             "dsn": address.dsn,
             "timeout": CONNECT,
-            "command_timeout": COMMAND,
+            "command_timeout": self._patience,
             "statement_cache_size": 0 if address.is_pooled else 100,
             "max_cached_statement_lifetime": 0,
             "server_settings": settings,
@@ -114,12 +121,12 @@ class Connections:
     async def _acquired(self) -> AsyncIterator[Any]:
         with translated():
             pool = await self._ready()
-            connection = await pool.acquire(timeout=COMMAND)
+            connection = await pool.acquire(timeout=self._patience)
         try:
             yield connection
         except StoreError as error:
             if isinstance(error.__cause__, LOST):
-                connection.terminate()
+                _cut_off(connection)
             raise
         finally:
             try:
@@ -161,7 +168,7 @@ class Connections:
                     raise
         return await attempt()
 
-    async def fetch(self, name: str, *values: Any, timeout: float = COMMAND) -> list[Any]:
+    async def fetch(self, name: str, *values: Any, timeout: float | None = None) -> list[Any]:
         """Run the statement *name* in a transaction of its own, and return its rows."""
 
         async def attempt() -> list[Any]:
@@ -174,12 +181,12 @@ class Connections:
 
         return await self._repeat(attempt)
 
-    async def row(self, name: str, *values: Any, timeout: float = COMMAND) -> Any:
+    async def row(self, name: str, *values: Any, timeout: float | None = None) -> Any:
         """Run the statement *name* and return its first row, or None."""
         rows = await self.fetch(name, *values, timeout=timeout)
         return rows[0] if rows else None
 
-    async def value(self, name: str, *values: Any, timeout: float = COMMAND) -> Any:
+    async def value(self, name: str, *values: Any, timeout: float | None = None) -> Any:
         """Run the statement *name* and return the first value of its first row, or None."""
         row = await self.row(name, *values, timeout=timeout)
         return None if row is None else row[0]
@@ -206,11 +213,16 @@ async def close_connection(connection: Any) -> None:
 
 async def _roll_back(connection: Any, transaction: Any, error: BaseException) -> None:
     if isinstance(error, StoreError) and isinstance(error.__cause__, LOST):
-        connection.terminate()  # nobody may be there to answer
+        _cut_off(connection)  # nobody may be there to answer
         return
     try:
         await asyncio.wait_for(transaction.rollback(), _CLOSING)
     except (asyncpg.PostgresError, *LOST):
+        _cut_off(connection)
+
+
+def _cut_off(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # it has gone back to the pool by itself
         connection.terminate()
 
 

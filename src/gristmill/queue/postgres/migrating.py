@@ -13,6 +13,8 @@ from gristmill.queue.postgres.statements import migrations
 OLDEST = 140000
 """The oldest server, as ``server_version_num`` writes it, that has all that the statements use."""
 
+_IS_THERE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migration')"
+
 
 async def prepare(connections: Connections) -> str:
     """Check the server and migrate the schema; return what a job survives once it is enqueued, in words."""
@@ -56,7 +58,8 @@ async def migrate(connection: Any, schema: str) -> None:
 
 
 async def _version(connection: Any, schema: str) -> int | None:
-    if await connection.fetchval("SELECT to_regclass($1)::text", f"{schema}.migration") is None:
+    # Not by to_regclass: within a transaction it may answer from before the lock was ours.
+    if not await connection.fetchval(_IS_THERE, schema):
         return None
     version: int = await connection.fetchval(f"SELECT coalesce(max(version), 0) FROM {schema}.migration")  # noqa: S608 - as above
     known = len(migrations(schema))

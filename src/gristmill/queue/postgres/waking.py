@@ -62,6 +62,9 @@ class Waker:
             await self._connections.fetch(
                 "notify", self._connections.address.channel, [f"{self._name} {queue}" for queue in queues]
             )
+        except asyncio.CancelledError:
+            self._untold.update(queues)
+            raise
         except StoreError as error:
             logger.debug("could not notify other workers of %s, they will poll: %s", queues, error)
 

@@ -34,9 +34,9 @@ SELECT leased.*,
     (SELECT count(*) FROM candidates) AS found,
     (SELECT count(*) FROM promoted) AS promoted,
     (SELECT closed FROM gate) AS closed,
-    leased.id IS NULL AND EXISTS (
-        SELECT FROM gristmill.chunk WHERE queue = $1 AND state = 'ready'
-    ) AS contended,
+    leased.id IS NULL AND (
+        SELECT id FROM gristmill.chunk WHERE queue = $1 AND state = 'ready' ORDER BY rank, id LIMIT 1
+    ) IS NOT NULL AS contended,
     CASE WHEN leased.id IS NULL THEN (
         SELECT due_at - gristmill.now() FROM gristmill.chunk
         WHERE queue = $1 AND state = 'scheduled' AND due_at > gristmill.now() ORDER BY due_at LIMIT 1
