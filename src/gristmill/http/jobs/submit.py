@@ -22,7 +22,7 @@ from gristmill.http.jobs.shown import job_reply, path_of, shown
 from gristmill.http.jobs.watching import Watching
 from gristmill.http.problems import CLOSE, Refused, Reply, problem, problem_reply
 from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT, Job, JobState, NewJob
-from gristmill.queue.ids import new_job_id
+from gristmill.queue.ids import JobIds
 from gristmill.queue.service import JobRef, Jobs
 
 
@@ -67,6 +67,7 @@ class Submitter:
         self._jobs = jobs
         self._way = way
         self._rows = RowCodec(bench.items)
+        self._ids = JobIds()
 
     async def __call__(self, call: Call) -> Reply:
         """Answer one request.
@@ -89,7 +90,7 @@ class Submitter:
     def _wish(self, call: Call) -> _Wish:
         return _Wish(
             form=form_of(call.headers.get(b"content-type"), self._way.value),
-            new=new_job(self._bench.handler.name, call.query),
+            new=new_job(self._bench.handler.name, call.query, self._ids.new()),
             preferred=call.preferred,
             ordering=call.query.text("key"),
             key=idempotency_key(call.headers.get(b"idempotency-key")),
@@ -161,7 +162,7 @@ async def _at_once(entries: Entries) -> AsyncGenerator[Entries, None]:
     yield entries
 
 
-def new_job(handler: str, query: Query) -> NewJob:
+def new_job(handler: str, query: Query, id: str) -> NewJob:
     """Return the job that the parameters ask for, without items.
 
     Raises:
@@ -171,7 +172,7 @@ def new_job(handler: str, query: Query) -> NewJob:
     if delay and run_at is not None:
         raise invalid_option("delay", "not given beside run_at")
     return NewJob(
-        id=new_job_id(),
+        id=id,
         queue=handler,
         priority=query.whole("priority", URGENT, LATEST, DEFAULT_PRIORITY),
         delay=delay,

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gristmill.errors import ConfigurationError, JobNotFinal, JobNotFound, NotSupported
+from gristmill.errors import JobNotFinal, JobNotFound, NotSupported
 from gristmill.model.chunk import Chunk, NewChunk, each_place, pick
-from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
+from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, page_number
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import Bucket, DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.memory.claiming import claim_from
@@ -295,7 +295,7 @@ class MemoryStore:
         limit: int = 100,
     ) -> JobPage:
         """Return jobs, newest first."""
-        before = None if cursor is None else _number(cursor)
+        before = None if cursor is None else page_number(cursor)
         with self._lock:
             rows = sorted(self._tables.jobs.values(), key=lambda row: -row.number)
             found = [
@@ -496,9 +496,3 @@ class MemoryStore:
             }
             tables.uniques = {k: v for k, v in tables.uniques.items() if v.until is None or v.until > now}
         return pruned
-
-
-def _number(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit()):
-        raise ConfigurationError(f"{cursor!r} is no cursor: use that of a page that was read before")
-    return int(cursor)
