@@ -157,8 +157,9 @@ class Pair:
 
 
 STEPS = (
-    "enqueue", "enqueue", "enqueue", "claim", "claim", "claim", "settle", "settle", "settle", "release", "renew",
-    "take_over", "upload", "end_upload", "cancel", "cancel_items", "delete", "redrive", "limit", "pause", "prune",
+    "enqueue", "enqueue", "enqueue", "claim", "claim", "claim", "settle", "settle", "settle",
+    "release", "renew", "take_over", "upload", "end_upload", "cancel", "cancel_items", "delete",
+    "redrive", "limit", "pause", "prune",
 )  # fmt: skip
 
 
@@ -178,7 +179,8 @@ def _settlement(claim: Claim, plan: list[list[str]], *, halved: bool) -> Settlem
         of = {fate: [index for index, each in enumerate(fates) if each == fate] for fate in "srdw"}
         if of["r"]:
             cuts = [of["r"][:1], of["r"][1:]] if halved else [of["r"]]
-            chunks += [pick(chunk, part, attempt=chunk.attempt + 1, crashes=int(halved)) for part in cuts if part]
+            tried = {"attempt": chunk.attempt + 1, "crashes": int(halved)}
+            chunks += [pick(chunk, part, **tried) for part in cuts if part]
         for fate, code in zip("dw", CODES, strict=True):
             if of[fate]:
                 chunks.append(pick(chunk, of[fate], code=code, error=f"so {code}"))
@@ -189,7 +191,9 @@ def _settlement(claim: Claim, plan: list[list[str]], *, halved: bool) -> Settlem
             if indices:
                 body = json.dumps(indices).encode() if chunk.keep_results else None
                 runs = tuple((places[index], 1) for index in indices)
-                results.append(NewResult(job=chunk.job, kind=kind, places=runs, items=len(indices), body=body))
+                results.append(
+                    NewResult(job=chunk.job, kind=kind, places=runs, items=len(indices), body=body)
+                )
     return Settlement(lease=claim.lease, chunks=tuple(chunks), results=tuple(results))
 
 
