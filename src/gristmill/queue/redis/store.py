@@ -122,7 +122,10 @@ class RedisStore:
     async def enqueue(
         self, jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]], *, connection: Any = None
     ) -> list[Enqueued]:
-        """Store whole jobs, together with those of other callers of this moment."""
+        """Store whole jobs, together with those of other callers of this moment.
+
+        The server does nothing else meanwhile: of millions of items, make an upload.
+        """
         if connection is not None:
             raise NotSupported(
                 "a redis store has no transactions to be part of: enqueue after your commit, under a unique "

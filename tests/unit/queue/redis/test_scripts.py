@@ -11,8 +11,18 @@ import pytest
 from gristmill.queue.redis.scripts import script
 
 FOLDER = Path(str(resources.files("gristmill.queue.redis") / "lua"))
-NAMES = sorted(path.stem for path in FOLDER.glob("*.lua") if path.stem != "tables")
-READERS = {"dead_chunks", "dead_groups", "jobs", "queues", "results", "results_between", "todo"}
+NAMES = sorted(path.stem for path in FOLDER.glob("*.lua") if path.stem not in ("tables", "chunks"))
+READERS = {
+    "dead_chunks",
+    "dead_groups",
+    "jobs",
+    "places",
+    "queues",
+    "read",
+    "results",
+    "results_between",
+    "todo",
+}
 TAKERS = {"add", "enqueue"}  # what they store needs room
 
 
@@ -29,6 +39,7 @@ def test_a_script_stands_behind_the_rows_and_its_flags_before_them(name: str) ->
     source = script(name).source
     assert source.startswith("#!lua")
     assert source.count("#!lua") == 1
+    assert source.index("-- The rows of the store") < source.index("-- Chunks, where they wait")
     assert source.index("-- The rows of the store") < source.index((FOLDER / f"{name}.lua").read_text()[-40:])
 
 
