@@ -25,14 +25,23 @@ class Checkpoint(Enum):
 
 
 class Checkpoints:
-    """Remembers how large the log is, and how large it was at the last try."""
+    """Remembers how large the log is, and how large it was at the last try.
+
+    Attributes:
+        pages: Of the log.
+        is_full: Whether a transaction found no room, and its remains in the log may take it all.
+    """
 
     def __init__(self) -> None:
         self.pages = 0
+        self.is_full = False
         self._tried = 0
 
     def due(self, *, is_idle: bool) -> Checkpoint | None:
         """Return what to try now."""
+        if self.is_full:
+            self.is_full = False
+            return Checkpoint.TRUNCATE
         if self.pages < self._tried:  # it began anew
             self._tried = 0
         if self.pages - self._tried < STEP or self.pages < (QUIET if is_idle else BUSY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
@@ -22,27 +23,32 @@ class Session:
         woken: Queues in which something may have become due; counts with the commit.
     """
 
-    __slots__ = ("_has_room", "connection", "now", "woken")
+    __slots__ = ("_measure", "_room", "connection", "now", "woken")
 
-    def __init__(self, connection: apsw.Connection, has_room: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, connection: apsw.Connection, room: Callable[[], float] = lambda: math.inf) -> None:
         self.connection = connection
         self.now = time.time()
         self.woken: set[str] = set()
-        self._has_room = has_room
+        self._measure = room
+        self._room: float | None = None
 
     def do(self, work: Work[T]) -> T:
         """Return what *work* returns, at the time it is now."""
         self.now = time.time()
         return work(self)
 
-    def need_room(self) -> None:
-        """Refuse new work while the last of the disk is kept for settling old work.
+    def need_room(self, size: int) -> None:
+        """Take *size* bytes of the room on the disk, twice: new work is written to the log first.
 
         Raises:
-            StoreFull: There is little left.
+            StoreFull: There is not so much; the rest is kept for settling old work.
         """
-        if not self._has_room():
-            raise StoreFull("the disk has little room left, which is kept for what is stored already")
+        left = (self._measure() if self._room is None else self._room) - 2 * size
+        if left <= 0:
+            raise StoreFull(
+                "the disk is nearly full; what is left is kept for the work that is stored already"
+            )
+        self._room = left
 
 
 Work: TypeAlias = Callable[[Session], T]

@@ -83,8 +83,10 @@ class DatabaseThread(ABC, Generic[C]):
             while (message := self._next()) is not None:
                 self._serve(message)
         finally:
-            self._end()
-            self._ended.set_result(None)
+            try:
+                self._end()
+            finally:
+                self._ended.set_result(None)
 
     def _next(self) -> Message[C, Any] | None:
         """Return the next message, sleeping until there is one; None at the end."""

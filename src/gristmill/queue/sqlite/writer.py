@@ -60,8 +60,9 @@ class Writer(DatabaseThread[Session]):
             with self._turn.held(BUSY_TIMEOUT):
                 self._transact(message, group)
         except TimeoutError:
+            group += [message, *self._others()]
             text = f"a transaction of this process has held {self._path} for too long"
-            self._refuse(message, group, StoreUnavailable(text))
+            self._refuse(group, StoreUnavailable(text))
         answer(group)
         self._look_around()
 
@@ -70,7 +71,8 @@ class Writer(DatabaseThread[Session]):
         try:
             session = self._begin()
         except Exception as error:  # noqa: BLE001 - it is the callers'
-            self._refuse(first, group, error)
+            group += [first, *self._others()]
+            self._refuse(group, error)
             return
         try:
             for message in self._gathered(first):
@@ -85,9 +87,13 @@ class Writer(DatabaseThread[Session]):
 
     def _do_singly(self, group: _Messages) -> None:
         """Give each of *group* a transaction of its own, so that one that fails does not undo the others."""
-        for message in group:
+        for index, message in enumerate(group):
             try:
                 session = self._begin()
+            except Exception as error:  # noqa: BLE001 - it is the callers'
+                self._refuse(group[index:], error)
+                return
+            try:
                 if not message.is_abandoned:
                     message.do(session)
                 session.connection.execute("COMMIT")
@@ -96,6 +102,12 @@ class Writer(DatabaseThread[Session]):
                 self._roll_back()
             else:
                 self._waiters.wake(session.woken)
+
+    def _refuse(self, messages: _Messages, error: Exception) -> None:
+        """Fail all *messages*: each for itself would wait as long for the same answer."""
+        for message in messages:
+            message.error = copy.copy(self._reason(error))  # one each, or their tracebacks would mix
+            message.error.__cause__ = error
 
     def _do(self, session: Session, message: Message[Session, Any]) -> None:
         """Do *message*; raise what it raises only if that leaves something to undo."""
@@ -120,14 +132,10 @@ class Writer(DatabaseThread[Session]):
             size += message.size
             message = self._waiting() if count < MOST_MESSAGES and size < MOST_BYTES else None
 
-    def _refuse(self, first: Message[Session, Any], group: _Messages, error: Exception) -> None:
-        """Fail *first* and, as *group*, what came meanwhile: each would wait as long for the same answer."""
-        message: Message[Session, Any] | None = first
-        while message is not None:
-            message.error = copy.copy(self._reason(error))  # one each, or their tracebacks would mix
-            message.error.__cause__ = error
-            group.append(message)
-            message = self._waiting()
+    def _others(self) -> Iterator[Message[Session, Any]]:
+        """Yield all that wait."""
+        while (message := self._waiting()) is not None:
+            yield message
 
     # -- the connection
 
@@ -140,7 +148,7 @@ class Writer(DatabaseThread[Session]):
         connection.execute(
             "BEGIN IMMEDIATE"
         )  # never a read first: an upgrade is refused at once where others write
-        return Session(connection, self._has_room)
+        return Session(connection, self._room)
 
     def _roll_back(self) -> None:
         if self._connection is not None and self._connection.in_transaction:
@@ -150,6 +158,8 @@ class Writer(DatabaseThread[Session]):
         if not isinstance(error, apsw.Error):
             return error
         self._is_stale = self._is_stale or isinstance(error, STALE_CONNECTION)
+        if isinstance(error, apsw.FullError):
+            self._checkpoints.is_full = True
         reason = store_error(error, self._path)
         reason.__cause__ = error
         return reason
@@ -158,8 +168,9 @@ class Writer(DatabaseThread[Session]):
         self._checkpoints.pages = pages
         return apsw.SQLITE_OK
 
-    def _has_room(self) -> bool:
-        return shutil.disk_usage(self._path.parent).free > RESERVED + self._checkpoints.pages * PAGE
+    def _room(self) -> float:
+        """Return how many bytes the file and its log may grow by."""
+        return shutil.disk_usage(self._path.parent).free - self._checkpoints.pages * PAGE - RESERVED
 
     def _end(self) -> None:
         connection, self._connection = self._connection, None
@@ -177,11 +188,11 @@ class Writer(DatabaseThread[Session]):
 
     def _look_around(self) -> None:
         """See what others committed, if somebody waits for it, and copy the log if it has grown large."""
-        if self._is_stale:
-            self._end()
-        if self._connection is None:
-            return
         with contextlib.suppress(apsw.Error):  # the next message meets it, and tells its caller
+            if self._is_stale:
+                self._end()
+            if self._connection is None:
+                return
             if self._waiters:
                 self._look_for_others(self._connection)
             checkpoint = self._checkpoints.due(is_idle=self._inbox.empty())

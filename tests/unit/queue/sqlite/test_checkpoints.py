@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from gristmill.queue.sqlite.checkpoints import BUSY, LARGE, QUIET, STEP, Checkpoint, Checkpoints
+
+
+def at(pages, *, is_idle):
+    checkpoints = Checkpoints()
+    checkpoints.pages = pages
+    return checkpoints.due(is_idle=is_idle)
+
+
+def test_a_small_log_is_left_alone():
+    assert at(QUIET - 1, is_idle=True) is None
+    assert at(BUSY - 1, is_idle=False) is None
+
+
+def test_a_log_is_copied_while_nothing_else_is_to_do():
+    assert at(QUIET, is_idle=True) is Checkpoint.PASSIVE
+
+
+def test_a_log_that_grows_under_load_is_copied_all_the_same():
+    assert at(BUSY, is_idle=False) is Checkpoint.PASSIVE
+
+
+def test_a_large_log_is_cut_off():
+    assert at(LARGE, is_idle=False) is Checkpoint.TRUNCATE
+
+
+def test_a_log_that_a_reader_holds_is_not_tried_at_every_commit():
+    checkpoints = Checkpoints()
+    tries = 0
+    for pages in range(QUIET, QUIET + 10 * STEP):
+        checkpoints.pages = pages
+        tries += checkpoints.due(is_idle=True) is not None
+    assert tries == 10
+
+
+def test_a_log_that_began_anew_is_copied_when_it_has_grown_again():
+    checkpoints = Checkpoints()
+    checkpoints.pages = 2 * QUIET
+    assert checkpoints.due(is_idle=True)
+    checkpoints.pages = 10
+    assert checkpoints.due(is_idle=True) is None
+    checkpoints.pages = QUIET
+    assert checkpoints.due(is_idle=True)
+
+
+def test_what_a_full_disk_left_in_the_log_is_cut_off_once():
+    checkpoints = Checkpoints()
+    checkpoints.is_full = True
+    assert checkpoints.due(is_idle=False) is Checkpoint.TRUNCATE
+    assert checkpoints.due(is_idle=False) is None
