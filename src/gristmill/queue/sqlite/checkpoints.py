@@ -25,26 +25,39 @@ class Checkpoint(Enum):
 
 
 class Checkpoints:
-    """Remembers how large the log is, and how large it was at the last try.
+    """Remembers how large the log is, and how much of it has been copied.
 
     Attributes:
-        pages: Of the log.
-        is_full: Whether a transaction found no room, and its remains in the log may take it all.
+        is_full: Whether something found no room on the disk, which the log may give back.
     """
 
     def __init__(self) -> None:
-        self.pages = 0
         self.is_full = False
-        self._tried = 0
+        self._pages = 0
+        self._copied = 0
+        self._tried = 0  # how large it was at the last try
+
+    @property
+    def unsaved(self) -> int:
+        """Pages that are in the log only."""
+        return self._pages - self._copied
+
+    def grew(self, pages: int) -> None:
+        """Note that the log has *pages*."""
+        if pages < self._pages:  # all was copied, and it began anew
+            self._tried = self._copied = 0
+        self._pages = pages
+
+    def copied(self, pages: int) -> None:
+        """Note that *pages* of the log are in the file."""
+        self._copied = min(pages, self._pages)
 
     def due(self, *, is_idle: bool) -> Checkpoint | None:
         """Return what to try now."""
         if self.is_full:
             self.is_full = False
             return Checkpoint.TRUNCATE
-        if self.pages < self._tried:  # it began anew
-            self._tried = 0
-        if self.pages - self._tried < STEP or self.pages < (QUIET if is_idle else BUSY):
+        if self._pages - self._tried < STEP or self._pages < (QUIET if is_idle else BUSY):
             return None
-        self._tried = self.pages
-        return Checkpoint.TRUNCATE if self.pages >= LARGE else Checkpoint.PASSIVE
+        self._tried = self._pages
+        return Checkpoint.TRUNCATE if self._pages >= LARGE else Checkpoint.PASSIVE

@@ -100,5 +100,5 @@ def prune(session: Session, older_than: float, limit: int) -> int:
     session.connection.execute(_PRUNE_REST, {"settled_before": now - REMEMBERED, "now": now})
     spare = session.connection.execute(_FREE_PAGES).get
     if isinstance(spare, int) and spare > SPARE_PAGES:
-        session.connection.execute(_GIVE_BACK)
+        session.connection.execute(_GIVE_BACK).fetchall()  # a row, and a step, for each page
     return len(old)

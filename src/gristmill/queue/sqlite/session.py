@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
@@ -10,6 +9,7 @@ from typing import TypeAlias, TypeVar
 import apsw
 
 from gristmill.errors import StoreFull
+from gristmill.queue.sqlite.room import Room
 
 T = TypeVar("T")
 
@@ -25,12 +25,12 @@ class Session:
 
     __slots__ = ("_measure", "_room", "connection", "now", "woken")
 
-    def __init__(self, connection: apsw.Connection, room: Callable[[], float] = lambda: math.inf) -> None:
+    def __init__(self, connection: apsw.Connection, measure: Callable[[], Room] | None = None) -> None:
         self.connection = connection
         self.now = time.time()
         self.woken: set[str] = set()
-        self._measure = room
-        self._room: float | None = None
+        self._measure = measure
+        self._room: Room | None = None
 
     def do(self, work: Work[T]) -> T:
         """Return what *work* returns, at the time it is now."""
@@ -38,17 +38,19 @@ class Session:
         return work(self)
 
     def need_room(self, size: int) -> None:
-        """Take *size* bytes of the room on the disk, twice: new work is written to the log first.
+        """Take *size* bytes of the room on the disk, if somebody measures it.
 
         Raises:
             StoreFull: There is not so much; the rest is kept for settling old work.
         """
-        left = (self._measure() if self._room is None else self._room) - 2 * size
-        if left <= 0:
+        if self._measure is None:
+            return
+        if self._room is None:
+            self._room = self._measure()
+        if not self._room.take(size):
             raise StoreFull(
                 "the disk is nearly full; what is left is kept for the work that is stored already"
             )
-        self._room = left
 
 
 Work: TypeAlias = Callable[[Session], T]

@@ -11,12 +11,13 @@ from typing import Any, TypeAlias
 
 import apsw
 
-from gristmill.errors import StoreUnavailable
+from gristmill.errors import StoreFull, StoreUnavailable
 from gristmill.queue.sqlite.checkpoints import Checkpoint, Checkpoints
 from gristmill.queue.sqlite.database import BUSY_TIMEOUT, PAGE, open_for_writing, patience
 from gristmill.queue.sqlite.errors import STALE_CONNECTION, store_error
 from gristmill.queue.sqlite.fair_lock import FairLock
 from gristmill.queue.sqlite.message import Message, answer
+from gristmill.queue.sqlite.room import Room
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.thread import DatabaseThread
 from gristmill.queue.sqlite.waiters import Waiters
@@ -26,9 +27,6 @@ POLL = 0.01
 
 MOST_MESSAGES, MOST_BYTES = 500, 4 << 20
 """Of one transaction; what is behind waits for the next, so that these are answered soon."""
-
-RESERVED = 8 << 20
-"""Bytes of the disk that new work may not use: settling old work makes the log grow a little."""
 
 _PATIENCE_WITH_READERS = 0.05  # seconds of a checkpoint that waits for them
 
@@ -79,8 +77,10 @@ class Writer(DatabaseThread[Session]):
                 group.append(message)
                 self._do(session, message)
             session.connection.execute("COMMIT")
-        except Exception:  # noqa: BLE001 - which of them it was shows when each is alone
+        except Exception as error:  # noqa: BLE001 - which of them it was shows when each is alone
+            self._reason(error)
             self._roll_back()
+            self._tend_log()
             self._do_singly(group)
         else:
             self._waiters.wake(session.woken)
@@ -155,22 +155,22 @@ class Writer(DatabaseThread[Session]):
             self._connection.execute("ROLLBACK")
 
     def _reason(self, error: Exception) -> Exception:
+        self._checkpoints.is_full = self._checkpoints.is_full or isinstance(error, apsw.FullError | StoreFull)
+        self._is_stale = self._is_stale or isinstance(error, STALE_CONNECTION)
         if not isinstance(error, apsw.Error):
             return error
-        self._is_stale = self._is_stale or isinstance(error, STALE_CONNECTION)
-        if isinstance(error, apsw.FullError):
-            self._checkpoints.is_full = True
         reason = store_error(error, self._path)
         reason.__cause__ = error
         return reason
 
     def _note_log(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
-        self._checkpoints.pages = pages
+        self._checkpoints.grew(pages)
         return apsw.SQLITE_OK
 
-    def _room(self) -> float:
-        """Return how many bytes the file and its log may grow by."""
-        return shutil.disk_usage(self._path.parent).free - self._checkpoints.pages * PAGE - RESERVED
+    def _room(self) -> Room:
+        spare = self._connection.pragma("freelist_count") if self._connection is not None else 0
+        free = shutil.disk_usage(self._path.parent).free
+        return Room(free=free, unsaved=self._checkpoints.unsaved * PAGE, spare=spare * PAGE)
 
     def _end(self) -> None:
         connection, self._connection = self._connection, None
@@ -187,17 +187,13 @@ class Writer(DatabaseThread[Session]):
         self._look_around()
 
     def _look_around(self) -> None:
-        """See what others committed, if somebody waits for it, and copy the log if it has grown large."""
+        """See what others committed, if somebody waits for it, and look after the log."""
         with contextlib.suppress(apsw.Error):  # the next message meets it, and tells its caller
             if self._is_stale:
                 self._end()
-            if self._connection is None:
-                return
-            if self._waiters:
+            if self._connection is not None and self._waiters:
                 self._look_for_others(self._connection)
-            checkpoint = self._checkpoints.due(is_idle=self._inbox.empty())
-            if checkpoint is not None:
-                _copy_log(self._connection, checkpoint)
+        self._tend_log()
 
     def _look_for_others(self, connection: apsw.Connection) -> None:
         version = connection.pragma("data_version")
@@ -205,13 +201,22 @@ class Writer(DatabaseThread[Session]):
             self._version = version
             self._waiters.wake()
 
+    def _tend_log(self) -> None:
+        """Copy the log into the file if it has grown large."""
+        checkpoint = self._checkpoints.due(is_idle=self._inbox.empty())
+        if checkpoint is None or self._connection is None:
+            return
+        with contextlib.suppress(apsw.Error):  # a reader is in the way, or the disk full: later, then
+            if checkpoint is Checkpoint.TRUNCATE:
+                self._cut_log(self._connection)
+            else:
+                _, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                self._checkpoints.copied(copied)
 
-def _copy_log(connection: apsw.Connection, checkpoint: Checkpoint) -> None:
-    if checkpoint is Checkpoint.PASSIVE:
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        return
-    connection.set_busy_handler(patience(_PATIENCE_WITH_READERS))
-    try:
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    finally:
-        connection.set_busy_handler(patience(BUSY_TIMEOUT))
+    def _cut_log(self, connection: apsw.Connection) -> None:
+        connection.set_busy_handler(patience(_PATIENCE_WITH_READERS))
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._checkpoints.grew(0)
+        finally:
+            connection.set_busy_handler(patience(BUSY_TIMEOUT))

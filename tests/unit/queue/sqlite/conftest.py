@@ -50,9 +50,7 @@ def claim(store: SqliteStore) -> Callable[..., Any]:
     """Return what claims."""
 
     async def claim(items: int = 1000, *, seconds: float = 60) -> Any:
-        return await store.claim(
-            "numbers", worker="w", max_items=items, max_bytes=1 << 30, seconds=seconds
-        )
+        return await store.claim("numbers", worker="w", max_items=items, max_bytes=1 << 30, seconds=seconds)
 
     return claim
 

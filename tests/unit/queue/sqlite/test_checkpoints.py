@@ -5,7 +5,7 @@ from gristmill.queue.sqlite.checkpoints import BUSY, LARGE, QUIET, STEP, Checkpo
 
 def at(pages, *, is_idle):
     checkpoints = Checkpoints()
-    checkpoints.pages = pages
+    checkpoints.grew(pages)
     return checkpoints.due(is_idle=is_idle)
 
 
@@ -30,19 +30,30 @@ def test_a_log_that_a_reader_holds_is_not_tried_at_every_commit():
     checkpoints = Checkpoints()
     tries = 0
     for pages in range(QUIET, QUIET + 10 * STEP):
-        checkpoints.pages = pages
+        checkpoints.grew(pages)
         tries += checkpoints.due(is_idle=True) is not None
     assert tries == 10
 
 
 def test_a_log_that_began_anew_is_copied_when_it_has_grown_again():
     checkpoints = Checkpoints()
-    checkpoints.pages = 2 * QUIET
+    checkpoints.grew(2 * QUIET)
     assert checkpoints.due(is_idle=True)
-    checkpoints.pages = 10
+    checkpoints.grew(10)
     assert checkpoints.due(is_idle=True) is None
-    checkpoints.pages = QUIET
+    checkpoints.grew(QUIET)
     assert checkpoints.due(is_idle=True)
+
+
+def test_what_was_copied_is_safe_until_the_log_begins_anew():
+    checkpoints = Checkpoints()
+    checkpoints.grew(500)
+    checkpoints.copied(300)
+    assert checkpoints.unsaved == 200
+    checkpoints.grew(600)
+    assert checkpoints.unsaved == 300
+    checkpoints.grew(20)
+    assert checkpoints.unsaved == 20
 
 
 def test_what_a_full_disk_left_in_the_log_is_cut_off_once():
