@@ -7,6 +7,9 @@ from dataclasses import dataclass
 RESERVED = 8 << 20
 """Bytes of the disk that new work may not use: settling old work makes the log grow a little."""
 
+TIGHT = 64 << 20
+"""Bytes that the disk has when it is nearly full."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Room:

@@ -17,7 +17,7 @@ from gristmill.queue.sqlite.database import BUSY_TIMEOUT, PAGE, open_for_writing
 from gristmill.queue.sqlite.errors import STALE_CONNECTION, store_error
 from gristmill.queue.sqlite.fair_lock import FairLock
 from gristmill.queue.sqlite.message import Message, answer
-from gristmill.queue.sqlite.room import Room
+from gristmill.queue.sqlite.room import TIGHT, Room
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.thread import DatabaseThread
 from gristmill.queue.sqlite.waiters import Waiters
@@ -120,6 +120,8 @@ class Writer(DatabaseThread[Session]):
         except Exception as error:
             if not connection.in_transaction or connection.total_changes() != before:
                 raise
+            if isinstance(error, StoreFull) and self._checkpoints.holds_room:
+                raise  # there may be room when it is done again
             message.error = self._reason(error)
 
     def _gathered(self, first: Message[Session, Any]) -> Iterator[Message[Session, Any]]:
@@ -169,8 +171,10 @@ class Writer(DatabaseThread[Session]):
 
     def _room(self) -> Room:
         spare = self._connection.pragma("freelist_count") if self._connection is not None else 0
-        free = shutil.disk_usage(self._path.parent).free
-        return Room(free=free, unsaved=self._checkpoints.unsaved * PAGE, spare=spare * PAGE)
+        return Room(free=self._free(), unsaved=self._checkpoints.unsaved * PAGE, spare=spare * PAGE)
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._path.parent).free
 
     def _end(self) -> None:
         connection, self._connection = self._connection, None
@@ -203,7 +207,7 @@ class Writer(DatabaseThread[Session]):
 
     def _tend_log(self) -> None:
         """Copy the log into the file if it has grown large."""
-        checkpoint = self._checkpoints.due(is_idle=self._inbox.empty())
+        checkpoint = self._checkpoints.due(is_idle=self._inbox.empty(), is_tight=lambda: self._free() < TIGHT)
         if checkpoint is None or self._connection is None:
             return
         with contextlib.suppress(apsw.Error):  # a reader is in the way, or the disk full: later, then
@@ -217,6 +221,6 @@ class Writer(DatabaseThread[Session]):
         connection.set_busy_handler(patience(_PATIENCE_WITH_READERS))
         try:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._checkpoints.grew(0)
+            self._checkpoints.was_cut()
         finally:
             connection.set_busy_handler(patience(BUSY_TIMEOUT))

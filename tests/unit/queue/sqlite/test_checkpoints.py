@@ -6,7 +6,11 @@ from gristmill.queue.sqlite.checkpoints import BUSY, LARGE, QUIET, STEP, Checkpo
 def at(pages, *, is_idle):
     checkpoints = Checkpoints()
     checkpoints.grew(pages)
-    return checkpoints.due(is_idle=is_idle)
+    return due(checkpoints, is_idle=is_idle)
+
+
+def due(checkpoints, *, is_idle, is_tight=False):
+    return checkpoints.due(is_idle=is_idle, is_tight=lambda: is_tight)
 
 
 def test_a_small_log_is_left_alone():
@@ -31,18 +35,18 @@ def test_a_log_that_a_reader_holds_is_not_tried_at_every_commit():
     tries = 0
     for pages in range(QUIET, QUIET + 10 * STEP):
         checkpoints.grew(pages)
-        tries += checkpoints.due(is_idle=True) is not None
+        tries += due(checkpoints, is_idle=True) is not None
     assert tries == 10
 
 
 def test_a_log_that_began_anew_is_copied_when_it_has_grown_again():
     checkpoints = Checkpoints()
     checkpoints.grew(2 * QUIET)
-    assert checkpoints.due(is_idle=True)
+    assert due(checkpoints, is_idle=True)
     checkpoints.grew(10)
-    assert checkpoints.due(is_idle=True) is None
+    assert due(checkpoints, is_idle=True) is None
     checkpoints.grew(QUIET)
-    assert checkpoints.due(is_idle=True)
+    assert due(checkpoints, is_idle=True)
 
 
 def test_what_was_copied_is_safe_until_the_log_begins_anew():
@@ -56,8 +60,27 @@ def test_what_was_copied_is_safe_until_the_log_begins_anew():
     assert checkpoints.unsaved == 20
 
 
+def test_a_log_that_was_large_holds_room_until_it_is_cut_off():
+    checkpoints = Checkpoints()
+    checkpoints.grew(STEP)
+    checkpoints.grew(1)
+    assert checkpoints.holds_room
+    checkpoints.was_cut()
+    assert not checkpoints.holds_room
+    checkpoints.grew(STEP - 1)
+    assert not checkpoints.holds_room
+
+
+def test_a_log_on_a_disk_that_is_nearly_full_stays_small():
+    checkpoints = Checkpoints()
+    checkpoints.grew(STEP - 1)
+    assert due(checkpoints, is_idle=True, is_tight=True) is None
+    checkpoints.grew(STEP)
+    assert due(checkpoints, is_idle=False, is_tight=True) is Checkpoint.TRUNCATE
+
+
 def test_what_a_full_disk_left_in_the_log_is_cut_off_once():
     checkpoints = Checkpoints()
     checkpoints.is_full = True
-    assert checkpoints.due(is_idle=False) is Checkpoint.TRUNCATE
-    assert checkpoints.due(is_idle=False) is None
+    assert due(checkpoints, is_idle=False) is Checkpoint.TRUNCATE
+    assert due(checkpoints, is_idle=False) is None
