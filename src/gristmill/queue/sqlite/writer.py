@@ -153,8 +153,12 @@ class Writer(DatabaseThread[Session]):
         return Session(connection, self._room)
 
     def _roll_back(self) -> None:
-        if self._connection is not None and self._connection.in_transaction:
+        if self._connection is None or not self._connection.in_transaction:
+            return
+        try:
             self._connection.execute("ROLLBACK")
+        except apsw.Error:  # closing it rolls back as well, and the next one begins afresh
+            self._end()
 
     def _reason(self, error: Exception) -> Exception:
         self._checkpoints.is_full = self._checkpoints.is_full or isinstance(error, apsw.FullError | StoreFull)
