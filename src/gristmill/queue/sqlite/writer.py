@@ -22,7 +22,7 @@ from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.thread import DatabaseThread
 from gristmill.queue.sqlite.waiters import Waiters
 
-POLL = 0.01
+POLL = 0.007
 """Seconds between two looks for commits of other processes, while somebody waits for work."""
 
 MOST_MESSAGES, MOST_BYTES = 500, 4 << 20

@@ -25,8 +25,9 @@ class Broken(DatabaseThread[None]):
         self.has_ended = True
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_thread_that_dies_leaves_nobody_waiting():
+async def test_a_thread_that_dies_leaves_nobody_waiting(monkeypatch):
+    reported = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: reported.set())
     thread = Broken()
     waiting = [thread.submit(lambda _: None) for _ in range(3)]
     thread.go.set()
@@ -36,3 +37,4 @@ async def test_a_thread_that_dies_leaves_nobody_waiting():
     assert thread.has_ended
     with pytest.raises(StoreUnavailable, match="is closed"):
         thread.submit(lambda _: None)
+    assert await asyncio.to_thread(reported.wait, 30)

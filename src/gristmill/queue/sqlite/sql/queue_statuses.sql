@@ -16,7 +16,8 @@ WITH standing (queue, ready, scheduled, blocked, running, dead, oldest_at) AS (
     UNION ALL
     SELECT queue, 0, 0, 0, 0, sum(items), NULL FROM gristmill_chunk WHERE state = 'dead' GROUP BY queue
     UNION ALL
-    SELECT queue, 0, 0, 0, 0, 0, NULL FROM gristmill_job WHERE is_receiving = 1 AND total > 0
+    SELECT queue, 0, 0, 0, 0, 0, NULL FROM gristmill_job
+    WHERE is_receiving = 1 AND EXISTS (SELECT 1 FROM gristmill_chunk AS chunk WHERE chunk.job = number)
     UNION ALL
     SELECT name, 0, 0, 0, 0, 0, NULL FROM gristmill_queue
 )
