@@ -89,7 +89,18 @@ async def test_a_lease_with_an_open_transaction_lives_however_long_it_takes(work
         assert await worker.store.renew([claim.lease, 987654321], 60) == {987654321}
         timeout = await transaction.connection.fetchval("SHOW idle_in_transaction_session_timeout")
         assert timeout == "0"
+        assert await transaction.connection.fetchval("SHOW enable_seqscan") == "on"
         await transaction.settle(worker.done(claim))
+
+
+async def test_what_a_handler_leaves_in_its_session_is_gone_with_the_next(worker: Any) -> None:
+    await worker.submit(2, chunk=1)
+    for _ in range(2):
+        claim = await worker.claim(items=1)
+        async with worker.store.transaction(claim) as transaction:
+            assert await transaction.connection.fetchval("SHOW search_path") != "pg_catalog"
+            await transaction.connection.execute("SET search_path = pg_catalog")
+            await transaction.settle(worker.done(claim))
 
 
 async def test_open_transactions_leave_connections_for_the_others(worker: Any) -> None:
