@@ -63,11 +63,6 @@ class Session:
         row = await self.row(name, *values, timeout=timeout)
         return None if row is None else row[0]
 
-    async def execute(self, text: str) -> None:
-        """Run SQL that is no statement of ours."""
-        with translated():
-            await self.connection.execute(text)
-
 
 class Connections:
     """Up to *size* connections to *address*, made when they are needed.

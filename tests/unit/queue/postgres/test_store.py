@@ -268,6 +268,27 @@ async def test_the_same_jobs_from_two_processes_are_stored_once(
     await other.close()
 
 
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_a_job_that_somebody_stores_just_then_is_a_duplicate(
+    worker: Any, sql: asyncpg.Connection, key: str | None
+) -> None:
+    job = worker.new(2, key=key)
+    transaction = sql.transaction()
+    await transaction.start()
+    await worker.store.enqueue([job], connection=sql)
+    storing = asyncio.create_task(worker.store.enqueue([job]))
+    while not await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        pass
+    await transaction.commit()
+    (found,) = await storing
+    assert (found.job, found.created) == (job[0].id, False)
+    assert await worker.drain() == 2
+
+
+async def test_nothing_to_enqueue_is_nothing_to_do(worker: Any) -> None:
+    assert await worker.store.enqueue([]) == []
+
+
 async def test_an_empty_job_does_not_hold_its_unique_key(worker: Any) -> None:
     for _ in range(2):
         (found,) = await worker.store.enqueue([worker.new(0, unique=Unique(key="k"))])
