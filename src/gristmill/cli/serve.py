@@ -7,33 +7,19 @@ import errno
 import gc
 import signal
 import socket
-import sys
-import traceback
 from collections.abc import Callable
-from enum import StrEnum
-from types import FrameType, TracebackType
-from typing import Annotated, Any, NoReturn
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from gristmill.cli.banner import banner
-from gristmill.cli.target import TargetBroken, load_app
-from gristmill.errors import ConfigurationError
+from gristmill.cli.exits import fail, loaded
+from gristmill.cli.logs import LogLevel
 
-_USAGE = 2
 _COLLECT_EVERY = 10_000  # container objects made and not freed; under load each request holds a dozen
-
-
-class LogLevel(StrEnum):
-    """What goes to the log, and everything worse."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
 
 
 def serve(
@@ -53,16 +39,14 @@ def serve(
     graceful_timeout: Annotated[
         int, typer.Option(help="Seconds that requests get to end after a signal to stop.", min=0)
     ] = 30,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Leave the durable queues to gristmill work.")
+    ] = False,
 ) -> None:
     """Serve batch handlers over HTTP until SIGTERM or SIGINT; then answer what waits, and exit."""
-    try:
-        app = load_app(target)
-    except TargetBroken as broken:
-        if broken.__cause__ is not None:
-            _show_own_frames(broken.__cause__)
-        _fail(str(broken))
-    except ConfigurationError as error:
-        _fail(str(error))
+    app = loaded(target)
+    if no_worker:
+        app.works = False
     listener = _bound(host, port)
     config = uvicorn.Config(
         app,
@@ -115,7 +99,7 @@ def _bound(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        _fail(f"cannot listen on {host}: {error.strerror or error}")
+        fail(f"cannot listen on {host}: {error.strerror or error}")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
@@ -124,8 +108,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            _fail(f"port {port} of {host} is taken; choose another with --port")
-        _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
+            fail(f"port {port} of {host} is taken; choose another with --port")
+        fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
     return listener
 
 
@@ -134,19 +118,3 @@ def _log_config(level: LogLevel) -> dict[str, Any]:
     own = {"handlers": ["default"], "level": level.value.upper(), "propagate": False}
     config["loggers"]["gristmill"] = own
     return config
-
-
-def _show_own_frames(error: BaseException) -> None:
-    """Print the traceback of *error* from the first frame that is the user's."""
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None and (
-        trace.tb_frame.f_code.co_filename == load_app.__code__.co_filename
-        or "importlib" in trace.tb_frame.f_code.co_filename
-    ):
-        trace = trace.tb_next
-    typer.echo("".join(traceback.format_exception(type(error), error, trace)), err=True, nl=False)
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"gristmill: error: {message}", err=True)
-    sys.exit(_USAGE)
