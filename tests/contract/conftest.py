@@ -18,7 +18,7 @@ from gristmill.model.lease import Claim, Idle, NewResult, ResultKind, Settled, S
 from gristmill.queue.store import Store
 from gristmill.queue.url import store_from
 
-STORES = ("memory",)
+STORES = ("memory", "sqlite")
 SQL = frozenset(("sqlite", "postgres"))
 
 

@@ -1,0 +1,119 @@
+"""Jobs that come in: whole ones, and uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gristmill.errors import JobNotFound
+from gristmill.model.chunk import NewChunk
+from gristmill.model.job import Enqueued, NewJob
+from gristmill.queue.sqlite.rows import RECEIVING, JobRow, Outcomes, put, unblock
+from gristmill.queue.sqlite.session import Session
+from gristmill.queue.sqlite.statements import statement
+
+_INSERT = statement("job_insert")
+_HOLDER = statement("unique_holder")
+_TAKE = statement("unique_insert")
+_UPLOAD = statement("upload_find")
+_GROW = statement("upload_grow")
+_COMMIT = statement("upload_commit")
+_KEYS = statement("job_keys")
+_REMOVE = statement("job_remove")
+
+
+def enqueue(session: Session, jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]]) -> list[Enqueued]:
+    """Store whole jobs."""
+    session.need_room()
+    return [_store(session, job, chunks) for job, chunks in jobs]
+
+
+def begin(session: Session, job: NewJob) -> Enqueued:
+    """Store a job for an upload."""
+    session.need_room()
+    return _store(session, job, (), is_receiving=True)
+
+
+def _store(
+    session: Session, job: NewJob, chunks: Sequence[NewChunk], *, is_receiving: bool = False
+) -> Enqueued:
+    held = _holder(session, job)
+    if held is not None:
+        return held
+    now, total = session.now, sum(chunk.items for chunk in chunks)
+    due_at = job.due_at(now)
+    finished_at = now if not total and not is_receiving else None
+    unique = job.unique
+    if unique is not None and unique.seconds is None and finished_at is not None:
+        unique = None
+    until_final = unique.key if unique is not None and unique.seconds is None else None
+    number = session.connection.execute(
+        _INSERT,
+        (
+            *(job.id, job.queue, job.priority, job.keep_results),
+            *(now, due_at, now, finished_at, is_receiving, total, until_final),
+        ),
+    ).get
+    if number is None:
+        return Enqueued(job=job.id, created=False)
+    if unique is not None:
+        until = None if unique.seconds is None else now + unique.seconds
+        session.connection.execute(_TAKE, (job.queue, unique.key, number, until, unique.fingerprint))
+    put(session, JobRow(number, job.queue, job.priority), chunks, due_at=due_at)
+    session.woken.add(job.queue)
+    return Enqueued(job=job.id, created=True)
+
+
+def _holder(session: Session, job: NewJob) -> Enqueued | None:
+    """Return the job that *job* would double by its unique key; its insertion tells of a double id."""
+    if job.unique is None:
+        return None
+    wanted = {"id": job.id, "queue": job.queue, "key": job.unique.key, "now": session.now}
+    found = session.connection.execute(_HOLDER, wanted).fetchone()
+    if found is None:
+        return None
+    holder, fingerprint, is_itself = found
+    matches = bool(is_itself) or job.unique.fingerprint in {None, fingerprint}
+    return Enqueued(job=holder, created=False, matches=matches)
+
+
+def _receiving(session: Session, job: str) -> tuple[JobRow, float, int]:
+    """Return a job that receives items, when it is due, and how many items it has."""
+    found = session.connection.execute(_UPLOAD, (job,)).fetchone()
+    if found is None:
+        raise JobNotFound(f"there is no job {job} that receives items")
+    number, queue, priority, due_at, total = found
+    return JobRow(number, queue, priority), due_at, total
+
+
+def add(session: Session, job: str, chunks: Sequence[NewChunk]) -> None:
+    """Store more items of an upload."""
+    session.need_room()
+    row, due_at, _ = _receiving(session, job)
+    items = sum(chunk.items for chunk in chunks)
+    session.connection.execute(_GROW, (items, session.now, row.number))
+    put(session, row, chunks, due_at=due_at, state=RECEIVING)
+
+
+def commit(session: Session, job: str) -> None:
+    """Let the items of an upload run."""
+    row, _, _ = _receiving(session, job)
+    session.connection.execute(_COMMIT, {"job": row.number})
+    outcomes = Outcomes(session)
+    outcomes.of(row.number)
+    outcomes.write()
+    session.woken.add(row.queue)
+
+
+def abort(session: Session, job: str) -> None:
+    """Remove an upload; harmless if there is none."""
+    found = session.connection.execute(_UPLOAD, (job,)).fetchone()
+    if found is not None:
+        remove(session, found[0])
+
+
+def remove(session: Session, number: int) -> None:
+    """Remove a job with all it has, and let what stood behind its chunks run."""
+    keys = list(session.connection.execute(_KEYS, (number,)))
+    session.connection.execute(_REMOVE, {"job": number})
+    unblock(session, keys)
+    session.woken.update(queue for queue, _ in keys)

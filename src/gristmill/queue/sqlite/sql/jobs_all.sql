@@ -1,0 +1,8 @@
+-- Return jobs, newest first.
+SELECT number, id, queue, priority, created_at, due_at, finished_at, is_receiving, is_cancelled, total, succeeded, failed,
+    cancelled, coalesce((
+        SELECT sum(chunk.items) FROM gristmill_chunk AS chunk WHERE chunk.job = number AND chunk.state = 'held'
+    ), 0)
+FROM gristmill_job
+WHERE number < :before
+ORDER BY number DESC LIMIT :limit

@@ -1,0 +1,24 @@
+-- Sum up the items of every queue: by state, and how long the oldest of those that are due has been.
+WITH standing (queue, ready, scheduled, blocked, running, dead, oldest_at) AS (
+    SELECT queue,
+        sum(iif(rank - priority * :aging <= :now, items, 0)), sum(iif(rank - priority * :aging > :now, items, 0)),
+        0, 0, 0, min(rank - priority * :aging)
+    FROM gristmill_chunk WHERE state = 'ready' GROUP BY queue
+    UNION ALL
+    SELECT chunk.queue, 0, 0, iif(job.is_receiving, 0, chunk.items), 0, 0, NULL
+    FROM gristmill_chunk AS chunk JOIN gristmill_job AS job ON job.number = chunk.job
+    WHERE chunk.key IS NOT NULL AND chunk.state = 'blocked'
+    UNION ALL
+    SELECT queue, 0, 0, 0, items, 0, NULL FROM gristmill_chunk WHERE lease IS NOT NULL
+    UNION ALL
+    SELECT queue, 0, 0, 0, 0, sum(items), NULL FROM gristmill_chunk WHERE state = 'dead' GROUP BY queue
+    UNION ALL
+    SELECT queue, 0, 0, 0, 0, 0, NULL FROM gristmill_job WHERE is_receiving = 1 AND total > 0
+    UNION ALL
+    SELECT name, 0, 0, 0, 0, 0, NULL FROM gristmill_queue
+)
+SELECT standing.queue, coalesce(max(settings.is_paused), 0), sum(ready), sum(scheduled), sum(blocked), sum(running),
+    sum(dead), coalesce(max(0.0, :now - min(oldest_at)), 0.0)
+FROM standing LEFT JOIN gristmill_queue AS settings ON settings.name = standing.queue
+GROUP BY standing.queue
+ORDER BY standing.queue

@@ -1,0 +1,2 @@
+-- Tell whether Gristmill has been in this file.
+SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'gristmill_schema'
