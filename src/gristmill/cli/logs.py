@@ -17,7 +17,7 @@ class LogLevel(StrEnum):
 
 
 def log_to_stderr(level: LogLevel) -> None:
-    """Log what Gristmill and handlers say from *level* on."""
-    logging.basicConfig(
-        level=level.value.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    """Log from *level* on what Gristmill says, and what handlers say unless their module has set up its own log."""
+    name = level.value.upper()
+    logging.basicConfig(level=name, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("gristmill").setLevel(name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
-from collections.abc import Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
@@ -14,20 +16,27 @@ T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _INSISTING = 2
+_ECHO = 0.3
+"""Seconds within which a signal is the same as the last: a shell, or ``timeout``, sends it to the group as well."""
 
 
 class StopSignals:
     """SIGTERM and SIGINT, as events of the running loop.
+
+    Args:
+        clock: Monotonic seconds.
 
     Attributes:
         asked: Set by the first signal.
         insisted: Set by the second one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.asked = asyncio.Event()
         self.insisted = asyncio.Event()
         self._count = 0
+        self._came_at = -math.inf
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
 
     @contextmanager
@@ -41,6 +50,10 @@ class StopSignals:
                 signal.signal(number, handler)
 
     def _come(self, number: int, _frame: FrameType | None) -> None:
+        now = self._clock()
+        if now - self._came_at < _ECHO:
+            return
+        self._came_at = now
         self._count += 1
         if self._count > _INSISTING:
             # Somebody's code holds the loop, or will not be cancelled. Its items run elsewhere once the

@@ -49,8 +49,8 @@ def work(
 
     A second signal stops the batches now. Their items run elsewhere, and nothing is counted against them.
     """
-    log_to_stderr(log_level)
     app = loaded(target)
+    log_to_stderr(log_level)
     chosen = _chosen(app, queues)
     if processes > 1:
         options = ["--queues", ",".join(chosen), "--grace", str(grace), "--log-level", log_level.value]

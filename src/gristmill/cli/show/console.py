@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _NARROWEST = 80
 
@@ -27,3 +28,8 @@ def plain(text: str) -> str:
     'red ?[31m alert '
     """
     return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text)
+
+
+def cut(text: str) -> Text:
+    """Return a cell that is cut where the table is too wide, before any other; the column must not be ``no_wrap``."""
+    return Text(plain(text), no_wrap=True, overflow="ellipsis")

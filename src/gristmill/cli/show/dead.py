@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from gristmill.cli.show.console import plain, table
+from gristmill.cli.show.console import cut, table
 from gristmill.cli.show.times import span
 from gristmill.model.queue import DeadGroup
 
@@ -14,17 +14,17 @@ from gristmill.model.queue import DeadGroup
 def dead_table(groups: Iterable[DeadGroup], now: float) -> Table:
     """Return a table of *groups*; LAST is how long ago the last of them died, at *now*."""
     shown = table()
-    shown.add_column("HANDLER", no_wrap=True, overflow="ellipsis")
-    shown.add_column("CODE", no_wrap=True, overflow="ellipsis")
-    shown.add_column("DEAD", justify="right", no_wrap=True, min_width=4)
-    shown.add_column("LAST", justify="right", no_wrap=True, min_width=4)
-    shown.add_column("ERROR", no_wrap=True, overflow="ellipsis", ratio=1)
+    shown.add_column("HANDLER")
+    shown.add_column("CODE")
+    shown.add_column("DEAD", justify="right", no_wrap=True)
+    shown.add_column("LAST", justify="right", no_wrap=True)
+    shown.add_column("ERROR")
     for group in groups:
         shown.add_row(
-            plain(group.queue),
-            plain(group.code),
+            cut(group.queue),
+            cut(group.code),
             str(group.items),
             span(now - group.last_at),
-            plain(group.error or ""),
+            cut(group.error or ""),
         )
     return shown

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from gristmill.cli.show.console import plain, table
+from gristmill.cli.show.console import cut, table
 from gristmill.cli.show.times import span
 from gristmill.model.job import Job, JobCounts, JobState
 
@@ -25,8 +25,8 @@ STYLES = {
 def jobs_table(jobs: Iterable[Job], now: float) -> Table:
     """Return a table of *jobs*, whose ages are those at *now* on the store's clock."""
     shown = table()
-    shown.add_column("JOB", no_wrap=True, min_width=30)
-    shown.add_column("HANDLER", no_wrap=True, overflow="ellipsis")
+    shown.add_column("JOB", no_wrap=True)
+    shown.add_column("HANDLER")
     shown.add_column("STATE", no_wrap=True)
     for name in ("ITEMS", "DONE", "FAILED", "AGE"):
         shown.add_column(name, justify="right", no_wrap=True)
@@ -34,7 +34,7 @@ def jobs_table(jobs: Iterable[Job], now: float) -> Table:
         counts = job.counts
         shown.add_row(
             job.id,
-            plain(job.queue),
+            cut(job.queue),
             Text(job.state, STYLES[job.state]),
             str(counts.total),
             f"{percent(counts)}%",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from gristmill.cli.show.console import plain, table
+from gristmill.cli.show.console import cut, table
 from gristmill.cli.show.times import span
 from gristmill.model.queue import QueueStatus
 
@@ -15,13 +15,13 @@ from gristmill.model.queue import QueueStatus
 def queues_table(queues: Iterable[QueueStatus]) -> Table:
     """Return a table of *queues*; OLDEST is how long the oldest due item has been due."""
     shown = table()
-    shown.add_column("HANDLER", no_wrap=True, overflow="ellipsis")
+    shown.add_column("HANDLER")
     for name in ("READY", "SCHEDULED", "BLOCKED", "RUNNING", "DEAD", "OLDEST"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
     for queue in queues:
         shown.add_row(
-            plain(queue.name),
+            cut(queue.name),
             str(queue.ready),
             str(queue.scheduled),
             str(queue.blocked),
