@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import typer
@@ -33,8 +30,7 @@ def ask(
         jobs = _jobs_of(app, store)
         if jobs.is_new and not may_make:
             fail(f"{jobs.url} does not exist; the first job makes it", FAILED)
-        with _interruptible():
-            return asyncio.run(_asked(jobs, work))
+        return asyncio.run(_asked(jobs, work))
     except GristmillError as error:
         fail(str(error), code_of(error))
     except KeyboardInterrupt:
@@ -56,20 +52,3 @@ async def _asked(jobs: Jobs, work: Callable[[Jobs], Awaitable[T]]) -> T:
         return await work(jobs)
     finally:
         await jobs.stop()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C interrupt at once, also a read of standard input, which no cancelled task would notice."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)

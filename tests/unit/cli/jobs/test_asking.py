@@ -81,10 +81,3 @@ def test_ctrl_c_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.exit_code == 130
     assert capsys.readouterr() == ("", "")
     assert signal.getsignal(signal.SIGINT) is before
-
-
-async def test_in_another_thread_signals_are_left_alone() -> None:
-    async def url(jobs: Jobs) -> str:
-        return jobs.url
-
-    assert await asyncio.to_thread(ask, None, "memory://", url) == "memory://"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +69,29 @@ def test_lines_are_counted_with_the_blank_ones() -> None:
     lines = ItemLines(io.BytesIO(b"1\n\n2\n"))
     assert [bytes(each) for each in lines] == [b"1", b"2"]
     assert (lines.items, lines.number) == (2, 3)
+
+
+def test_ctrl_c_ends_a_read_that_waits_and_is_as_before_between_lines() -> None:
+    def waiting() -> Iterator[bytes]:
+        yield b"1"
+        signal.raise_signal(signal.SIGINT)
+        yield b"2"
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        items = iter(ItemLines(waiting()))
+        assert bytes(next(items)) == b"1"
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            next(items)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_another_thread_leaves_signals_alone() -> None:
+    found: list[bytes] = []
+    thread = threading.Thread(target=lambda: found.extend(map(bytes, ItemLines([b"1"]))))
+    thread.start()
+    thread.join()
+    assert found == [b"1"]
