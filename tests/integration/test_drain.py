@@ -30,7 +30,10 @@ def received_by(caller: socket.socket) -> bytes:
 
 
 def await_pending(server: Any, count: int) -> None:
-    wanted = b'gristmill_pending_items{handler="patient"} %d.0' % count
+    await_metric(server, b'gristmill_pending_items{handler="patient"} %d.0' % count)
+
+
+def await_metric(server: Any, wanted: bytes) -> None:
     while wanted not in server.get("/metrics").body:
         pass
 
@@ -75,3 +78,16 @@ def test_sigint_is_a_proper_end_too(start: Any) -> None:
         server.process.send_signal(signal.SIGINT)
         assert received_by(caller).endswith(b'"a"')
         assert server.process.wait(timeout=30) == 0
+
+
+def test_a_handler_that_hangs_holds_up_neither_its_callers_nor_the_end(start: Any) -> None:
+    with start("gristmill", "served_app:ordinary", "--graceful-timeout", "0") as server:
+        callers = [send(server, b"/v1/stuck", b"1"), send(server, b"/v1/stuck/batch", b"[2]")]
+        await_metric(server, b'gristmill_running_items{handler="stuck"} 1.0')
+        await_metric(server, b'gristmill_pending_items{handler="stuck"} 1.0')
+        server.process.send_signal(signal.SIGTERM)
+        single, batch = [received_by(caller) for caller in callers]
+        assert server.process.wait(timeout=30) == 0
+    assert single.startswith(b"HTTP/1.1 503")
+    assert b'"code":"closed"' in single
+    assert b'"counts":{"total":1,"succeeded":0,"failed":0,"unprocessed":1}' in batch

@@ -130,10 +130,12 @@ def test_a_taken_port_is_one_clear_line(users: Path) -> None:
     assert err == f"gristmill: error: port {port} of 127.0.0.1 is taken; choose another with --port\n"
 
 
-def test_a_host_that_does_not_exist_is_one_clear_line(users: Path) -> None:
-    code, _, err = gristmill("serve", "users:app", "--host", "192.0.2.1", cwd=users)
+@pytest.mark.parametrize("host", ["192.0.2.1", "two..dots", "x" * 64])
+def test_a_host_that_does_not_exist_is_one_clear_line(users: Path, host: str) -> None:
+    code, _, err = gristmill("serve", "users:app", "--host", host, cwd=users)
     assert code == 2
-    assert err.startswith("gristmill: error: cannot listen on 192.0.2.1")
+    assert err.startswith(f"gristmill: error: cannot listen on {host}")
+    assert err.count("\n") == 1
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from starlette.middleware.gzip import GZipMiddleware
 
 from gristmill import App, BatchHandler, batch
 from gristmill.errors import ConfigurationError
@@ -46,6 +47,18 @@ async def plain(items: list[Text]) -> list[Text]:
 def test_handlers_that_cannot_be_served_are_refused(handlers: Any, text: str) -> None:
     with pytest.raises(ConfigurationError, match=text):
         App(handlers=handlers)
+
+
+async def test_middleware_may_stand_around_it() -> None:
+    async with client(GZipMiddleware(App(handlers=[handler()]), minimum_size=1)) as http:
+        for _ in range(2):
+            described = await http.get("/v1/echo")
+            assert described.headers.get_list("content-encoding") == ["gzip"]
+            assert described.json()["name"] == "echo"
+        lines = {"content-type": "application/x-ndjson"}
+        streamed = await http.post("/v1/echo/stream", content=b'{"text":"x"}\n', headers=lines)
+        assert streamed.headers["content-encoding"] == "gzip"
+        assert b'"result":{"text":"x"}' in streamed.content
 
 
 @pytest.mark.parametrize("prefix", ["v1", "/v1/", "/", "/v 1", "/v1?x"])

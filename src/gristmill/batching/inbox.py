@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from gristmill.batching.reply import another
 from gristmill.errors import BatcherClosed
 
 R = TypeVar("R")
@@ -81,9 +82,9 @@ class Inbox:
         try:
             self._loop.call_soon_threadsafe(self._empty)
         except RuntimeError as error:
-            with self._lock:
-                self._calls.clear()
-            raise BatcherClosed("the event loop of this handler is closed") from error
+            closed = BatcherClosed("the event loop of this handler is closed")
+            self.refuse_all(closed)  # those too who came meanwhile and left the wake to this call
+            raise closed from error
 
     def _empty(self) -> None:
         with self._lock:
@@ -102,5 +103,5 @@ class Inbox:
         with self._lock:
             calls, self._calls = self._calls, []
         for waiter, _ in calls:
-            if not waiter.done():
-                waiter.set_exception(error)
+            with contextlib.suppress(concurrent.futures.InvalidStateError):  # cancelled by now
+                waiter.set_exception(another(error))

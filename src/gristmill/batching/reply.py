@@ -117,7 +117,9 @@ def another(error: Exception) -> Exception:
         twin.__dict__.update(error.__dict__)
         twin.__cause__ = error.__cause__
         return twin
-    return _because(HandlerFailed(str(error)), error)
+    twin = HandlerFailed(str(error))
+    twin.retryable = bool(getattr(error, "retryable", False))  # of the item, as the first caller is told
+    return _because(twin, error)
 
 
 def _because(error: Exception, cause: BaseException) -> Exception:

@@ -17,7 +17,7 @@ class LogLevel(StrEnum):
 
 
 def log_to_stderr(level: LogLevel) -> None:
-    """Log from *level* on what Gristmill says, and what handlers say unless their module has set up its own log."""
+    """Log what is said from *level* on; a module that has set up logging already keeps its own way."""
     name = level.value.upper()
     logging.basicConfig(level=name, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("gristmill").setLevel(name)

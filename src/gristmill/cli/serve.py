@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import errno
 import gc
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -15,10 +17,14 @@ import typer
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from gristmill.app import App
 from gristmill.cli.banner import banner
 from gristmill.cli.exits import fail, loaded
 from gristmill.cli.logs import LogLevel
 
+_LOG = logging.getLogger("gristmill.cli")
+
+_LAST_WORDS = 1  # second for the answers to those who waited in vain
 _COLLECT_EVERY = 10_000  # container objects made and not freed; under load each request holds a dozen
 
 
@@ -56,12 +62,14 @@ def serve(
         log_level=log_level.value,
         access_log=access_log,
         server_header=False,
-        timeout_graceful_shutdown=graceful_timeout,
+        timeout_graceful_shutdown=graceful_timeout + _LAST_WORDS,
         lifespan="on",
         http="httptools" if access_log else app.shortcut(),  # uvicorn writes its log on the long way only
         proxy_headers=False,  # nothing here looks at who calls
     )
-    server = _Server(config, lambda: typer.echo(banner(app, *listener.getsockname()[:2])))
+    server = _Server(
+        config, app, graceful_timeout, lambda: typer.echo(banner(app, *listener.getsockname()[:2]))
+    )
     # uvicorn raises the signal again at its end: that the service was told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.stop)
@@ -76,17 +84,37 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """Says when it is ready, and ends in time: also when a handler does not."""
 
-    def __init__(self, config: uvicorn.Config, say_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: App, graceful_timeout: float, say_ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._app = app
+        self._graceful_timeout = graceful_timeout
         self._say_ready = say_ready
+        self._closing: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then say so."""
         await super().startup(sockets)
         if self.started:
             self._say_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what waits, and stop; whoever has no answer when the time is up gets ``closed``."""
+        timer = asyncio.get_running_loop().call_later(self._graceful_timeout, self._give_up)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        _LOG.warning("time is up: stopping the batches that still run")
+        self._closing += [
+            asyncio.create_task(handler.aclose(drain=False), name=f"gristmill close {handler.name}")
+            for handler in self._app.handlers
+        ]
 
     def stop(self, _number: int, _frame: FrameType | None) -> None:
         """Stop soon."""
@@ -100,6 +128,8 @@ def _bound(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         fail(f"cannot listen on {host}: {error.strerror or error}")
+    except UnicodeError:  # an empty label, or one of more than 63 characters
+        fail(f"cannot listen on {host}: that can be no name of a host")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

@@ -40,10 +40,15 @@ def not_finite(value: Any) -> bool:
     if value is None:
         return False
     try:
-        json.dumps(msgspec.to_builtins(value, enc_hook=encode_hook, str_keys=True), allow_nan=False)
-    except ValueError:
+        json.dumps(msgspec.to_builtins(value, enc_hook=_without_raws, str_keys=True), allow_nan=False)
+    except (ValueError, RecursionError):
         return True
     return False
+
+
+def _without_raws(value: Any) -> Any:
+    """Do as ``encode_hook``; a Raw, which encoders write as it is, stands for no number."""
+    return None if isinstance(value, msgspec.Raw) else encode_hook(value)
 
 
 def encode_hook(value: Any) -> Any:

@@ -60,7 +60,7 @@ class Served:
         if isinstance(reply, StreamedReply) or CLOSE in reply.headers:
             await self.send(reply, receive, send)
             return
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send(_start(reply))
         body = b"" if scope["method"] == "HEAD" else reply.body
         await send({"type": "http.response.body", "body": body})
 
@@ -76,7 +76,7 @@ class Served:
 
     async def send(self, reply: Reply | StreamedReply, receive: Receive, send: Send) -> None:
         """Send a reply that takes a while: one that is streamed, or one after which the connection closes."""
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send(_start(reply))
         if isinstance(reply, Reply):
             # The last byte comes last: at the end of an answer some servers close, whatever comes in.
             await send({"type": "http.response.body", "body": reply.body[:-1], "more_body": True})
@@ -96,6 +96,11 @@ class Served:
                 _LOG.info("a caller left its stream: %s", type(error).__name__)
                 return False
         return True
+
+
+def _start(reply: Reply | StreamedReply) -> Message:
+    # A list of its own: middleware adds to it, and the headers of some replies are everybody's.
+    return {"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)}
 
 
 async def linger(receive: Receive) -> None:

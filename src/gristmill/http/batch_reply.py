@@ -99,7 +99,7 @@ class BatchWriter:
         reply = ItemReply(index)
         if isinstance(outcome, Ok):
             try:
-                reply.result = msgspec.Raw(self._results.encode(outcome.value))
+                reply.result = msgspec.Raw(_on_one_line(self._results.encode(outcome.value)))
             except UnusableResult as error:
                 _fail(reply, self._verdicts.broken_contract(error))
         else:
@@ -142,6 +142,16 @@ class BatchWriter:
             items=bad if minimal else replies,
         )
         return self._results.encoder.encode(reply)
+
+
+def _on_one_line(text: bytes) -> bytes:
+    """Return JSON without line breaks, which only a Raw brings."""
+    if b"\n" not in text and b"\r" not in text:
+        return text
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except msgspec.DecodeError as error:
+        raise UnusableResult(f"a result of type Raw is not JSON: {error}") from error
 
 
 def count(total: int, bad: Sequence[ItemReply]) -> Counts:

@@ -125,10 +125,12 @@ class BatchReader:
         if self._envelope is None or self._array is None:
             return None
         ids: Ids | None = None
+        at = "#"
         try:
             if body[:1] == b"[":
                 items = self._array(body)
             else:
+                at = "#/items"
                 entries = self._envelope(body).items
                 items = [entry.data for entry in entries]
                 ids = [entry.id for entry in entries]
@@ -138,7 +140,7 @@ class BatchReader:
             raise too_many_items(self._limits)
         if ids is not None:
             ids = _checked_ids(ids)
-        return BatchRequest(len(items), items, ids=ids)
+        return BatchRequest(len(items), items, ids=ids, at=at)
 
     def _one_by_one(self, body: bytes | bytearray) -> BatchRequest:
         plain = decode_plain(body)

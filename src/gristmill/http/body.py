@@ -42,7 +42,7 @@ async def read_body(
         ClientGone: The caller hung up before the end.
     """
     gzipped = b"content-encoding" in headers and is_gzipped(headers[b"content-encoding"])
-    length = headers.get(b"content-length", b"0")
+    length = headers.get(b"content-length", b"0").strip()  # some servers leave the blanks around a value
     if not length.isdigit() or len(length) > _LONGEST_LENGTH or int(length) > limit:
         raise too_large(limit)
     receive = visit.receive

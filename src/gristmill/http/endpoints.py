@@ -166,6 +166,8 @@ class BatchEndpoint:
         began = time.perf_counter()
         request = self._reader.read(body, lines=form is Form.LINES)
         preferred = wanted(headers.get(b"prefer"))
+        if preferred.strict:
+            request.refuse_where(bench.is_too_heavy, problem("item_too_heavy"))
         if preferred.strict and request.refused:
             found = problem("invalid_item", errors=request.complaints())
             return problem_reply(found, preferred.applied())

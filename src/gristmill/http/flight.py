@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Protocol
 
 from gristmill.batching.batcher import Batcher
@@ -93,7 +94,9 @@ class Flight:
             self._runway.land(self, value, error)
         except Exception as broken:  # noqa: BLE001 - the last resort: logged, and told without its text
             # Whatever went wrong, the other waiters of the batch must have their answers.
-            self._runway.write(self.endpoint, internal_error(broken), keep_alive=False)
+            reply = internal_error(broken)
+            with contextlib.suppress(Exception):  # logged above; the connection may be what is broken
+                self._runway.write(self.endpoint, reply, keep_alive=False)
 
     # -- a cycle
 

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import http
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gristmill.codec.results import UnusableResult
 from gristmill.http.asgi import internal_error
@@ -28,9 +27,6 @@ from gristmill.http.endpoints import SingleEndpoint
 from gristmill.http.flight import Flight
 from gristmill.http.problems import CLOSE, Reply
 
-_STATUS = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus
-}
 _JSON = b"application/json"
 _UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade"))
 _KEEP_ALIVE = b"keep-alive"
@@ -74,6 +70,8 @@ class ShortcutProtocol(HttpToolsProtocol):
 
     _taking: SingleEndpoint | None = None  # the endpoint of a request whose body is coming
     _body: bytes = b""
+    _flight: Flight | None = None  # the last one; `cycle` may be of a request in the line behind it
+    _is_in_head = False  # a request has begun whose headers are not all there
     _idle_since = 0.0
     _context: contextvars.Context
 
@@ -85,6 +83,9 @@ class ShortcutProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop what waits, and the timer."""
         super().connection_lost(exc)
+        if self._flight is not None:
+            self._flight.disconnected = True
+            self._flight.set()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
 
@@ -110,7 +111,7 @@ class ShortcutProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection if it has been idle for as long as it may."""
         self.timeout_keep_alive_task = None
-        if self._is_answering() or self._taking is not None:
+        if self._is_answering() or self._taking is not None or self._is_in_head:
             return  # the end of the answer sets the timer again
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
@@ -131,6 +132,7 @@ class ShortcutProtocol(HttpToolsProtocol):
         """Begin a request without building its ASGI scope."""
         self.url = b""
         self.headers = []
+        self._is_in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; what it means is asked once, when all are there."""
@@ -138,6 +140,7 @@ class ShortcutProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
+        self._is_in_head = False
         endpoint = self.singles.get(self.url)
         if endpoint is not None and self._is_ordinary(endpoint):
             self._taking = endpoint
@@ -200,6 +203,7 @@ class ShortcutProtocol(HttpToolsProtocol):
         except Exception as error:  # noqa: BLE001 - the last resort: logged, and told without its text
             begun = internal_error(error)
         if begun is flight:
+            self._flight = flight
             self.cycle = flight  # type: ignore[assignment]  # it stands in for one
         elif isinstance(begun, Reply):
             self.write(endpoint, begun, keep_alive=True)
@@ -226,7 +230,7 @@ class ShortcutProtocol(HttpToolsProtocol):
     def write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
         """Send *reply*, and close the connection if it or the caller wants that."""
         keeps = keep_alive and CLOSE not in reply.headers
-        lines = [_STATUS[reply.status], self.default_lines.of(self.server_state.default_headers)]
+        lines = [STATUS_LINE[reply.status], self.default_lines.of(self.server_state.default_headers)]
         for name, value in reply.headers:
             lines += (name, b": ", value, b"\r\n")
         if not keeps and CLOSE not in reply.headers:

@@ -63,6 +63,7 @@ class _Stream:
         self._failed = 0
         self._unprocessed = 0
         self._cut_short: Problem | None = None
+        self._is_coming = True  # the body, which has not ended yet
         self._reading: asyncio.Timeout | None = None
         self._pump: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[None] | None = None
@@ -138,10 +139,12 @@ class _Stream:
             except TimeoutError:
                 self._cut(self._idle())
                 return
+            finally:
+                self._reading = None
             if message["type"] == "http.disconnect":
                 self._leave()
                 return
-            more = message.get("more_body", False)
+            more = self._is_coming = message.get("more_body", False)
             for text in splitter.feed(message.get("body", b"")):
                 yield text
         for text in splitter.finish():
@@ -167,6 +170,8 @@ class _Stream:
 
     def _stop_reading(self) -> None:
         """Read no more, since the service drains; what was read is answered."""
+        if not self._is_coming:
+            return
         self._cut(problem("closed", retryable=True))
         if self._reading is not None and not self._reading.expired():
             self._reading.reschedule(asyncio.get_running_loop().time())

@@ -47,7 +47,7 @@ class Verdicts:
         status = self._statuses.of(failed.code, retryable=failed.retryable)
         found = problem(
             failed.code,
-            detail=error if isinstance(error, str) else None,
+            detail=_sendable(error) if isinstance(error, str) else None,
             status=status,
             retryable=failed.retryable,
         )
@@ -70,7 +70,7 @@ class Verdicts:
         if isinstance(known, str):
             return known
         instance = new_instance()
-        setattr(origin, _INSTANCE, instance)
+        vars(origin)[_INSTANCE] = instance  # setattr is the exception's own, and frozen ones refuse
         # The heart logs the traceback of a batch that failed as a whole; of one item nobody else does.
         trace = None if isinstance(error, BatchError) else error
         _LOG.error(
@@ -78,6 +78,11 @@ class Verdicts:
             extra={"handler": self._handler, "instance": instance},
         )  # fmt: skip
         return instance
+
+
+def _sendable(text: str) -> str:
+    """Return *text* as UTF-8 can hold it: names of files may come with lone surrogates."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _is_expected(code: str) -> bool:

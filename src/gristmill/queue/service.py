@@ -15,7 +15,7 @@ from gristmill.model.job import DEFAULT_PRIORITY, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import ResultKind
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueStatus
 from gristmill.queue.coding import QueueCodec
-from gristmill.queue.ids import new_job_id
+from gristmill.queue.ids import JobIds
 from gristmill.queue.intake import Intake, Source
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.reading import ItemResult, as_settled, in_order
@@ -86,6 +86,7 @@ class Jobs:
             self._handler(name)
         self._url = check_url(url) if isinstance(url, str) else url.url
         self._store = None if isinstance(url, str) else url
+        self._ids = JobIds()
         self._intakes: dict[str, Intake] = {}
         self._opening: asyncio.Future[None] | None = None
         self.worker: Worker | None = None
@@ -213,7 +214,7 @@ class Jobs:
         if unique is None and (unique_for is not None or fingerprint is not None):
             raise ConfigurationError("unique_for and fingerprint need unique")
         job = NewJob(
-            id=new_job_id(),
+            id=self._ids.new(),
             queue=name,
             priority=priority,
             delay=delay,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gristmill import Failed, Ok, batch
+from gristmill import Failed, Ok, Retry, batch
 from gristmill.errors import (
     BatchCancelled,
     HandlerFailed,
@@ -16,6 +16,7 @@ from gristmill.errors import (
     ItemMissing,
     ReplyMismatch,
 )
+from gristmill.model.outcome import failed_from
 
 
 async def answers(handler: Any, *items: Any) -> list[Any]:
@@ -162,6 +163,18 @@ class TestAnExceptionAmongTheResults:
         assert first is bad
         assert isinstance(second, HandlerFailed)
         assert second.__cause__ is bad
+        assert [failed_from(error).retryable for error in (first, second)] == [False, False]
+
+    async def test_the_same_instance_twice_is_tried_again_for_both_or_neither(self) -> None:
+        calls: list[list[int]] = []
+
+        @batch(retry=Retry(attempts=2, base=0))
+        async def none(items: list[int]) -> list[Exception]:
+            calls.append(items)
+            return [LookupError("no such id")] * len(items)
+
+        await answers(none, 0, 1)
+        assert calls == [[0, 1]]
 
     async def test_failed_carries_its_code(self) -> None:
         @batch

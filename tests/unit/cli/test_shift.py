@@ -68,10 +68,9 @@ async def test_a_batch_that_runs_may_end_within_the_grace(caplog: pytest.LogCapt
     with caplog.at_level(logging.INFO, "gristmill"):
         task, job = await scene.began()
         scene.signals.ask()
-        while "stopping: batches get 30 s to end" not in caplog.text:
-            await asyncio.sleep(0)
-    scene.may_end.set()
-    assert await task == 0
+        asyncio.get_running_loop().call_later(0.01, scene.may_end.set)
+        assert await task == 0
+    assert "stopping: batches get 30 s to end" in caplog.text
     assert (await job_in(store, job)).state is JobState.COMPLETED
 
 

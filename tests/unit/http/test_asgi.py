@@ -55,10 +55,19 @@ async def test_a_reply_is_sent_whole_and_counted() -> None:
     connection = Connection()
     counter = await serve(Reply(200, ((b"a", b"b"),), b"xyz"), connection)
     assert connection.sent == [
-        {"type": "http.response.start", "status": 200, "headers": ((b"a", b"b"),)},
+        {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]},
         {"type": "http.response.body", "body": b"xyz"},
     ]
     assert counter.snapshot() == {("echo", "single", 200): 1}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_headers_that_middleware_adds_are_of_one_answer_only(*, streamed: bool) -> None:
+    shared = [(b"a", b"b")]
+    connection = Connection()
+    await serve(StreamedReply(200, shared, chunks()) if streamed else Reply(200, shared, b""), connection)
+    connection.sent[0]["headers"].append((b"c", b"d"))
+    assert shared == [(b"a", b"b")]
 
 
 async def test_nobody_is_answered_who_hung_up() -> None:

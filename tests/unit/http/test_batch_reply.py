@@ -14,6 +14,7 @@ from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchRequest
 from gristmill.http.problems import Statuses, problem
 from gristmill.http.verdicts import Verdicts
+from gristmill.model.outcome import Ok
 
 WRITER = BatchWriter(ResultCodec(), Verdicts("users", Statuses()))
 
@@ -68,6 +69,11 @@ def test_a_result_of_none_is_a_result() -> None:
     assert answer(batch(1), None)["items"] == [{"index": 0, "status": 200, "result": None}]
 
 
+def test_a_raw_result_beside_a_null_is_a_result() -> None:
+    values = [[msgspec.Raw(b"null")], None, 3]
+    assert [item["result"] for item in answer(batch(1, 2, 3), *values)["items"]] == [[None], None, 3]
+
+
 @pytest.mark.parametrize("unusable", [math.nan, [1, -math.inf], object(), {"a": object()}, "\ud800"])
 def test_an_unusable_result_fails_its_item_and_shifts_none(
     unusable: object, caplog: pytest.LogCaptureFixture
@@ -102,3 +108,11 @@ def test_raw_results_with_line_breaks_are_told_apart() -> None:
     values = [msgspec.Raw(b'{"a":\n1}'), 2]
     reply = answer(batch(*values), *values)
     assert [item["result"] for item in reply["items"]] == [{"a": 1}, 2]
+
+
+def test_a_verdict_of_a_stream_stands_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    text, reply = WRITER.line(4, Ok(msgspec.Raw(b'{"a":\n  [1,\r\n 2]}')))
+    assert (text, reply.status) == (b'{"index":4,"status":200,"result":{"a":[1,2]}}', 200)
+    _, reply = WRITER.line(5, Ok(msgspec.Raw(b"{\n")))
+    assert reply.status == 500
+    assert "Raw is not JSON" in caplog.text

@@ -83,6 +83,10 @@ async def test_a_length_over_the_limit_is_refused_unread(length: bytes) -> None:
     assert caller.asked == 0
 
 
+async def test_blanks_around_a_length_do_no_harm() -> None:
+    assert await read(b"abc", limit=4, content_length=b" 3 ") == b"abc"
+
+
 async def test_an_endless_body_is_read_to_the_limit_only() -> None:
     chunk = b"x" * 65536
     caller = Caller(chunk for _ in iter(int, 1))

@@ -163,6 +163,7 @@ def test_a_type_that_json_cannot_hold_is_refused_at_once() -> None:
         (Account(owner="a"), b'{"owner":"a","balance":0.0}'),
         ([None, 1], b"[null,1]"),
         ({1: None}, b'{"1":null}'),
+        ([msgspec.Raw(b'"null"'), None], b'["null",null]'),
     ],
 )
 def test_results_are_written_as_json(value: object, text: bytes) -> None:
@@ -191,3 +192,15 @@ def test_arrays_are_written_as_lists() -> None:
 def test_what_json_cannot_hold_is_an_unusable_result(value: object) -> None:
     with pytest.raises(UnusableResult):
         ResultCodec().encode(value)
+
+
+def test_a_result_is_written_or_refused_however_deep_it_is() -> None:
+    value: object = None
+    refused = set()
+    for depth in range(1, 3000):
+        value = [value]
+        try:
+            ResultCodec().encode(value)
+        except UnusableResult:
+            refused.add(depth)
+    assert refused == set(range(min(refused, default=3000), 3000))

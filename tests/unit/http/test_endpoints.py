@@ -139,6 +139,17 @@ async def test_a_batch_pairs_verdicts_with_items() -> None:
     assert reply["counts"] == {"total": 5, "succeeded": 2, "failed": 3, "unprocessed": 0}
 
 
+async def test_a_strict_batch_runs_nothing_if_no_batch_can_hold_an_item() -> None:
+    handler = numbers(max_weight=10, weigh=abs)
+    endpoint = BatchEndpoint(bench(handler))
+    strict = (b"prefer", b"handling=strict")
+    reply = await ask(endpoint, {"items": [{"data": 4}, {"data": 50}]}, strict)
+    assert code(reply) == (422, "invalid_item")
+    assert [error["pointer"] for error in json.loads(reply.body)["errors"]] == ["#/items/1"]
+    assert handler.stats().batches == 0
+    assert json.loads((await ask(endpoint, [4, 6], strict)).body)["counts"]["succeeded"] == 2
+
+
 async def test_a_strict_batch_runs_nothing_if_an_item_is_bad() -> None:
     handler = numbers()
     endpoint = BatchEndpoint(bench(handler))

@@ -8,9 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 
 from gristmill import App, BatchHandler, Failed, batch
+from gristmill.http.bench import Bench
+from gristmill.http.drain import Drain
+from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.flight import Flight
+from gristmill.http.problems import Reply, Statuses
+from gristmill.http.settings import HttpLimits
 
 
 def handler_with(gate: asyncio.Event, seen: list[list[Any]], **options: Any) -> BatchHandler[Any, Any]:
@@ -27,8 +34,8 @@ def handler_with(gate: asyncio.Event, seen: list[list[Any]], **options: Any) -> 
 
 
 @asynccontextmanager
-async def serving(handler: BatchHandler[Any, Any]) -> AsyncIterator[Service]:
-    app = App(handlers=[handler])
+async def serving(handler: BatchHandler[Any, Any], **options: Any) -> AsyncIterator[Service]:
+    app = App(handlers=[handler], **options)
     config = uvicorn.Config(app, port=0, lifespan="off", http=app.shortcut(), log_config=None)
     config.load()
     server = uvicorn.Server(config)
@@ -159,6 +166,51 @@ async def test_an_item_whose_caller_hung_up_while_it_waited_is_not_sent() -> Non
         assert handler.stats().items["cancelled"] == 1
 
 
+async def test_a_connection_that_breaks_behind_an_item_in_a_pipeline_harms_no_neighbour() -> None:
+    gate, seen = asyncio.Event(), []
+    handler = handler_with(gate, seen)
+    async with serving(handler) as service:
+        first, broken, third = [await service.connect() for _ in range(3)]
+        first.send(1)
+        await until(lambda: len(seen) == 1)
+        broken.send(2)
+        broken.send(20)
+        broken.writer.write(b"no HTTP\r\n\r\n")
+        third.send(3)
+        await until(lambda: len(service.connections) == 2)
+        gate.set()
+        assert (await first.receive())[2] == 0.5
+        assert (await third.receive())[2] == 1.5
+        assert seen == [[1], [3]]
+        assert handler.stats().items["cancelled"] == 1
+
+
+async def test_an_answer_that_nothing_can_be_written_for_harms_no_neighbour(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken:
+        def land(self, flight: Flight, value: Any, error: Exception | None) -> None:
+            raise ConnectionError("the handle is closed")
+
+        def write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
+            raise ConnectionError("the handle is closed")
+
+    handler = handler_with(opened(), [])
+    endpoint = SingleEndpoint(Bench(handler, HttpLimits(), Statuses(), Drain([handler])))
+    flight = Flight(Broken(), endpoint).enter(2)
+    assert await handler(4) == 2
+    assert flight.done()
+    assert "the handle is closed" in caplog.text
+
+
+async def test_a_status_that_has_no_name_is_sent_as_it_is() -> None:
+    async with serving(handler_with(opened(), []), statuses={"out_of_range": 499}) as service:
+        caller = await service.connect()
+        caller.send(-1)
+        status, _, body = await caller.receive()
+        assert (status, body["status"], body["code"]) == (499, 499, "out_of_range")
+
+
 async def test_a_caller_who_wants_the_connection_closed_gets_that() -> None:
     async with serving(handler_with(opened(), [])) as service:
         caller = await service.connect()
@@ -179,6 +231,25 @@ async def test_a_body_that_comes_in_pieces_takes_the_long_way() -> None:
         assert (await caller.receive())[2] == 2
 
 
+async def test_a_connection_is_closed_when_it_idles_and_not_while_a_request_comes() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        idle, busy = [await service.connect() for _ in range(2)]
+        for caller in (idle, busy):
+            caller.send(3)
+            await caller.receive()
+        busy.writer.write(b"POST /v1/numbers HTTP/1.1\r\nContent-Type: appl")
+        protocols = {one.client[1]: one for one in service.connections}
+        of_idle, of_busy = (protocols[one.writer.get_extra_info("sockname")[1]] for one in (idle, busy))
+        await until(lambda: not of_busy.headers)
+        for protocol in (of_idle, of_busy):
+            protocol.timeout_keep_alive = 0  # its time is up
+            protocol.timeout_keep_alive_handler()
+        assert await idle.is_closed()
+        busy.writer.write(b"ication/json\r\nContent-Length: 1\r\n\r\n4")
+        assert (await busy.receive())[2] == 2
+        assert await busy.is_closed()
+
+
 async def test_a_bad_item_is_refused_and_the_next_good_one_answered() -> None:
     async with serving(handler_with(opened(), [])) as service:
         caller = await service.connect()
@@ -191,12 +262,13 @@ async def test_a_bad_item_is_refused_and_the_next_good_one_answered() -> None:
 
 async def test_an_item_that_expired_is_answered_once_and_counted_once() -> None:
     gate, seen = asyncio.Event(), []
-    handler = handler_with(gate, seen, timeout=0.02)
+    handler = handler_with(gate, seen, timeout=0.5)
     async with serving(handler) as service:
         first, second = [await service.connect() for _ in range(2)]
         first.send(1)
         await until(lambda: len(seen) == 1)
         second.send(2)
+        await until(lambda: handler.stats().pending == 1)  # long before the time is up
         assert (await second.receive())[2]["code"] == "deadline_exceeded"
         assert (await first.receive())[2]["code"] == "deadline_exceeded"
         second.writer.close()

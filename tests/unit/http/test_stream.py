@@ -102,6 +102,34 @@ async def test_draining_ends_the_reading_and_answers_what_was_read() -> None:
 
 
 @pytest.mark.parametrize("ends", [False, True])
+async def test_draining_reaches_every_stream_whatever_the_others_are_at(*, ends: bool) -> None:
+    gate = asyncio.Event()
+
+    @batch(name="gated", max_size=2)
+    async def gated(items: list[int]) -> list[int]:
+        await gate.wait()
+        return items
+
+    handler = numbers(max_wait=30.0)
+    drain = Drain([gated, handler])
+    # One has been read to its end or further than its handler goes, two wait for more.
+    pieces = (b"1\n" * (2 if ends else 500), b"1\n", b"1\n")
+    callers = [Caller(piece, ends=ends and not i) for i, piece in enumerate(pieces)]
+    handlers = (gated, handler, handler)
+    streams = [
+        asyncio.create_task(lines_of(await open_stream(one, caller, drain)))
+        for one, caller in zip(handlers, callers, strict=True)
+    ]
+    await asyncio.sleep(5.0)
+    drain.begin()
+    gate.set()
+    first, *others = await asyncio.gather(*streams)
+    assert first[-1]["done"] is ends
+    assert [lines[-1]["error"]["code"] for lines in others] == ["closed", "closed"]
+    assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("ends", [False, True])
 async def test_a_caller_that_hangs_up_leaves_nothing_behind(*, ends: bool) -> None:
     handler = numbers(max_wait=30.0)
     caller = Caller(b"1\n2\n", ends=ends)

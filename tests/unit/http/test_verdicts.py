@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from msgspec import UNSET
@@ -50,6 +50,23 @@ def test_text_of_an_exception_is_in_the_log_only(failed: Failed, caplog: pytest.
     assert record.levelno == logging.ERROR
     assert "hunter2" in record.getMessage()
     assert str(found.instance) in record.getMessage()
+
+
+def test_an_exception_that_cannot_be_written_to_is_logged_like_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @dataclass(frozen=True)
+    class Gone(Exception):
+        key: int
+
+    found = VERDICTS.problem_of(failed_from(Gone(7)))
+    assert (found.status, found.code) == (500, "handler_error")
+    assert str(found.instance) in caplog.text
+
+
+def test_text_that_utf8_cannot_hold_is_shown_without_what_it_cannot() -> None:
+    found = VERDICTS.problem_of(Failed("no file caf\u00e9-\udcff.csv", "not_found"))
+    assert found.detail == "no file caf\u00e9-?.csv"
 
 
 def test_all_waiters_of_a_failed_batch_share_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

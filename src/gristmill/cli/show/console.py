@@ -31,5 +31,5 @@ def plain(text: str) -> str:
 
 
 def cut(text: str) -> Text:
-    """Return a cell that is cut where the table is too wide, before any other; the column must not be ``no_wrap``."""
+    """Return a cell that is cut first where a table is too wide; its column must not be ``no_wrap``."""
     return Text(plain(text), no_wrap=True, overflow="ellipsis")

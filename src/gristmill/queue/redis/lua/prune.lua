@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Remove old final jobs and uploads that stand still. ARGV: seconds since they were final, jobs and chunks at most.
+-- Returns how many are gone, and 1 if there are more.
+local most, budget, gone = tonumber(ARGV[2]), tonumber(ARGV[3]), 0
+
+local function sweep(index, before)
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. index, '-inf', '(' .. exact(before), 'LIMIT', 0, most)) do
+    if gone >= most then
+      return false
+    end
+    local job = job_of(id)
+    if job.is_receiving then
+      call('HSET', P .. 'job:' .. id, 'is_receiving', 2)
+    end
+    if not remove(job, budget) then
+      return true
+    end
+    gone = gone + 1
+  end
+  return false
+end
+
+local is_more = sweep('finished', now - ARGV[1]) or sweep('uploads', now - REMEMBERED)
+flush()
+return {gone, is_more and 1 or 0}

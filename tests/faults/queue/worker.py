@@ -1,0 +1,107 @@
+"""A worker process for tests: `python worker.py URL FOLDER [--mode MODE] [--lease SECONDS] ...`.
+
+Its handler notes each item it has seen in FOLDER/seen (one line of text, written at once, so that a kill
+loses nothing of it) and then does what the mode says. What the process is up to it prints, line by line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gristmill import Failed, QueueOptions, Retry, batch
+from gristmill.batching.context import BatchContext
+from gristmill.queue.service import Jobs
+
+POISON = 13
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the test reads it
+
+
+class Handler:
+    def __init__(self, folder: Path, mode: str) -> None:
+        self.folder = folder
+        self.mode = mode
+        self.seen = os.open(folder / "seen", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def note(self, items: list[int], ctx: BatchContext) -> None:
+        os.write(self.seen, "".join(f"{item} {ctx.attempt} {os.getpid()}\n" for item in items).encode())
+
+    async def run(self, items: list[int], ctx: BatchContext) -> list[int | Failed]:
+        if self.mode == "wait_before":
+            say(f"holding {len(items)}")
+            await self.gate()
+        self.note(items, ctx)
+        if self.mode == "poison" and POISON in items:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.mode == "block":  # holds the event loop, as careless code does
+            say(f"holding {len(items)}")
+            while not (self.folder / "go").exists():
+                time.sleep(0.01)  # noqa: ASYNC251 - that is the point
+        if self.mode == "wait_after":
+            say(f"holding {len(items)}")
+            await self.gate()
+        if self.mode == "transaction":
+            await self.write(items, ctx.transaction)
+            say(f"holding {len(items)}")
+            await self.gate()
+        if self.mode == "odd":
+            return [Failed("odd", "odd") if item % 2 else item for item in items]
+        return items
+
+    async def gate(self) -> None:
+        while not (self.folder / "go").exists():  # noqa: ASYNC110 - another process makes the file
+            await asyncio.sleep(0.01)
+
+    async def write(self, items: list[int], connection: Any) -> None:
+        rows = [(item,) for item in items]
+        if hasattr(connection, "pragma"):  # apsw
+            connection.executemany("INSERT INTO effect (item) VALUES (?)", rows)
+        else:
+            await connection.executemany("INSERT INTO effect (item) VALUES ($1)", rows)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--mode", default="plain")
+    parser.add_argument("--lease", type=float, default=30.0)
+    parser.add_argument("--size", type=int, default=100)
+    parser.add_argument("--crashes", type=int, default=3)
+    parser.add_argument("--grace", type=float, default=0.0)
+    chosen = parser.parse_args()
+    handler = Handler(chosen.folder, chosen.mode)
+
+    @batch(name="numbers", max_size=chosen.size, timeout=600)
+    async def numbers(items: list[int], ctx: BatchContext) -> list[int | Failed]:
+        return await handler.run(items, ctx)
+
+    options = QueueOptions(
+        lease=chosen.lease,
+        max_crashes=chosen.crashes,
+        retry=Retry(attempts=3, base=0.01),
+        transactional=chosen.mode == "transaction",
+    )
+    jobs = Jobs([numbers], chosen.url, options={"numbers": options})
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    worker = await jobs.start()
+    say("ready")
+    await stop.wait()
+    await jobs.stop(chosen.grace)
+    (lane,) = worker.lanes
+    say(f"counts {lane.counts}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    sys.exit(0)

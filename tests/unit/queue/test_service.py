@@ -1,0 +1,151 @@
+"""Enqueueing and looking, from Python."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gristmill.errors import (
+    ConfigurationError,
+    InvalidItem,
+    JobNotFinal,
+    JobNotFound,
+    UniqueConflict,
+    UnknownHandler,
+)
+from gristmill.model.job import JobState
+from gristmill.queue.options import QueueOptions
+from gristmill.queue.service import Jobs
+
+
+async def test_an_unknown_handler_is_named_with_those_there_are(mill: Any) -> None:
+    jobs = mill.make()
+    with pytest.raises(UnknownHandler, match="no handler 'letters'; there are: numbers"):
+        await jobs.enqueue("letters", [1])
+    with pytest.raises(UnknownHandler):
+        Jobs([mill.handler], "memory://", options={"letters": QueueOptions()})
+
+
+async def test_a_bad_item_stores_nothing_and_says_which(mill: Any) -> None:
+    jobs = mill.make()
+    with pytest.raises(InvalidItem, match="item 2 cannot be an item of numbers") as caught:
+        await jobs.enqueue("numbers", [1, 2, "x"])
+    assert caught.value.index == 2
+    assert (await jobs.list()).jobs == ()
+
+
+async def test_one_item_is_no_list(mill: Any) -> None:
+    with pytest.raises(ConfigurationError, match="takes a list of items, not str"):
+        await mill.make().enqueue("numbers", "12")
+
+
+async def test_many_items_are_stored_bit_by_bit_and_all_or_none(mill: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gristmill.queue.intake._WINDOW", 50)
+    jobs = mill.make(max_size=7)
+    ref = await jobs.enqueue("numbers", (n for n in range(1000)))
+    assert (await ref.status()).counts.total == 1000
+
+    async def broken() -> AsyncIterator[int]:
+        for n in range(500):
+            yield n
+        raise OSError("the line went dead")
+
+    with pytest.raises(OSError, match="went dead"):
+        await jobs.enqueue("numbers", broken())
+    assert [job.id for job in (await jobs.list()).jobs] == [ref.id]
+    await jobs.start()
+    assert (await ref.wait(10)).counts.succeeded == 1000
+    assert [item.place async for item in ref.results(ordered=True)] == list(range(1000))
+
+
+async def test_an_upload_under_a_key_that_is_held_stores_nothing(mill: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gristmill.queue.intake._WINDOW", 50)
+    jobs = mill.make()
+    first = await jobs.enqueue("numbers", range(100), unique="k")
+    second = await jobs.enqueue("numbers", range(100), unique="k")
+    assert (second.id, first.created, second.created) == (first.id, True, False)
+
+
+async def test_a_unique_key_used_for_something_else_is_refused(mill: Any) -> None:
+    jobs = mill.make()
+    ref = await jobs.enqueue("numbers", [1], unique="k", unique_for=60, fingerprint="a")
+    with pytest.raises(UniqueConflict) as caught:
+        await jobs.enqueue("numbers", [2], unique="k", unique_for=60, fingerprint="b")
+    assert caught.value.job == ref.id
+    with pytest.raises(ConfigurationError, match="need unique"):
+        await jobs.enqueue("numbers", [2], unique_for=60)
+
+
+async def test_a_moment_needs_a_time_zone(mill: Any) -> None:
+    jobs = mill.make()
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    ref = await jobs.enqueue("numbers", [1], run_at=later)
+    assert abs((await ref.status()).due_at - later.timestamp()) < 0.001
+    with pytest.raises(ConfigurationError, match="needs a time zone"):
+        await jobs.enqueue("numbers", [1], run_at=later.replace(tzinfo=None))
+
+
+async def test_results_are_read_on_from_a_cursor(mill: Any) -> None:
+    jobs = mill.make(max_size=10)
+    await jobs.start()
+    ref = await jobs.enqueue("numbers", range(95))
+    await ref.wait(10)
+    everything = [item async for item in ref.results()]
+    for stop in (1, 9, 10, 11, 50, 95):
+        rest = [item async for item in ref.results(after=everything[stop - 1].cursor)]
+        assert rest == everything[stop:]
+    with pytest.raises(ConfigurationError, match="no cursor"):
+        [item async for item in ref.results(after="x")]
+
+
+async def test_ordered_results_stop_at_the_first_item_without_one(mill: Any) -> None:
+    jobs = mill.make(max_size=1)
+    ref = await jobs.enqueue("numbers", range(5))
+    await jobs.cancel(ref.id, items=[0, 1, 3])
+    assert [item.place async for item in ref.results(ordered=True)] == [0, 1]
+
+
+async def test_unprocessed_items_come_back_as_they_were(mill: Any) -> None:
+    jobs = mill.make(max_size=2)
+    ref = await jobs.enqueue("numbers", [5, 6, 7, 8, 9])
+    await mill.store.claim("numbers", worker="w", max_items=2, max_bytes=99, seconds=60)
+    assert [text async for text in jobs.unprocessed(ref.id)] == [b"7", b"8", b"9"]
+
+
+async def test_jobs_are_cancelled_retried_and_deleted(mill: Any) -> None:
+    jobs = mill.make()
+    ref = await jobs.enqueue("numbers", [1, 2])
+    with pytest.raises(JobNotFinal):
+        await jobs.delete(ref.id)
+    assert await ref.cancel()
+    assert (await ref.status()).state is JobState.CANCELLED
+    assert await jobs.retry(ref.id) == 0
+    assert await jobs.delete(ref.id)
+    assert not await jobs.delete(ref.id)
+    for call in (jobs.get, jobs.retry, jobs.wait):
+        with pytest.raises(JobNotFound):
+            await call(ref.id)
+
+
+async def test_a_paused_queue_waits(mill: Any) -> None:
+    jobs = mill.make()
+    await jobs.start()
+    await jobs.pause("numbers")
+    ref = await jobs.enqueue("numbers", [1])
+    with pytest.raises(TimeoutError):
+        await ref.wait(0.05)
+    await jobs.resume("numbers")
+    assert (await ref.wait(10)).counts.succeeded == 1
+    with pytest.raises(UnknownHandler):
+        await jobs.pause("letters")
+
+
+async def test_stopping_twice_and_without_a_start_does_no_harm(mill: Any) -> None:
+    jobs = mill.make()
+    await jobs.stop()
+    await jobs.start()
+    await jobs.stop()
+    await jobs.stop()
