@@ -73,14 +73,18 @@ def serve(
     # uvicorn raises the signal again at its end: that the service was told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.stop)
-    # What is there now stays: the collector need not look at it again, nor at every 700th new object.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
+    _collect_less()
     with listener:
         server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)
+
+
+def _collect_less() -> None:
+    """Leave what is there now out of collections, and collect less often than at every 700th new object."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
 
 
 class _Server(uvicorn.Server):

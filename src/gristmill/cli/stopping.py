@@ -17,7 +17,7 @@ T = TypeVar("T")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _INSISTING = 2
 _ECHO = 0.3
-"""Seconds within which a signal is the last one again: ``timeout`` and shells send it to the group as well."""
+"""Seconds within which a signal is the last one again: shells and ``timeout`` send it to the group too."""
 
 
 class StopSignals:

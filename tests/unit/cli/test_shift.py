@@ -65,12 +65,21 @@ async def test_it_works_until_it_is_asked_to_stop() -> None:
 async def test_a_batch_that_runs_may_end_within_the_grace(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
     scene = Scene(store)
-    with caplog.at_level(logging.INFO, "gristmill"):
-        task, job = await scene.began()
-        scene.signals.ask()
-        asyncio.get_running_loop().call_later(0.01, scene.may_end.set)
-        assert await task == 0
-    assert "stopping: batches get 30 s to end" in caplog.text
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "stopping: batches get 30 s to end" in record.getMessage():
+                scene.may_end.set()
+
+    listener, logger = Listener(), logging.getLogger("gristmill.work")
+    logger.addHandler(listener)
+    try:
+        with caplog.at_level(logging.INFO, "gristmill"):
+            task, job = await scene.began()
+            scene.signals.ask()
+            assert await task == 0
+    finally:
+        logger.removeHandler(listener)
     assert (await job_in(store, job)).state is JobState.COMPLETED
 
 
