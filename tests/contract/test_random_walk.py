@@ -179,9 +179,8 @@ def _settlement(claim: Claim, plan: list[list[str]], *, halved: bool) -> Settlem
         of = {fate: [index for index, each in enumerate(fates) if each == fate] for fate in "srdw"}
         if of["r"]:
             cuts = [of["r"][:1], of["r"][1:]] if halved else [of["r"]]
-            chunks += [
-                pick(chunk, part, attempt=chunk.attempt + 1, crashes=int(halved)) for part in cuts if part
-            ]
+            tried = {"attempt": chunk.attempt + 1, "crashes": int(halved)}
+            chunks += [pick(chunk, part, **tried) for part in cuts if part]
         for fate, code in zip("dw", CODES, strict=True):
             if of[fate]:
                 chunks.append(pick(chunk, of[fate], code=code, error=f"so {code}"))
