@@ -6,6 +6,8 @@ from collections.abc import AsyncIterable, Callable, Hashable, Iterable
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError
 from gristmill.model.chunk import NewChunk, cut
@@ -43,7 +45,7 @@ class Intake:
 
         Args:
             job: Its id is new.
-            source: Items of the handler's type.
+            source: Items of the handler's type, or their JSON as ``msgspec.Raw``.
             key: The ordering key of all of them; by default that of each item, where the handler has ``key``.
             connection: As for ``Store.enqueue``; such items must fit into memory.
 
@@ -57,7 +59,8 @@ class Intake:
         try:
             async for item in _each(source):
                 text = self._codec.text(item, first + len(window))
-                window.append(item)
+                is_text = isinstance(item, msgspec.Raw) and self._key is not None
+                window.append(self._codec.item(text) if is_text else item)
                 texts.append(text)
                 size += len(text)
                 if size < _WINDOW or connection is not None:
