@@ -13,6 +13,7 @@ from gristmill.http.asgi import Scope, Send
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
 from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.openapi import openapi_document
 from gristmill.http.problems import Statuses
 from gristmill.http.routes import docs_paths, handler_paths, service_paths, starlette_app
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-_RESERVED = frozenset(("jobs",))
+_RESERVED = frozenset(("jobs", "queues", "dead"))
 
 
 class App:
@@ -97,19 +98,27 @@ class App:
         self._counter = RequestCounter({handler.name for handler in self._handlers})
         table = Statuses(statuses)
         self._benches = [Bench(handler, self.limits, table, self._drain) for handler in self._handlers]
-        paths = service_paths(self._handlers, self._drain, self._counter, metrics=metrics)
+        self._desk = (
+            None
+            if self._jobs is None
+            else JobDesk(self._jobs, self.limits, table, self._drain, self._counter)
+        )
+        paths = service_paths(self._handlers, self._drain, self._counter, self._jobs, metrics=metrics)
+        if self._desk is not None:
+            paths |= self._desk.paths(self.prefix)
         self._singles: dict[bytes, SingleEndpoint] = {}
         for bench in self._benches:
             path = f"{self.prefix}/{bench.handler.name}"
             single = self._singles[path.encode()] = SingleEndpoint(bench)
-            own = handler_paths(bench, single, path, self._counter)
+            own = handler_paths(bench, single, path, self._counter, self._desk)
             if not own.keys().isdisjoint(paths):
                 raise ConfigurationError(
                     f"the name {bench.handler.name!r} is a route of every App; give another"
                 )
             paths |= own
         # Posts go past the router: a look into a dict instead of a walk over every route.
-        self._posts = {path: methods["POST"] for path, methods in paths.items() if "POST" in methods}
+        exact = {path: methods for path, methods in paths.items() if "{" not in path}
+        self._posts = {path: methods["POST"] for path, methods in exact.items() if "POST" in methods}
 
         def document() -> Any:
             return openapi_document(
@@ -120,6 +129,7 @@ class App:
                 prefix=self.prefix,
                 limits=self.limits,
                 metrics=metrics,
+                jobs=self._jobs is not None,
             )
 
         if docs:
@@ -159,7 +169,7 @@ class App:
             return
         self._jobs.work_here()
         if not self._jobs.is_new:
-            await self._jobs.start()
+            await self._jobs.start_when_there()
 
     async def _close_jobs(self) -> None:
         if self._jobs is not None:
@@ -193,6 +203,7 @@ class App:
             self._benches,
             self._drain,
             self._counter,
+            self._desk,
             prefix=self.prefix if prefix is None else prefix,
             tags=tags,
             dependencies=dependencies,

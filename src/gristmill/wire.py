@@ -5,9 +5,12 @@ Members left ``UNSET`` are not sent; a reader finds them ``UNSET``.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
+
+from gristmill.model.job import JobCounts, JobState
 
 
 class Complaint(Struct, frozen=True):
@@ -41,6 +44,7 @@ class Problem(Struct, kw_only=True):
         limit_bytes: The size that was exceeded, in bytes.
         limit_items: The number of items that was exceeded.
         limit_depth: The nesting that was exceeded.
+        attempts: How often the handler saw the item, of an item of a job.
     """
 
     type: str
@@ -56,6 +60,7 @@ class Problem(Struct, kw_only=True):
     limit_bytes: int | UnsetType = UNSET
     limit_items: int | UnsetType = UNSET
     limit_depth: int | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
 
 
 class ItemReply(Struct):
@@ -119,3 +124,119 @@ class StreamTrailer(Struct, kw_only=True):
     errors: bool
     counts: Counts
     error: Problem | UnsetType = UNSET
+
+
+class JobLinks(Struct, frozen=True):
+    """Where everything of a job is, as paths on this server."""
+
+    self: str
+    results: str
+    unprocessed: str
+    events: str
+    cancel: str
+    retry: str
+
+
+class JobReply(Struct, kw_only=True):
+    """A job as it stands.
+
+    Attributes:
+        id: Its id.
+        handler: The handler's name.
+        state: ``receiving``, ``queued``, ``running``, ``cancelling``, ``completed`` or ``cancelled``. A job
+            is ``completed`` when every item has its outcome, failed ones included.
+        priority: 0 (urgent) to 9.
+        created_at: When it was stored.
+        due_at: When its first items are due.
+        finished_at: When the last item got its outcome.
+        expires_at: After which a final job is deleted.
+        counts: How many of its items are where; they always sum to ``total``.
+        durability: What it survives, told when it is made.
+        retried: How many items run again, told when that was asked for.
+        links: Where its parts are.
+    """
+
+    id: str
+    handler: str
+    state: JobState
+    priority: int
+    created_at: dt.datetime
+    due_at: dt.datetime
+    finished_at: dt.datetime | UnsetType = UNSET
+    expires_at: dt.datetime | UnsetType = UNSET
+    counts: JobCounts
+    durability: str | UnsetType = UNSET
+    retried: int | UnsetType = UNSET
+    links: JobLinks
+
+
+class JobList(Struct):
+    """Some jobs, newest first.
+
+    Attributes:
+        jobs: The jobs.
+        cursor: Asks for the next page; absent at the end.
+    """
+
+    jobs: list[JobReply]
+    cursor: str | UnsetType = UNSET
+
+
+class ResultLine(Struct, kw_only=True):
+    """The outcome of one item of a job.
+
+    Attributes:
+        index: The item's place in the job, from 0.
+        status: An HTTP status for this item alone.
+        result: What the handler answered, if *status* is 200.
+        error: What went wrong, otherwise.
+        cursor: Where a reader goes on after this line: ``?after=``.
+    """
+
+    index: int
+    status: int = 200
+    result: Any = UNSET
+    error: Problem | UnsetType = UNSET
+    cursor: str
+
+
+class QueueReply(Struct, kw_only=True):
+    """How a queue stands, in items.
+
+    Attributes:
+        handler: The handler's name.
+        is_paused: Whether nothing is taken from it.
+        ready: Due now.
+        scheduled: Due later, retries included.
+        blocked: Behind others of their ordering key.
+        running: In a batch.
+        dead: Failed for good, and can be redriven.
+        oldest_age_s: Seconds that the oldest has been due.
+    """
+
+    handler: str
+    is_paused: bool
+    ready: int
+    scheduled: int
+    blocked: int
+    running: int
+    dead: int
+    oldest_age_s: float
+
+
+class DeadReply(Struct, kw_only=True):
+    """Dead items of one handler and code.
+
+    Attributes:
+        handler: The handler's name.
+        code: Why they died.
+        items: How many.
+        first_at: When the first of them died.
+        last_at: When the last did.
+    """
+
+    handler: str
+    code: str
+    items: int
+    first_at: dt.datetime
+    last_at: dt.datetime

@@ -10,6 +10,8 @@ import pytest
 
 from gristmill.errors import JobNotFound
 from gristmill.model.job import JobState, Unique
+from gristmill.model.lease import NewResult, ResultKind
+from gristmill.model.queue import DeadFilter
 
 
 async def test_a_job_is_there_with_all_its_items_once_enqueue_returns(queue: Any) -> None:
@@ -132,6 +134,36 @@ async def test_an_empty_upload_is_final(queue: Any) -> None:
     await queue.store.begin(job)
     await queue.store.commit(job.id)
     assert (await queue.job(job.id)).state is JobState.COMPLETED
+
+
+async def test_items_that_can_never_run_count_as_failed(queue: Any) -> None:
+    job, chunks = queue.new(3)
+    await queue.store.begin(job)
+    refused = NewResult(
+        job=job.id, kind=ResultKind.FAILED, places=((3, 2),), items=2, body=b'[{"code":"a"},{"code":"b"}]'
+    )
+    await queue.store.add(job.id, chunks, refused=[refused])
+    assert (await queue.job(job.id)).counts.total == 5
+    await queue.store.commit(job.id)
+    assert await queue.counts(job.id) == (3, 0, 0, 2, 0)
+    (result,) = await queue.store.results(job.id, kind=ResultKind.FAILED)
+    assert (result.places, result.items, result.body) == (refused.places, 2, refused.body)
+    assert await queue.drain() == [0, 1, 2]
+    assert await queue.counts(job.id) == (0, 0, 3, 2, 0)
+    assert (await queue.job(job.id)).state is JobState.COMPLETED
+    assert await queue.store.dead(DeadFilter(job=job.id)) == []
+    assert await queue.store.redrive(DeadFilter(job=job.id)) == 0
+
+
+async def test_an_upload_of_nothing_that_can_run_is_final(queue: Any) -> None:
+    job, _ = queue.new(0)
+    await queue.store.begin(job)
+    refused = NewResult(job=job.id, kind=ResultKind.FAILED, places=((0, 1),), items=1, body=b'[{"code":"a"}]')
+    await queue.store.add(job.id, [], refused=[refused])
+    await queue.store.commit(job.id)
+    assert (await queue.job(job.id)).state is JobState.COMPLETED
+    assert await queue.counts(job.id) == (0, 0, 0, 1, 0)
+    assert await queue.store.delete(job.id)
 
 
 async def test_an_upload_that_is_given_up_leaves_nothing(queue: Any) -> None:

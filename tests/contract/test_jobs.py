@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.errors import JobNotFinal
+from gristmill.errors import ConfigurationError, JobNotFinal
 from gristmill.model.job import JobState, Unique
 from gristmill.model.lease import ResultKind, Settled
 from gristmill.model.queue import DeadFilter
@@ -209,3 +209,10 @@ async def test_old_final_jobs_are_pruned_and_others_stay(queue: Any) -> None:
     assert await queue.store.results(done[0]) == []
     assert await queue.store.job(waiting) is not None
     assert await queue.drain() == [0]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "\u0663"])
+async def test_a_cursor_that_no_page_had_is_refused(queue: Any, cursor: str) -> None:
+    await queue.submit(1)
+    with pytest.raises(ConfigurationError):
+        await queue.store.jobs(cursor=cursor)

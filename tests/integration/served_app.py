@@ -95,9 +95,12 @@ HANDLERS = [
     *(echo, models, anything, raising, refusing, careless, lingering, patient, stuck, release, heavy),
     peak_memory,
 ]
-ordinary = App(handlers=HANDLERS, title="Contract", statuses={"teapot": 418})
+ordinary = App(handlers=HANDLERS, title="Contract", statuses={"teapot": 418}, store="memory://")
 brisk = App(
-    handlers=[echo], prefix="/brisk", limits=HttpLimits(body_timeout=1.0, idle_timeout=1.0, strict_keys=True)
+    handlers=[echo],
+    prefix="/brisk",
+    limits=HttpLimits(body_timeout=1.0, idle_timeout=1.0, strict_keys=True, job_items=3),
+    store="memory://",
 )
 
 

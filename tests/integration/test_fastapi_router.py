@@ -158,3 +158,63 @@ async def test_a_large_body_is_refused_by_our_limit() -> None:
     async with serving(application()) as client:
         answer = await client.post("/api/v1/embed", content=b" " * ((1 << 20) + 1), headers=JSON)
     assert (answer.status_code, answer.json()["limit_bytes"]) == (413, 1 << 20)
+
+
+def stored(**options: Any) -> FastAPI:
+    fastapi = FastAPI()
+    app = App(handlers=[embedder()], store="memory://")
+    fastapi.include_router(app.router(**options), prefix="/api")
+    return fastapi
+
+
+async def test_jobs_are_made_worked_and_read_below_both_prefixes() -> None:
+    async with serving(stored(prefix="/v2")) as client:
+        made = await client.post("/api/v2/embed/jobs", json=[{"text": "x"}, {"text": ""}])
+        assert made.status_code == 202
+        assert made.headers["location"] == f"/api/v2/jobs/{made.json()['id']}"
+        done = await client.get(made.headers["location"], headers={"prefer": "wait=20"})
+        results = await client.get(done.json()["links"]["results"] + "?ordered=true")
+        events = await client.get(done.json()["links"]["events"])
+        preferred = await client.post(
+            "/api/v2/embed", json={"text": "x"}, headers={"prefer": "respond-async, wait=20"}
+        )
+        gone = await client.delete(made.headers["location"])
+    assert [json.loads(line)["status"] for line in results.text.splitlines()] == [200, 404]
+    assert "event: done" in events.text
+    assert preferred.headers["location"].startswith("/api/v2/jobs/")
+    assert gone.status_code == 204
+
+
+NOBODY = "/api/v1/jobs/job_00000000000000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/embed/jobs"),
+        ("GET", "/api/v1/jobs"),
+        ("GET", NOBODY),
+        ("GET", f"{NOBODY}/results"),
+        ("GET", f"{NOBODY}/events"),
+        ("POST", f"{NOBODY}/cancel"),
+        ("DELETE", NOBODY),
+        ("POST", "/api/v1/queues/embed/pause"),
+        ("POST", "/api/v1/dead/redrive"),
+    ],
+)
+async def test_dependencies_guard_the_durable_queue(method: str, path: str) -> None:
+    async with serving(stored(dependencies=[Depends(checked_key)])) as client:
+        refused = await client.request(method, path)
+        let_in = await client.request(method, path, headers=KEY)
+    assert (refused.status_code, refused.json()) == (401, {"detail": "no key"})
+    assert let_in.status_code != 401
+
+
+async def test_the_durable_queue_is_in_the_documents() -> None:
+    async with serving(stored()) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    assert paths["/api/v1/embed/jobs"]["post"]["tags"] == ["embed"]
+    job = paths["/api/v1/jobs/{job}"]
+    assert job["get"]["tags"] == ["Jobs"]
+    assert "counts" in job["get"]["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+    assert [each["name"] for each in job["delete"]["parameters"]] == ["job"]

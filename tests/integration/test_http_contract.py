@@ -164,7 +164,12 @@ def test_a_handler_describes_itself(server: Any) -> None:
     assert told["components"]["schemas"]["Text"]["required"] == ["text"]
     assert told["limits"]["batch_items"] == 1000
     assert told["batching"]["max_size"] == 100
-    assert told["routes"] == {"single": "echo", "batch": "echo/batch", "stream": "echo/stream"}
+    assert told["routes"] == {
+        "single": "echo",
+        "batch": "echo/batch",
+        "stream": "echo/stream",
+        "jobs": "echo/jobs",
+    }
 
 
 def test_health_is_told(server: Any) -> None:

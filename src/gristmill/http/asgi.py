@@ -54,7 +54,7 @@ class Served:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; nobody is answered who hung up."""
-        reply = await self.reply(scope["headers"], receive)
+        reply = await self.reply(scope, receive)
         if reply is None:
             return
         if isinstance(reply, StreamedReply) or CLOSE in reply.headers:
@@ -64,15 +64,18 @@ class Served:
         body = b"" if scope["method"] == "HEAD" else reply.body
         await send({"type": "http.response.body", "body": body})
 
-    async def reply(self, headers: RawHeaders, receive: Receive) -> Reply | StreamedReply | None:
+    async def reply(self, scope: Scope, receive: Receive) -> Reply | StreamedReply | None:
         """Return the reply to one request, counted; None if the caller hung up."""
         try:
-            reply = await self._endpoint(headers, receive)
+            reply = await self._ask(scope, receive)
         except Exception as error:  # noqa: BLE001 - the last resort of every route: logged, and told without its text
             reply = internal_error(error)
         if reply is not None:
             self._counter.count(self._handler, self._route, reply.status)
         return reply
+
+    async def _ask(self, scope: Scope, receive: Receive) -> Reply | StreamedReply | None:
+        return await self._endpoint(scope["headers"], receive)
 
     async def send(self, reply: Reply | StreamedReply, receive: Receive, send: Send) -> None:
         """Send a reply that takes a while: one that is streamed, or one after which the connection closes."""

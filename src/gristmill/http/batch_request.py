@@ -143,28 +143,9 @@ class BatchReader:
         return BatchRequest(len(items), items, ids=ids, at=at)
 
     def _one_by_one(self, body: bytes | bytearray) -> BatchRequest:
-        plain = decode_plain(body)
-        enveloped = isinstance(plain, dict)
-        entries = plain.get("items") if enveloped else plain
-        if not isinstance(entries, list):
-            detail = (
-                f"expected an array, got {_kind(entries)}" if not enveloped or "items" in plain else "missing"
-            )
-            raise Refused(
-                problem("invalid_batch", errors=[Complaint("#/items" if enveloped else "#", detail)])
-            )
-        if len(entries) > self._limits.batch_items:
-            raise too_many_items(self._limits)
-        if not enveloped:
-            raws: Sequence[Raw] = _RAWS.decode(body)
-            return self._collect([(raw, f"#/{index}") for index, raw in enumerate(raws)], None)
-        ids = _checked_ids([entry.get("id") if isinstance(entry, dict) else None for entry in entries])
-        found: list[tuple[Raw | Problem, str]] = []
-        for index, raw in enumerate(_ENVELOPE.decode(body).items):
-            at = f"#/items/{index}"
-            found.append((_data_of(raw, entries[index], at), at + "/data"))
+        found, ids, at = split(body, self._limits)
         request = self._collect(found, ids)
-        request.at = "#/items"
+        request.at = at
         return request
 
     def _read_lines(self, body: bytes | bytearray) -> BatchRequest:
@@ -215,6 +196,38 @@ class BatchReader:
         if check and isinstance(text, bytes):
             check_text(text, self._limits)
         return self._codec.decode(text, at)
+
+
+def split(
+    body: bytes | bytearray, limits: HttpLimits
+) -> tuple[list[tuple[Raw | Problem, str]], Ids | None, str]:
+    """Return the texts of the items of *body*, which has passed ``check_text``, and where each is.
+
+    Returns:
+        The text of each item, or what is wrong with its entry, with its pointer; the ids, None if there are
+        none; and the pointer of the array.
+
+    Raises:
+        Refused: It is no batch, or has more items than *limits* allow.
+    """
+    plain = decode_plain(body)
+    enveloped = isinstance(plain, dict)
+    entries = plain.get("items") if enveloped else plain
+    if not isinstance(entries, list):
+        is_missing = enveloped and "items" not in plain
+        detail = "missing" if is_missing else f"expected an array, got {_kind(entries)}"
+        raise Refused(problem("invalid_batch", errors=[Complaint("#/items" if enveloped else "#", detail)]))
+    if len(entries) > limits.batch_items:
+        raise too_many_items(limits)
+    if not enveloped:
+        raws: Sequence[Raw] = _RAWS.decode(body)
+        return [(raw, f"#/{index}") for index, raw in enumerate(raws)], None, "#"
+    ids = _checked_ids([entry.get("id") if isinstance(entry, dict) else None for entry in entries])
+    found: list[tuple[Raw | Problem, str]] = []
+    for index, raw in enumerate(_ENVELOPE.decode(body).items):
+        at = f"#/items/{index}"
+        found.append((_data_of(raw, entries[index], at), at + "/data"))
+    return found, ids, "#/items"
 
 
 def too_many_items(limits: HttpLimits) -> Refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Iterator
 
 from gristmill.http.headers import is_gzipped
 from gristmill.http.problems import CLOSE, Refused, problem
@@ -12,6 +13,7 @@ from gristmill.http.watch import Verdict, Visit
 
 _LONGEST_LENGTH = 19  # digits; more would only cost time to read
 _GZIP = 31  # zlib's wbits for the gzip format with the largest window
+_PIECE = 1 << 18
 
 
 class ClientGone(Exception):
@@ -98,11 +100,8 @@ class Gunzip:
     """
 
     def __init__(self, limit: int, ratio: int) -> None:
-        self._limit = limit
-        self._ratio = ratio
+        self._unpacker = Unpacker(limit, ratio)
         self._body = bytearray()
-        self._packed = 0
-        self._member = zlib.decompressobj(_GZIP)
 
     def feed(self, chunk: bytes) -> None:
         """Unpack one *chunk*.
@@ -110,18 +109,8 @@ class Gunzip:
         Raises:
             Refused: The body is larger than the limit, a bomb, or not gzip.
         """
-        self._packed += len(chunk)
-        while chunk:
-            if self._member.eof:  # gzip data may be several members one after the other
-                self._member = zlib.decompressobj(_GZIP)
-            try:
-                self._body += self._member.decompress(chunk, self._limit + 1 - len(self._body))
-            except zlib.error as error:
-                raise Refused(problem("malformed_encoding"), CLOSE) from error
-            size = len(self._body)
-            if size > self._limit or (size > MIB and size > self._packed * self._ratio):
-                raise too_large(self._limit)
-            chunk = self._member.unused_data or self._member.unconsumed_tail
+        for piece in self._unpacker.feed(chunk):
+            self._body += piece
 
     def finish(self) -> bytearray:
         """Return the body.
@@ -129,6 +118,44 @@ class Gunzip:
         Raises:
             Refused: It ended in the middle.
         """
+        self._unpacker.finish()
+        return self._body
+
+
+class Unpacker:
+    """Unpacks gzip as it comes, in pieces of bounded size; ``Gunzip`` tells the arguments."""
+
+    def __init__(self, limit: int, ratio: int) -> None:
+        self._limit = limit
+        self._ratio = ratio
+        self._packed = 0
+        self._size = 0
+        self._member = zlib.decompressobj(_GZIP)
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what *chunk* unpacks to.
+
+        Raises:
+            Refused: The body is larger than the limit, a bomb, or not gzip.
+        """
+        self._packed += len(chunk)
+        piece = b""
+        while chunk or len(piece) == _PIECE:  # a full piece may not be all there is of it
+            if self._member.eof:  # gzip data may be several members one after the other
+                if not chunk:
+                    return
+                self._member = zlib.decompressobj(_GZIP)
+            try:
+                piece = self._member.decompress(chunk, _PIECE)
+            except zlib.error as error:
+                raise Refused(problem("malformed_encoding"), CLOSE) from error
+            self._size += len(piece)
+            if self._size > self._limit or (self._size > MIB and self._size > self._packed * self._ratio):
+                raise too_large(self._limit)
+            yield piece
+            chunk = self._member.unused_data or self._member.unconsumed_tail
+
+    def finish(self) -> None:
+        """Raise ``Refused`` if the body ended in the middle."""
         if not self._member.eof:
             raise Refused(problem("malformed_encoding"))
-        return self._body

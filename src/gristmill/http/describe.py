@@ -18,15 +18,15 @@ from gristmill.http.watch import Receive
 class DescribeEndpoint:
     """Answers with the description of one handler, made once."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._body = msgspec.json.encode(description(bench))
+    def __init__(self, bench: Bench, *, has_jobs: bool = False) -> None:
+        self._body = msgspec.json.encode(description(bench, has_jobs=has_jobs))
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Reply:  # noqa: ARG002 - the same to everybody
         """Answer one request."""
         return json_reply(200, self._body)
 
 
-def description(bench: Bench) -> dict[str, Any]:
+def description(bench: Bench, *, has_jobs: bool = False) -> dict[str, Any]:
     """Return the description of a handler.
 
     References in its schemas point into its own ``components``; its routes are
@@ -51,7 +51,12 @@ def description(bench: Bench) -> dict[str, Any]:
             "max_pending": limits.max_pending,
             "timeout": limits.timeout,
         },
-        "routes": {"single": name, "batch": f"{name}/batch", "stream": f"{name}/stream"},
+        "routes": {
+            "single": name,
+            "batch": f"{name}/batch",
+            "stream": f"{name}/stream",
+            **({"jobs": f"{name}/jobs"} if has_jobs else {}),
+        },
         "components": components.document(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -12,6 +13,7 @@ RawHeaders: TypeAlias = Collection[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
+CSV = b"text/csv"
 
 
 class Form(StrEnum):
@@ -19,24 +21,40 @@ class Form(StrEnum):
 
     JSON = "json"
     LINES = "lines"
+    CSV = "csv"
 
 
 class Wanted(NamedTuple):
-    """What ``Prefer`` asks of a batch, as far as we do it.
+    """What ``Prefer`` asks for, as far as we do it.
 
     Attributes:
         strict: Run nothing unless every item is valid.
         minimal: Leave the items that succeeded out of the answer.
+        respond_async: Make it a job of the durable queue.
+        wait: Seconds to wait for a job before it is answered; None asks for nothing.
     """
 
     strict: bool = False
     minimal: bool = False
+    respond_async: bool = False
+    wait: int | None = None
 
     def applied(self) -> list[tuple[bytes, bytes]]:
-        """Return the ``Preference-Applied`` header, if there is anything to tell."""
-        names = [b"handling=strict"] * self.strict + [b"return=minimal"] * self.minimal
-        return [(b"preference-applied", b", ".join(names))] if names else []
+        """Return the ``Preference-Applied`` header of a batch, if there is anything to tell."""
+        return _applied([b"handling=strict"] * self.strict + [b"return=minimal"] * self.minimal)
 
+    def applied_to_job(self) -> list[tuple[bytes, bytes]]:
+        """Return the ``Preference-Applied`` header of a job, if there is anything to tell."""
+        names = [b"handling=strict"] * self.strict + [b"respond-async"] * self.respond_async
+        return _applied(names if self.wait is None else [*names, b"wait=%d" % self.wait])
+
+
+def _applied(names: list[bytes]) -> list[tuple[bytes, bytes]]:
+    return [(b"preference-applied", b", ".join(names))] if names else []
+
+
+_FORMS = {JSON: Form.JSON, NDJSON: Form.LINES, CSV: Form.CSV}
+_WAIT = re.compile(rb"wait=(\d{1,9})")
 
 NOTHING_WANTED = Wanted()
 
@@ -69,7 +87,7 @@ def form_of(content_type: bytes | None, accepted: Sequence[bytes]) -> Form:
     if media.endswith(b"+json") and media.count(b"/") == 1 and b"," not in media:
         media = JSON
     if media in accepted and all(map(_is_utf8, parameters)):
-        return Form.LINES if media == NDJSON else Form.JSON
+        return _FORMS[media]
     shown = b", ".join(accepted)
     raise Refused(
         problem("unsupported_media_type", detail=f"send {shown.decode()} in UTF-8"),
@@ -113,4 +131,10 @@ def wanted(prefer: bytes | None) -> Wanted:
     asked = {
         token.partition(b";")[0].replace(b" ", b"").replace(b'"', b"").lower() for token in prefer.split(b",")
     }
-    return Wanted(strict=b"handling=strict" in asked, minimal=b"return=minimal" in asked)
+    waits = [int(found[1]) for token in asked if (found := _WAIT.fullmatch(token)) is not None]
+    return Wanted(
+        strict=b"handling=strict" in asked,
+        minimal=b"return=minimal" in asked,
+        respond_async=b"respond-async" in asked,
+        wait=min(waits, default=None),
+    )

@@ -10,15 +10,21 @@ class LineSplitter:
 
     Args:
         limit: Bytes of one line, without its end.
+        blanks: Whether blank lines are lines too.
+
+    Attributes:
+        number: The number of the line that was last, from 1; blank ones count.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, blanks: bool = False) -> None:
+        self.number = 0
         self._limit = limit
+        self._blanks = blanks
         self._rest = bytearray()
         self._skipping = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes | None]:
-        """Yield the lines that *chunk* completes, without blank ones; None for one that was too long."""
+        """Yield the lines that *chunk* completes; None for one that was too long."""
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
             yield from self._line(chunk[start:end])
@@ -27,13 +33,15 @@ class LineSplitter:
 
     def finish(self) -> Iterator[bytes | None]:
         """Yield the last line, if it has no end."""
-        yield from self._line(b"")
+        if self._rest or self._skipping:
+            yield from self._line(b"")
 
     def _line(self, tail: bytes) -> Iterator[bytes | None]:
+        self.number += 1
         self._keep(tail)
         if self._skipping:
             yield None
-        elif self._rest.strip():
+        elif self._blanks or self._rest.strip():
             yield bytes(self._rest)
         self._rest.clear()
         self._skipping = False

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gristmill.http.jobs.paths import Path
+from gristmill.http.openapi_jobs import TAG as JOBS_TAG
+from gristmill.http.openapi_jobs import JobDescriber
 from gristmill.http.openapi_parts import JSON
 from gristmill.http.openapi_routes import Document, HandlerDescription, Route, RouteDescriber
 from gristmill.http.settings import HttpLimits
 
-__all__ = ["HandlerDescription", "Route", "openapi_document", "route_openapi_extra"]
+__all__ = ["HandlerDescription", "Route", "job_openapi_extra", "openapi_document", "route_openapi_extra"]
 
 _SERVICE_TAG: Final = "Service"
 
@@ -27,6 +30,7 @@ def openapi_document(
     prefix: str = "/v1",
     limits: HttpLimits | None = None,
     metrics: bool = True,
+    jobs: bool = False,
     server_url: str = ".",
 ) -> Document:
     """Return the OpenAPI 3.1 document of *handlers*, as plain JSON values.
@@ -40,20 +44,24 @@ def openapi_document(
             a slash at its end.
         limits: What one request may cost; told where it matters.
         metrics: Whether there is a ``/metrics``.
+        jobs: Whether there is a durable queue.
         server_url: What the paths are relative to. The default, ``"."``, is
             the place of the document itself, so it holds below any mount path.
     """
     describe = RouteDescriber(limits or HttpLimits())
     paths: dict[str, Any] = {}
     for handler in handlers:
-        paths |= describe.paths(handler, f"{prefix}/{handler.name}")
+        paths |= describe.paths(handler, f"{prefix}/{handler.name}", jobs=jobs)
+    own = [{"name": JOBS_TAG, "description": "The durable queue."}] if jobs else []
+    if jobs:
+        paths |= JobDescriber(describe.components).paths(prefix)
     paths |= _service_paths(metrics=metrics)
     info = {"title": title, "version": version, **({"description": description} if description else {})}
     return {
         "openapi": "3.1.0",
         "info": info,
         "servers": [{"url": server_url}],
-        "tags": [*map(_tag, handlers), {"name": _SERVICE_TAG, "description": "For operators."}],
+        "tags": [*map(_tag, handlers), *own, {"name": _SERVICE_TAG, "description": "For operators."}],
         "paths": paths,
         "components": describe.components.document(),
     }
@@ -74,6 +82,16 @@ def route_openapi_extra(
     describe = RouteDescriber(limits or HttpLimits())
     operation = describe.operation(handler, route)
     inlined: Document = describe.components.inlined(
+        {key: part for key, part in operation.items() if key not in ("operationId", "tags")}
+    )
+    return inlined
+
+
+def job_openapi_extra(path: Path) -> Document:
+    """Return what FastAPI's ``openapi_extra`` needs for one route of the durable queue, as above."""
+    components = RouteDescriber(HttpLimits()).components
+    operation = JobDescriber(components).operation(path)
+    inlined: Document = components.inlined(
         {key: part for key, part in operation.items() if key not in ("operationId", "tags")}
     )
     return inlined

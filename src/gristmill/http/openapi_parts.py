@@ -70,7 +70,8 @@ _PREFER: Final = {
     "description": (
         "`handling=strict`: check every item first; if one is not valid nothing runs and the answer is 422. "
         "`return=minimal`: list only the items that did not succeed, with the counts. What was followed "
-        "comes back in `Preference-Applied`."
+        "comes back in `Preference-Applied`. `respond-async`: make it a job of the durable queue, "
+        "where there is one, and answer 202 as `.../jobs` does."
     ),
     "schema": {"type": "string"},
     "examples": {

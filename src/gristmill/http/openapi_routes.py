@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from gristmill.http.components import Components
 from gristmill.http.examples import example_of
+from gristmill.http.openapi_jobs import SUBMITTING, submitted
 from gristmill.http.openapi_parts import (
     ITEM_ID,
     JSON,
@@ -27,7 +28,7 @@ from gristmill.http.settings import HttpLimits
 from gristmill.model.limits import Limits
 from gristmill.wire import BatchReply, ItemReply, StreamTrailer
 
-Route: TypeAlias = Literal["single", "batch", "stream", "describe"]
+Route: TypeAlias = Literal["single", "batch", "stream", "describe", "submit"]
 Document: TypeAlias = dict[str, Any]
 
 
@@ -76,12 +77,13 @@ class RouteDescriber:
         add_shared(self.components)
         self._shapes: dict[str, _Shapes] = {}
 
-    def paths(self, handler: HandlerDescription, path: str) -> dict[str, Any]:
-        """Return the path items of *handler* at *path*."""
+    def paths(self, handler: HandlerDescription, path: str, *, jobs: bool = False) -> dict[str, Any]:
+        """Return the path items of *handler* at *path*; with *jobs* its items may be jobs, too."""
         return {
             path: {"post": self.operation(handler, "single"), "get": self.operation(handler, "describe")},
             f"{path}/batch": {"post": self.operation(handler, "batch")},
             f"{path}/stream": {"post": self.operation(handler, "stream")},
+            **({f"{path}/jobs": {"post": self.operation(handler, "submit")}} if jobs else {}),
         }
 
     def operation(self, handler: HandlerDescription, route: Route) -> Document:
@@ -91,6 +93,7 @@ class RouteDescriber:
             "batch": self._batch,
             "stream": self._stream,
             "describe": self._describe,
+            "submit": self._submit,
         }
         head = {"tags": [handler.name], "operationId": f"{handler.name}.{route}"}
         return {**head, **makers[route](handler)}
@@ -191,6 +194,44 @@ class RouteDescriber:
                     "content": {LINES: _lines(line, [*replies, trailer])},
                 },
                 **refusals(400, 408, 413, 415, 500, 503),
+            },
+        }
+
+    def _submit(self, handler: HandlerDescription) -> Document:
+        shapes = self._shapes_of(handler)
+        entries = [{"id": "a", "data": shapes.item_example}, {"id": "b", "data": shapes.item_example}]
+        envelope = {"type": "array", "items": shapes.entry}
+        items = {"items": envelope}
+        schema = {
+            "anyOf": [
+                {"title": "Envelope", "type": "object", "properties": items, "required": ["items"]},
+                {"title": "Bare array", "type": "array", "items": shapes.item},
+            ]
+        }
+        limits = self._limits
+        return {
+            "summary": f"Make a durable job for {handler.name}",
+            "description": (
+                "The answer comes when the job is stored. An item that is not valid becomes a failed item of "
+                "the job and stops no other. Lines and CSV are stored as they come; strings of CSV "
+                "become what the item's type wants."
+            ),
+            "parameters": list(SUBMITTING),
+            "requestBody": {
+                "required": True,
+                "description": (
+                    f"At most {limits.job_items} items; {_bytes(limits.batch_bytes)} of JSON, or "
+                    f"{_bytes(limits.job_bytes)} of lines or CSV. May be gzip."
+                ),
+                "content": {
+                    JSON: {"schema": schema, "example": {"items": entries}},
+                    LINES: _lines(shapes.item, [shapes.item_example] * 2),
+                    "text/csv": {"schema": {"type": "string"}},
+                },
+            },
+            "responses": {
+                **submitted(self.components),
+                **refusals(400, 408, 409, 413, 415, 422, 500, 503),
             },
         }
 

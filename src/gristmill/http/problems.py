@@ -58,11 +58,25 @@ KINDS: Mapping[str, Kind] = {
     "malformed_encoding": Kind(
         400, "Body does not decompress", "The body is not the gzip data it claims to be."
     ),
+    "malformed_csv": Kind(
+        400,
+        "Body is not CSV",
+        "The body, or this row, is not CSV in UTF-8 with the cells of its header.",
+    ),
+    "invalid_idempotency_key": Kind(
+        400,
+        "Idempotency-Key is not valid",
+        "It is 1 to 255 visible ASCII characters, quoted or bare.",
+    ),
     "unauthorized": Kind(401, "Not authenticated", "The request needs credentials that it does not have."),
     "forbidden": Kind(403, "Not allowed", "The credentials do not allow this."),
     "not_found": Kind(404, "Not found", "There is nothing here, or nothing for this item."),
     "method_not_allowed": Kind(405, "Method not allowed", "This path answers the methods in Allow only."),
     "request_timeout": Kind(408, "Body came too slowly", "The whole body must arrive within the time limit."),
+    "idempotency_in_flight": Kind(
+        409, "Request is in flight", "A request with this Idempotency-Key is still being received."
+    ),
+    "job_not_final": Kind(409, "Job still runs", "Cancel the job first, or wait until it is final."),
     "conflict": Kind(409, "Conflict", "The item conflicts with what is there."),
     "duplicate": Kind(409, "Already there", "The item is there already."),
     "unique_violation": Kind(409, "Already there", "A value of the item must be unique and is taken."),
@@ -89,6 +103,12 @@ KINDS: Mapping[str, Kind] = {
     "duplicate_item_id": Kind(
         422, "Item id given twice", "Two items of the batch have the same id; none ran."
     ),
+    "invalid_option": Kind(
+        422, "Option is not valid", "A parameter of the request is not what this route takes."
+    ),
+    "idempotency_key_reused": Kind(
+        422, "Idempotency-Key used for something else", "A request with this key had another body."
+    ),
     "failed": Kind(422, "Item failed", "The handler refused this item."),
     "rate_limited": Kind(429, "Too many requests", "This caller has used up its share for now."),
     "handler_error": Kind(500, "Handler failed", "The handler raised an error; the server's log has it."),
@@ -96,11 +116,23 @@ KINDS: Mapping[str, Kind] = {
         500, "Handler broke its contract", "The handler's reply is not usable for this item."
     ),
     "worker_died": Kind(500, "Worker died", "The process that ran the batch died."),
+    "crashed": Kind(500, "Worker died each time", "Every worker that ran the item died."),
+    "store_error": Kind(500, "Store failed", "The store did not do it; the server's log says why."),
+    "store_version": Kind(500, "Store is newer", "A newer version of the server has written the store."),
+    "store_misconfigured": Kind(500, "Store is not set up", "The store would lose jobs as it is set up."),
+    "not_supported": Kind(500, "Store cannot do this", "This kind of store cannot do that."),
     "internal_error": Kind(500, "Internal error", "The server failed; its log says how."),
     "reentrant": Kind(500, "Handler calls itself", "The handler calls itself without end."),
     "queue_full": Kind(503, "Queue is full", "The server has all the items it can hold; nothing was taken."),
     "closed": Kind(503, "Server is draining", "The server is shutting down and takes no more items."),
     "cancelled": Kind(503, "Batch was cancelled", "The batch ended without a reply."),
+    "store_unavailable": Kind(
+        503,
+        "Store is away",
+        "The store cannot be reached; nothing is known to have been stored.",
+    ),
+    "store_read_only": Kind(503, "Store takes no writes", "The store is read-only for now."),
+    "store_full": Kind(507, "Store is full", "The store has no room for more; nothing was stored."),
     "deadline_exceeded": Kind(504, "No answer in time", "The item's time was up before its answer came."),
 }
 

@@ -16,7 +16,9 @@ from gristmill.http.asgi import Served
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
 from gristmill.http.endpoints import SingleEndpoint
-from gristmill.http.openapi import Route, route_openapi_extra
+from gristmill.http.jobs.paths import PATHS, JobDesk
+from gristmill.http.openapi import Route, job_openapi_extra, route_openapi_extra
+from gristmill.http.openapi_jobs import TAG
 from gristmill.http.problems import CLOSE, Reply, StreamedReply
 from gristmill.http.routes import handler_paths, response
 from gristmill.telemetry.requests import RequestCounter
@@ -26,6 +28,7 @@ _ROUTES: dict[tuple[str, str], Route] = {
     ("GET", ""): "describe",
     ("POST", "/batch"): "batch",
     ("POST", "/stream"): "stream",
+    ("POST", "/jobs"): "submit",
 }
 
 
@@ -33,45 +36,55 @@ def fastapi_router(
     benches: Sequence[Bench],
     drain: Drain,
     counter: RequestCounter,
+    desk: JobDesk | None = None,
     *,
     prefix: str,
     tags: Sequence[str | Enum] | None,
     dependencies: Sequence[Depends] | None,
 ) -> APIRouter:
-    """Return a router with the routes of every handler, to include in a FastAPI application.
+    """Return a router with all routes of the handlers and the durable queue, for a FastAPI application.
 
     Args:
         benches: The handlers.
         drain: Begins at the signal to stop; the router's lifespan sees to it.
         counter: Counts the replies.
+        desk: Of the durable queue, whose routes come too.
         prefix: Of the router.
         tags: For the documents; by default each handler's name.
         dependencies: Run before each route, as FastAPI does.
     """
     router = APIRouter(prefix=prefix, dependencies=dependencies, lifespan=drain.lifespan)
+
+    def add(path: str, method: str, served: Served, name: str, *, tag: str, extra: dict[str, Any]) -> None:
+        router.add_api_route(
+            path,
+            _endpoint(served),
+            methods=[method],
+            name=name,
+            tags=[tag] if tags is None else list(tags),
+            response_model=None,
+            response_class=Response,
+            openapi_extra=extra,
+        )
+
     for bench in benches:
         name = bench.handler.name
-        for path, by_method in handler_paths(bench, SingleEndpoint(bench), f"/{name}", counter).items():
+        for path, by_method in handler_paths(bench, SingleEndpoint(bench), f"/{name}", counter, desk).items():
             for method, served in by_method.items():
                 route = _ROUTES.get((method, path.removeprefix(f"/{name}")))
-                if route is None:
-                    continue  # HEAD, as FastAPI leaves it out everywhere
-                router.add_api_route(
-                    path,
-                    _endpoint(served),
-                    methods=[method],
-                    name=f"{name}_{route}",
-                    tags=list(tags) if tags is not None else [name],
-                    response_model=None,
-                    response_class=Response,
-                    openapi_extra=route_openapi_extra(bench.handler, route, bench.limits),
-                )
+                if route is not None:  # not HEAD, which FastAPI leaves out everywhere
+                    extra = route_openapi_extra(bench.handler, route, bench.limits)
+                    add(path, method, served, f"{name}_{route}", tag=name, extra=extra)
+    if desk is not None:
+        for own in PATHS:
+            extra = job_openapi_extra(own)
+            add(own.path, own.method, desk.served(own), f"jobs_{own.name}", tag=TAG, extra=extra)
     return router
 
 
 def _endpoint(served: Served) -> Any:
     async def endpoint(request: Request) -> Response:
-        reply = await served.reply(request.scope["headers"], request.receive)
+        reply = await served.reply(request.scope, request.receive)
         if reply is None:
             return Response(status_code=499)  # the caller hung up; nobody reads this
         if isinstance(reply, StreamedReply) or CLOSE in reply.headers:

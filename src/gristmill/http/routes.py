@@ -19,9 +19,12 @@ from gristmill.http.describe import DescribeEndpoint
 from gristmill.http.docs_page import DOCS_ASSETS, DOCS_PAGE
 from gristmill.http.drain import Drain
 from gristmill.http.endpoints import BatchEndpoint, SingleEndpoint
+from gristmill.http.jobs.paths import JobDesk
+from gristmill.http.jobs.submit import Way
 from gristmill.http.problems import KINDS, Reply, problem, problem_reply
 from gristmill.http.stream import StreamEndpoint
 from gristmill.http.watch import Receive
+from gristmill.queue.service import Jobs
 from gristmill.telemetry.requests import RequestCounter
 
 _READ = ("GET", "HEAD")
@@ -39,34 +42,45 @@ class Methods:
 
 
 def handler_paths(
-    bench: Bench, single: SingleEndpoint, path: str, counter: RequestCounter
+    bench: Bench, single: SingleEndpoint, path: str, counter: RequestCounter, desk: JobDesk | None = None
 ) -> dict[str, dict[str, Served]]:
-    """Return path -> method -> application of one handler's routes, which begin with *path*."""
+    """Return path -> method -> application of one handler's routes, which begin with *path*.
+
+    With a *desk* its items may be jobs of the durable queue, too.
+    """
 
     def served(endpoint: Endpoint, route: str) -> Served:
         return Served(endpoint, counter, bench.handler.name, route, bench.limits.idle_timeout)
 
-    describe = served(DescribeEndpoint(bench), "describe")
-    return {
-        path: {"POST": served(single, "single"), **dict.fromkeys(_READ, describe)},
-        f"{path}/batch": {"POST": served(BatchEndpoint(bench), "batch")},
-        f"{path}/stream": {"POST": served(StreamEndpoint(bench), "stream")},
-    }
+    describe = served(DescribeEndpoint(bench, has_jobs=desk is not None), "describe")
+    batch = BatchEndpoint(bench)
+    if desk is None:
+        posts = {"": served(single, "single"), "/batch": served(batch, "batch")}
+    else:
+        posts = {
+            "": desk.preferring(single, bench, "single", Way.SINGLE, 1),
+            "/batch": desk.preferring(batch, bench, "batch", Way.BATCH, 2),
+            "/jobs": desk.submitting(bench),
+        }
+    posts["/stream"] = served(StreamEndpoint(bench), "stream")
+    found: dict[str, dict[str, Served]] = {path + tail: {"POST": post} for tail, post in posts.items()}
+    found[path] |= dict.fromkeys(_READ, describe)
+    return found
 
 
 def service_paths(
-    handlers: Sequence[Any], drain: Drain, counter: RequestCounter, *, metrics: bool
+    handlers: Sequence[Any], drain: Drain, counter: RequestCounter, jobs: Jobs | None = None, *, metrics: bool
 ) -> dict[str, dict[str, Served]]:
     """Return path -> method -> application of the routes for operators."""
     endpoints: dict[str, Endpoint] = {
         "/livez": service.live,
-        "/readyz": service.ReadyEndpoint(handlers, drain),
+        "/readyz": service.ReadyEndpoint(handlers, drain, jobs),
     }
     for code in KINDS:
         path = "/problems/" + code.replace("_", "-")
         endpoints[path] = service.FixedEndpoint(partial(service.kind_reply, code))
     if metrics:
-        endpoints["/metrics"] = service.MetricsEndpoint(handlers, counter)
+        endpoints["/metrics"] = service.MetricsEndpoint(handlers, counter, jobs)
     return _read_only(endpoints, counter)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from gristmill.batching.handler import BatchHandler
+from gristmill.errors import StoreError
 from gristmill.http import metrics
 from gristmill.http.describe import json_reply
 from gristmill.http.docs_page import DOCS_HEADERS, docs_asset
@@ -15,10 +17,14 @@ from gristmill.http.drain import Drain
 from gristmill.http.headers import RawHeaders
 from gristmill.http.problems import KINDS, NO_STORE, Reply, problem, problem_reply
 from gristmill.http.watch import Receive
+from gristmill.model.queue import QueueStatus
+from gristmill.queue.service import Jobs
 from gristmill.telemetry.requests import RequestCounter
 
 HIGH_WATER = 0.9
 """Share of ``max_pending`` above which a service says that it is not ready."""
+
+_STORE_SECONDS = 2.0  # for an answer to a probe; most scrape and probe with patience for more
 
 _ALIVE = json_reply(200, b'{"status":"ok"}', NO_STORE)
 _DOCS_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in DOCS_HEADERS.items())
@@ -32,9 +38,12 @@ async def live(headers: RawHeaders, receive: Receive) -> Reply:  # noqa: ARG001 
 class ReadyEndpoint:
     """``GET /readyz``: whether the service wants more work."""
 
-    def __init__(self, handlers: Sequence[BatchHandler[Any, Any]], drain: Drain) -> None:
+    def __init__(
+        self, handlers: Sequence[BatchHandler[Any, Any]], drain: Drain, jobs: Jobs | None = None
+    ) -> None:
         self._handlers = handlers
         self._drain = drain
+        self._jobs = jobs
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Reply:  # noqa: ARG002 - an endpoint
         """Answer one request: 200 if every check is ok, else 503."""
@@ -47,17 +56,42 @@ class ReadyEndpoint:
             "draining": {"ok": not self._drain.is_draining},
             "queue_below_high_water": {"ok": not full, **({"handlers": full} if full else {})},
         }
+        if self._jobs is not None:
+            checks["store"] = {"ok": await answers(self._jobs)}
         ready = all(check["ok"] for check in checks.values())
         body = {"status": "ok" if ready else "unavailable", "checks": checks}
         return json_reply(200 if ready else 503, msgspec.json.encode(body), NO_STORE)
 
 
+async def answers(jobs: Jobs) -> bool:
+    """Tell whether the store of *jobs* answers; a file that no job has made yet would."""
+    try:
+        async with asyncio.timeout(_STORE_SECONDS):
+            if not jobs.is_new:
+                await jobs.ping()
+    except (StoreError, TimeoutError):
+        return False
+    return True
+
+
+async def standing(jobs: Jobs) -> Sequence[QueueStatus] | None:
+    """Return how the queues stand; None while the store does not answer."""
+    try:
+        async with asyncio.timeout(_STORE_SECONDS):
+            return [] if jobs.is_new else await jobs.queues()
+    except (StoreError, TimeoutError):
+        return None
+
+
 class MetricsEndpoint:
     """``GET /metrics``, for Prometheus."""
 
-    def __init__(self, handlers: Sequence[BatchHandler[Any, Any]], counter: RequestCounter) -> None:
+    def __init__(
+        self, handlers: Sequence[BatchHandler[Any, Any]], counter: RequestCounter, jobs: Jobs | None = None
+    ) -> None:
         self._handlers = handlers
         self._counter = counter
+        self._jobs = jobs
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Reply:  # noqa: ARG002 - an endpoint
         """Answer one scrape; 404 with a hint where the extra is not installed."""
@@ -66,7 +100,8 @@ class MetricsEndpoint:
             return problem_reply(problem("not_found", detail=hint))
         accept = b", ".join(value for name, value in headers if name == b"accept").decode("latin-1")
         stats = [handler.stats() for handler in self._handlers]
-        media_type, body = metrics.exposition(stats, self._counter, accept=accept)
+        queues = None if self._jobs is None else await standing(self._jobs)
+        media_type, body = metrics.exposition(stats, self._counter, queues, accept=accept)
         return _file(media_type, body, NO_STORE)
 
 

@@ -28,7 +28,9 @@ from gristmill.http.flight import Flight
 from gristmill.http.problems import CLOSE, Reply
 
 _JSON = b"application/json"
-_UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade"))
+_UNUSUAL = frozenset(
+    (b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade", b"prefer")
+)
 _KEEP_ALIVE = b"keep-alive"
 _GOOD = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from gristmill.errors import ConfigurationError
 
 URGENT, LATEST = 0, 9
+_DIGITS = 18  # more fit into no store's numbers
 DEFAULT_PRIORITY = 4
 AGING = 60.0
 """Seconds of waiting that outweigh one step of priority, so that old work never starves."""
@@ -169,3 +170,14 @@ class JobPage:
 
     jobs: tuple[Job, ...]
     cursor: str | None
+
+
+def page_number(cursor: str) -> int:
+    """Return the number that the *cursor* of a page is.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _DIGITS):
+        raise ConfigurationError(f"{cursor!r} is no cursor: use that of a page that was read before")
+    return int(cursor)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Hashable, Iterable
-from itertools import count
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError
-from gristmill.model.chunk import NewChunk, cut
+from gristmill.model.chunk import NewChunk, cut, runs_of
 from gristmill.model.job import Enqueued, NewJob
+from gristmill.model.lease import NewResult, ResultKind
+from gristmill.model.settling import Failure
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.store import Store
 
@@ -20,7 +22,22 @@ _MOST_BYTES = 1 << 20
 _WINDOW = 8 << 20
 """Bytes of items in memory at once."""
 
+_AT_ONCE = 100  # items of a list that are looked at between two turns of the loop
+
 Source = Iterable[Any] | AsyncIterable[Any]
+
+
+class Ready(NamedTuple):
+    """An item that was checked by whoever read it, and its JSON."""
+
+    item: Any
+    text: bytes
+
+
+ReadySource: TypeAlias = AsyncIterable[Sequence[Ready | Failure]]
+"""Items in the order of their places, some at a time; a ``Failure`` takes the place of one that is none."""
+
+_FAILURES = msgspec.json.Encoder()
 
 
 class Intake:
@@ -52,44 +69,64 @@ class Intake:
         Raises:
             InvalidItem: One is not of the handler's type; nothing was stored.
         """
-        upload: _Upload | None = None
-        window: list[Any] = []
-        texts: list[bytes] = []
-        size = first = 0
+        return await self._take(job, self._written(source), key, connection)
+
+    async def take_ready(self, job: NewJob, source: ReadySource, *, key: str | None) -> Enqueued:
+        """Store *job* with the items of *source* as ``take`` does; its failures become failed items."""
+        return await self._take(job, source, key, None)
+
+    async def _take(self, job: NewJob, source: ReadySource, key: str | None, connection: Any) -> Enqueued:
+        upload = _Upload(self._store, job)
+        window = _Window(0)
         try:
-            async for item in _each(source):
-                text = self._codec.text(item, first + len(window))
-                is_text = isinstance(item, msgspec.Raw) and self._key is not None
-                window.append(self._codec.item(text) if is_text else item)
-                texts.append(text)
-                size += len(text)
-                if size < _WINDOW or connection is not None:
+            async for entries in source:
+                for entry in entries:
+                    window.put(entry)
+                if window.size < _WINDOW or connection is not None:
                     continue
-                if upload is None:
-                    upload = _Upload(self._store, job)
-                    if (held := await upload.begin()) is not None:
-                        return held
-                await upload.add(self._chunks(job.id, window, texts, first, key))
-                first += len(window)
-                window, texts, size = [], [], 0
-            rest = self._chunks(job.id, window, texts, first, key)
-            if upload is None:
+                if (held := await upload.add(self._chunks(job.id, window, key), window)) is not None:
+                    return held
+                window = _Window(window.following)
+            rest = self._chunks(job.id, window, key)
+            if not upload.is_begun and not window.failures:
                 (found,) = await self._store.enqueue([(job, rest)], connection=connection)
                 return found
-            await upload.add(rest)
+            if (held := await upload.add(rest, window)) is not None:
+                return held
             return await upload.commit()
         except BaseException:
-            if upload is not None:
-                await upload.abort()
+            await upload.abort()
             raise
 
-    def _chunks(
-        self, job: str, items: list[Any], texts: list[bytes], first: int, key: str | None
-    ) -> list[NewChunk]:
+    async def _written(self, source: Source) -> AsyncIterator[Sequence[Ready]]:
+        """Yield the items of *source* with their JSON."""
+        if isinstance(source, str | bytes | dict):
+            raise ConfigurationError(
+                f"enqueue takes a list of items, not {type(source).__name__}; wrap it: [item]"
+            )
+        place = 0
+        if isinstance(source, AsyncIterable):
+            async for item in source:
+                yield [self._ready(item, place)]
+                place += 1
+            return
+        items = iter(source)
+        while some := list(islice(items, _AT_ONCE)):
+            yield [self._ready(item, at) for at, item in enumerate(some, place)]
+            place += len(some)
+
+    def _ready(self, item: Any, place: int) -> Ready:
+        """Return *item* with its JSON; of JSON that is ready the item itself is read for its key only."""
+        text = self._codec.text(item, place)
+        is_text = isinstance(item, msgspec.Raw) and self._key is not None
+        return Ready(self._codec.item(text) if is_text else item, text)
+
+    def _chunks(self, job: str, window: _Window, key: str | None) -> list[NewChunk]:
+        texts, places = window.texts, window.places
         if key is not None or self._key is None:
-            return list(self._cut(texts, job, key, count(first)))
+            return list(self._cut(texts, job, key, places))
         groups: dict[str, tuple[list[bytes], list[int]]] = {}
-        for place, (item, text) in enumerate(zip(items, texts, strict=True), first):
+        for place, item, text in zip(places, window.items, texts, strict=True):
             found = groups.setdefault(str(self._key(item)), ([], []))
             found[0].append(text)
             found[1].append(place)
@@ -103,40 +140,65 @@ class Intake:
         return cut(texts, job=job, max_items=self._max_items, max_bytes=_MOST_BYTES, key=key, places=places)
 
 
+class _Window:
+    """The items that are in memory, and their places in the job.
+
+    Attributes:
+        following: The place after the last one.
+        size: About their bytes.
+    """
+
+    def __init__(self, following: int) -> None:
+        self.items: list[Any] = []
+        self.texts: list[bytes] = []
+        self.places: list[int] = []
+        self.failures: dict[int, Failure] = {}
+        self.following = following
+        self.size = 0
+
+    def put(self, entry: Ready | Failure) -> None:
+        if isinstance(entry, Failure):
+            self.failures[self.following] = entry
+            self.size += len(entry.message)
+        else:
+            self.items.append(entry.item)
+            self.texts.append(entry.text)
+            self.places.append(self.following)
+            self.size += len(entry.text)
+        self.following += 1
+
+    def refused(self, job: str) -> list[NewResult]:
+        """Return the result of all places that hold no item."""
+        if not self.failures:
+            return []
+        body = _FAILURES.encode(list(self.failures.values()))
+        places = runs_of(self.failures)
+        items = len(self.failures)
+        return [NewResult(job=job, kind=ResultKind.FAILED, places=places, items=items, body=body)]
+
+
 class _Upload:
     """A job that is stored bit by bit."""
 
     def __init__(self, store: Store, job: NewJob) -> None:
         self._store = store
         self._job = job
-        self._is_begun = False
+        self.is_begun = False
 
-    async def begin(self) -> Enqueued | None:
+    async def add(self, chunks: list[NewChunk], window: _Window) -> Enqueued | None:
         """Return who holds the unique key already, if somebody does."""
-        found = await self._store.begin(self._job)
-        self._is_begun = found.created
-        return None if found.created else found
-
-    async def add(self, chunks: list[NewChunk]) -> None:
-        await self._store.add(self._job.id, chunks)
+        if not self.is_begun:
+            found = await self._store.begin(self._job)
+            self.is_begun = found.created
+            if not found.created:
+                return found
+        await self._store.add(self._job.id, chunks, refused=window.refused(self._job.id))
+        return None
 
     async def commit(self) -> Enqueued:
         await self._store.commit(self._job.id)
         return Enqueued(job=self._job.id, created=True)
 
     async def abort(self) -> None:
-        if self._is_begun:
+        if self.is_begun:
             await self._store.abort(self._job.id)
-
-
-async def _each(source: Source) -> Any:
-    if isinstance(source, str | bytes | dict):
-        raise ConfigurationError(
-            f"enqueue takes a list of items, not {type(source).__name__}; wrap it: [item]"
-        )
-    if isinstance(source, AsyncIterable):
-        async for item in source:
-            yield item
-    else:
-        for item in source:
-            yield item

@@ -15,6 +15,7 @@ from gristmill.queue.store import Store
 
 _PAGE = 20
 _WINDOW = 1000
+_DIGITS = 18  # more fit into no store's numbers
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _FAILURES = msgspec.json.Decoder(list[Failure])
@@ -64,9 +65,13 @@ def read_cursor(cursor: str) -> tuple[int, int]:
         ConfigurationError: It is no cursor.
     """
     number, _, index = cursor.partition(".")
-    if not (number.isascii() and number.isdigit() and index.isascii() and index.isdigit()):
+    if not (_is_count(number) and _is_count(index)):
         raise ConfigurationError(f"{cursor!r} is no cursor: use that of a result that was read before")
     return int(number), int(index)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
 
 async def as_settled(

@@ -11,15 +11,16 @@ from urllib.parse import urlsplit
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError, JobNotFound, UniqueConflict, UnknownHandler
-from gristmill.model.job import DEFAULT_PRIORITY, Job, JobPage, JobState, NewJob, Unique
+from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, Job, JobPage, JobState, NewJob, Unique
 from gristmill.model.lease import ResultKind
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueStatus
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.ids import JobIds
-from gristmill.queue.intake import Intake, Source
+from gristmill.queue.intake import Intake, ReadySource, Source
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.reading import ItemResult, as_settled, in_order
 from gristmill.queue.schedule import Schedule, Scheduler
+from gristmill.queue.starting import Starting
 from gristmill.queue.store import Store
 from gristmill.queue.url import check_url, store_from, without_password
 from gristmill.queue.worker import Worker
@@ -89,6 +90,7 @@ class Jobs:
         self._ids = JobIds()
         self._intakes: dict[str, Intake] = {}
         self._opening: asyncio.Future[None] | None = None
+        self._starting = Starting(self.start)
         self.worker: Worker | None = None
 
     def __repr__(self) -> str:
@@ -107,7 +109,18 @@ class Jobs:
         """Where the jobs are, without the password."""
         return without_password(self._url)
 
+    @property
+    def retention(self) -> float:
+        """Seconds for which a final job is kept."""
+        each = [self._options.get(name, QueueOptions()).retention for name in self._handlers]
+        return min(each, default=0.0)
+
     # -- life
+
+    async def ping(self) -> None:
+        """Ask the store something; raises ``StoreError`` while it cannot answer."""
+        await self.open()
+        await self.store.now()
 
     @property
     def is_new(self) -> bool:
@@ -143,12 +156,28 @@ class Jobs:
         if self.worker is None:
             scheduler = Scheduler(self._schedules, self._fire, self.store.now) if self._schedules else None
             worker = Worker(handlers, self.store, self._options, scheduler=scheduler, name=name)
-            await worker.start()
-            self.worker = worker
+            self.worker = worker  # at once: whoever else starts meanwhile must not make a second one
+            try:
+                await worker.start()
+            except BaseException:
+                self.worker = None
+                raise
         return self.worker
+
+    async def start_when_there(self, patience: float = 2.0) -> None:
+        """Start as ``start`` does, in the background while the store is away.
+
+        Args:
+            patience: Seconds after which this returns at the latest.
+
+        Raises:
+            StoreError: Waiting does not help: a newer schema, or a store that would lose jobs.
+        """
+        await self._starting.begin(patience)
 
     async def stop(self, grace: float = 25.0) -> None:
         """Stop the worker as ``Worker.stop`` does, and close the store. Idempotent."""
+        await self._starting.stop()
         worker, self.worker = self.worker, None
         if worker is not None:
             await worker.stop(grace)
@@ -225,13 +254,28 @@ class Jobs:
             keep_results=keep_results,
         )
         await self.open()
-        found = await intake.take(job, items, key=key, connection=connection)
+        return await self._referred(job, await intake.take(job, items, key=key, connection=connection))
+
+    async def receive(self, job: NewJob, source: ReadySource, *, key: str | None = None) -> JobRef:
+        """Store *job* with items that whoever read them has checked, and return once they are safe.
+
+        Args:
+            job: Its id is new, its queue that of a handler.
+            source: The items; a ``Failure`` among them becomes a failed item of the job.
+            key: As for ``enqueue``; raises as that does, and what *source* raises: nothing was stored then.
+        """
+        intake = self.intake(job.queue)
+        await self.open()
+        return await self._referred(job, await intake.take_ready(job, source, key=key))
+
+    async def _referred(self, job: NewJob, found: Enqueued) -> JobRef:
         if not found.matches:
+            unique = None if job.unique is None else job.unique.key
             raise UniqueConflict(
                 f"job {found.job} holds the key {unique!r} for something else", job=found.job
             )
         if self.worker is None and self._should_work:
-            await self.start()
+            await self.start_when_there()
         return JobRef(self, found.job, created=found.created)
 
     _should_work = False

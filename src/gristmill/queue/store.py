@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
-from gristmill.model.lease import Claim, Idle, Result, ResultKind, Settled, Settlement
+from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 
 
@@ -81,8 +81,14 @@ class Store(Protocol):
     async def begin(self, job: NewJob) -> Enqueued:
         """Store a job without items, in state ``receiving``, for an upload."""
 
-    async def add(self, job: str, chunks: Sequence[NewChunk]) -> None:
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of a job that is ``receiving``; nobody claims them yet.
+
+        Args:
+            job: Which.
+            chunks: Items that are to run.
+            refused: Results of items that never can, and are in no chunk: they count as items of the job
+                and as failed from now on, and no redrive brings them back.
 
         Raises:
             JobNotFound: There is no such job, or it is not receiving any more.
@@ -152,7 +158,11 @@ class Store(Protocol):
         cursor: str | None = None,
         limit: int = 100,
     ) -> JobPage:
-        """Return jobs, newest first."""
+        """Return jobs, newest first.
+
+        Raises:
+            ConfigurationError: *cursor* is none that an earlier page had.
+        """
 
     async def results(
         self, job: str, *, after: int = 0, kind: ResultKind | None = None, limit: int = 100

@@ -20,11 +20,12 @@ from prometheus_client.utils import floatToGoString
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.histogram import Histogram
+from gristmill.model.queue import QueueStatus
 from gristmill.model.sizing import Sizing
 from gristmill.model.stats import Stats
 from gristmill.telemetry.requests import RequestCounter
 
-__all__ = ["HandlerCollector", "RequestCounter", "Watched", "exposition", "register"]
+__all__ = ["HandlerCollector", "QueueCollector", "RequestCounter", "Watched", "exposition", "register"]
 
 _OPENMETRICS = "application/openmetrics-text"
 
@@ -57,6 +58,14 @@ _HISTOGRAMS: Sequence[tuple[str, str, Callable[[Stats], Histogram]]] = (
     ("batch_size_items", "Items per handler call.", lambda s: s.batch_size),
     ("batch_duration_seconds", "Duration of handler calls.", lambda s: s.batch_duration),
     ("queue_wait_seconds", "Wait of items from arrival to their handler call.", lambda s: s.queue_wait),
+)
+
+
+_QUEUE_STATES = ("ready", "scheduled", "blocked", "running", "dead")
+
+_QUEUE_GAUGES: Sequence[tuple[str, str, Callable[[QueueStatus], float]]] = (
+    ("oldest_age_seconds", "Time that the oldest due item has been due.", lambda q: q.oldest_age),
+    ("paused", "1 while nothing is taken from the queue.", lambda q: q.is_paused),
 )
 
 
@@ -100,19 +109,26 @@ class HandlerCollector(Collector):
 
 
 def exposition(
-    stats: Iterable[Stats], requests: RequestCounter | None = None, *, accept: str = ""
+    stats: Iterable[Stats],
+    requests: RequestCounter | None = None,
+    queues: Iterable[QueueStatus] | None = None,
+    *,
+    accept: str = "",
 ) -> tuple[str, bytes]:
     """Return the media type and the body of a scrape.
 
     Args:
         stats: One snapshot per handler, of different names.
         requests: HTTP answers to show as well.
+        queues: How the durable queues stand, of different names; None leaves those families out.
         accept: The ``Accept`` header of the scrape; OpenMetrics 1.0 where it
             names that, else the Prometheus text format.
     """
     snapshots = tuple(stats)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(HandlerCollector(lambda: snapshots, requests))
+    if queues is not None:
+        registry.register(QueueCollector(tuple(queues)))
     # The header is the caller's: only a text of our own goes to the library,
     # which would parse the version in it and repeat it in the answer.
     wanted = f"{_OPENMETRICS}; version=1.0.0" if _OPENMETRICS in accept.lower() else ""
@@ -142,6 +158,32 @@ def register(
     collector = HandlerCollector(lambda: (handler.stats() for handler in watched), requests)
     registry.register(collector)
     return collector
+
+
+class QueueCollector(Collector):
+    """Makes metric families of how the durable queues stand.
+
+    Args:
+        queues: Of different names.
+    """
+
+    def __init__(self, queues: Sequence[QueueStatus]) -> None:
+        self._queues = queues
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        items = GaugeMetricFamily(
+            "gristmill_queue_items", "Items of a durable queue, by state.", labels=["queue", "state"]
+        )
+        for queue in self._queues:
+            for state in _QUEUE_STATES:
+                items.add_metric([queue.name, state], getattr(queue, state))
+        yield items
+        for name, text, value in _QUEUE_GAUGES:
+            gauge = GaugeMetricFamily(f"gristmill_queue_{name}", text, labels=["queue"])
+            for queue in self._queues:
+                gauge.add_metric([queue.name], value(queue))
+            yield gauge
 
 
 def _handler_families(snapshots: tuple[Stats, ...]) -> Iterator[Metric]:

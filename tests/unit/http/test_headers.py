@@ -82,3 +82,27 @@ def test_applied_preferences_are_told() -> None:
     assert Wanted(strict=True, minimal=True).applied() == [
         (b"preference-applied", b"handling=strict, return=minimal")
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"respond-async", (True, None)),
+        (b"respond-async, wait=5", (True, 5)),
+        (b"Wait=7;x=1", (False, 7)),
+        (b"wait=9, wait=3", (False, 3)),
+        (b"wait=-1", (False, None)),
+        (b"wait=" + b"9" * 50, (False, None)),
+    ],
+)
+def test_a_job_and_a_wait_may_be_preferred(value: bytes, expected: tuple[bool, int | None]) -> None:
+    found = wanted(value)
+    assert (found.respond_async, found.wait) == expected
+
+
+def test_what_a_job_followed_is_told() -> None:
+    assert wanted(b"respond-async, wait=5").applied_to_job() == [
+        (b"preference-applied", b"respond-async, wait=5")
+    ]
+    assert wanted(b"respond-async, wait=5").applied() == []
+    assert Wanted().applied_to_job() == []

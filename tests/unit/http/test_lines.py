@@ -37,3 +37,15 @@ def test_memory_is_bounded_by_a_line_and_a_chunk() -> None:
     for _ in range(1000):
         assert list(splitter.feed(b"x" * 1000)) == []
     assert list(splitter.feed(b"\n")) == [None]
+
+
+def test_lines_are_numbered_blank_ones_too() -> None:
+    splitter = LineSplitter(10)
+    numbers = [splitter.number for _ in splitter.feed(b"a\n\nb\n" + b"x" * 20 + b"\nc")]
+    assert numbers == [1, 3, 4]
+    assert [splitter.number for _ in splitter.finish()] == [5]
+
+
+def test_blank_lines_are_lines_where_they_are_wanted() -> None:
+    splitter = LineSplitter(10, blanks=True)
+    assert [*splitter.feed(b"a\n\nb"), *splitter.finish()] == [b"a", b"", b"b"]

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.histogram import Histogram
+from gristmill.model.queue import QueueStatus
 from gristmill.model.sizing import SizeBound, Sizing
 from gristmill.model.stats import Stats
 from gristmill.telemetry.prometheus import exposition, register
@@ -186,3 +187,15 @@ def test_the_global_registry_is_left_alone():
     exposition([USERS], RequestCounter({}))
 
     assert b"gristmill" not in generate_latest(REGISTRY)
+
+
+def test_queues_are_shown_by_state_where_there_are_any() -> None:
+    queue = QueueStatus(
+        name="echo", is_paused=True, ready=3, scheduled=2, blocked=1, running=4, dead=5, oldest_age=1.5
+    )
+    text = exposition([], None, [queue])[1].decode()
+    assert 'gristmill_queue_items{queue="echo",state="ready"} 3.0' in text
+    assert 'gristmill_queue_items{queue="echo",state="dead"} 5.0' in text
+    assert 'gristmill_queue_oldest_age_seconds{queue="echo"} 1.5' in text
+    assert 'gristmill_queue_paused{queue="echo"} 1.0' in text
+    assert "gristmill_queue_items" not in exposition([])[1].decode()

@@ -11,8 +11,8 @@ from typing import Any
 
 from gristmill.errors import JobNotFinal, JobNotFound, NotSupported
 from gristmill.model.chunk import Chunk, NewChunk, each_place, pick
-from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
-from gristmill.model.lease import Claim, Idle, Result, ResultKind, Settled, Settlement
+from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, page_number
+from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import Bucket, DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.memory.claiming import claim_from
 from gristmill.queue.memory.tables import ChunkRow, JobRow, LeaseRow, QueueRow, Tables, UniqueRow
@@ -116,13 +116,16 @@ class MemoryStore:
             raise JobNotFound(f"there is no job {job} that receives items")
         return row
 
-    async def add(self, job: str, chunks: Sequence[NewChunk]) -> None:
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of an upload."""
         with self._lock:
             row = self._receiving(job)
             row.touched_at = self._clock()
             for chunk in chunks:
                 self._add(row, chunk)
+            for result in refused:
+                row.total += result.items
+                self._tables.record(result)
 
     async def commit(self, job: str) -> None:
         """Let the items of an upload run."""
@@ -292,12 +295,13 @@ class MemoryStore:
         limit: int = 100,
     ) -> JobPage:
         """Return jobs, newest first."""
+        before = None if cursor is None else page_number(cursor)
         with self._lock:
             rows = sorted(self._tables.jobs.values(), key=lambda row: -row.number)
             found = [
                 (row.number, job)
                 for row in rows
-                if (cursor is None or row.number < int(cursor)) and (queue is None or row.new.queue == queue)
+                if (before is None or row.number < before) and (queue is None or row.new.queue == queue)
                 for job in [self._tables.job(row)]
                 if state is None or job.state is state
             ]

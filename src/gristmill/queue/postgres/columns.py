@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from gristmill.model.chunk import Chunk, NewChunk, runs_from_text, runs_to_text
 from gristmill.model.job import Job, JobCounts, NewJob, state_of
-from gristmill.model.lease import Result, ResultKind, Settlement
+from gristmill.model.lease import NewResult, Result, ResultKind, Settlement
 
 Columns: TypeAlias = tuple[Sequence[Any], ...]
 
@@ -82,6 +82,15 @@ def upload_columns(chunks: Sequence[NewChunk]) -> Columns:
         [chunk.crashes for chunk in chunks],
         [chunk.delay for chunk in chunks],
         followers(chunk.key for chunk in chunks),
+    )
+
+
+def refused_columns(refused: Sequence[NewResult]) -> Columns:
+    """Return the columns of results, as ``refuse.sql`` numbers them from its third."""
+    return (
+        [runs_to_text(result.places) for result in refused],
+        [result.items for result in refused],
+        [result.body for result in refused],
     )
 
 

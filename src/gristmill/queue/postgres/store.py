@@ -8,8 +8,8 @@ from typing import Any
 
 from gristmill.errors import JobNotFinal, LeaseLost, StoreError, StoreUnavailable
 from gristmill.model.chunk import Chunk, NewChunk
-from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
-from gristmill.model.lease import Claim, Idle, Result, ResultKind, Settled, Settlement
+from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, page_number
+from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.postgres.address import address_of
 from gristmill.queue.postgres.cancelling import cancel_items
@@ -129,9 +129,9 @@ class PostgresStore:
         (found,) = await self._store(Submission(jobs=[(job, ())], is_receiving=True))
         return found
 
-    async def add(self, job: str, chunks: Sequence[NewChunk]) -> None:
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of an upload."""
-        await self._connections.transact(lambda session: add_chunks(session, job, chunks))
+        await self._connections.transact(lambda session: add_chunks(session, job, chunks, refused))
 
     async def commit(self, job: str) -> None:
         """Let the items of an upload run."""
@@ -216,7 +216,7 @@ class PostgresStore:
     ) -> JobPage:
         """Return jobs, newest first."""
         is_final = None if state is None else state.is_final
-        below = None if cursor is None else int(cursor)
+        below = None if cursor is None else page_number(cursor)
         rows = await self._connections.fetch("jobs", queue, state, is_final, below, limit + 1)
         following = str(rows[limit - 1]["number"]) if len(rows) > limit else None
         return JobPage(jobs=tuple(map(job_of, rows[:limit])), cursor=following)

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from gristmill.errors import JobNotFound
 from gristmill.model.chunk import NewChunk
-from gristmill.queue.postgres.columns import key_bytes, upload_columns
+from gristmill.model.lease import NewResult
+from gristmill.queue.postgres.columns import key_bytes, refused_columns, upload_columns
 from gristmill.queue.postgres.connections import Session
 
 
-async def add_chunks(session: Session, job: str, chunks: Sequence[NewChunk]) -> None:
-    """Store *chunks* of *job* in an open transaction.
+async def add_chunks(
+    session: Session, job: str, chunks: Sequence[NewChunk], refused: Sequence[NewResult]
+) -> None:
+    """Store *chunks* of *job*, and results of items that are in none, in an open transaction.
 
     Raises:
         JobNotFound: It is not receiving.
@@ -23,6 +26,8 @@ async def add_chunks(session: Session, job: str, chunks: Sequence[NewChunk]) -> 
     if keys:
         await session.fetch("lock_keys", queue, keys)
     await session.fetch("add_chunks", job, sum(chunk.items for chunk in chunks), *upload_columns(chunks))
+    if refused:
+        await session.fetch("refuse", job, sum(result.items for result in refused), *refused_columns(refused))
 
 
 def not_receiving(job: str) -> JobNotFound:

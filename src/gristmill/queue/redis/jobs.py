@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from gristmill.errors import JobNotFinal
 from gristmill.model.chunk import Chunk, each_place, pick, runs_from_text, runs_of, runs_to_text
-from gristmill.model.job import Job, JobPage, JobState
+from gristmill.model.job import Job, JobPage, JobState, page_number
 from gristmill.model.lease import Result, ResultKind
 from gristmill.queue.redis.links import Links
 from gristmill.queue.redis.records import JOB_FIELDS, chunks_from, id_text, job_from, pack, results_from
@@ -34,7 +34,8 @@ class Jobs:
         is_indexed = state is not None and not state.is_final
         index = "live" if is_indexed else "jobs" if queue is None else f"jobs:{queue}"
         found: list[tuple[str, Job]] = []
-        below, looked_at, size = cursor or "+inf", 0, limit + 1 if state is None else AT_ONCE
+        below = "+inf" if cursor is None else str(page_number(cursor))
+        looked_at, size = 0, limit + 1 if state is None else AT_ONCE
         while looked_at < _LOOKED_AT:
             reply = await self._links.run("jobs", index, below, size, *JOB_FIELDS)
             for at in range(0, len(reply), 2):

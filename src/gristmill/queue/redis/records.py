@@ -122,9 +122,11 @@ def _or_false(value: Any) -> Any:
     return False if value is None else value
 
 
-def packed_chunks(chunks: Sequence[NewChunk]) -> list[bytes]:
+def packed_chunks(chunks: Sequence[NewChunk], refused: Sequence[NewResult]) -> list[bytes]:
     """Return the arguments of ``add.lua`` behind the job."""
-    return [pack([_chunk_values(chunk) for chunk in chunks]), *(chunk.body for chunk in chunks)]
+    head = ([_chunk_values(chunk) for chunk in chunks], [_result_values(result) for result in refused])
+    kept = (_stored(result, result.body) for result in refused if result.body is not None)
+    return [pack(head), *(chunk.body for chunk in chunks), *kept]
 
 
 def packed_settlement(settlement: Settlement) -> list[bytes]:

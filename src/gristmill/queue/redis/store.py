@@ -25,7 +25,7 @@ from gristmill.errors import (
 )
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
-from gristmill.model.lease import Claim, Idle, Result, ResultKind, Settled, Settlement
+from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.redis.checks import ASKED, check, durability, server_from
 from gristmill.queue.redis.dead import Dead
@@ -140,9 +140,9 @@ class RedisStore:
         )
         return found
 
-    async def add(self, job: str, chunks: Sequence[NewChunk]) -> None:
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of an upload."""
-        if not await self._links.run("add", job, *packed_chunks(chunks)):
+        if not await self._links.run("add", job, *packed_chunks(chunks, refused)):
             raise JobNotFound(f"there is no job {job} that receives items")
 
     async def commit(self, job: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gristmill.errors import JobNotFound
 from gristmill.model.chunk import NewChunk
 from gristmill.model.job import Enqueued, NewJob
+from gristmill.model.lease import NewResult
 from gristmill.queue.sqlite.rows import RECEIVING, JobRow, Outcomes, put, unblock
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.statements import statement
@@ -85,13 +86,17 @@ def _receiving(session: Session, job: str) -> tuple[JobRow, float, int]:
     return JobRow(number, queue, priority), due_at, total
 
 
-def add(session: Session, job: str, chunks: Sequence[NewChunk]) -> None:
-    """Store more items of an upload."""
+def add(session: Session, job: str, chunks: Sequence[NewChunk], refused: Sequence[NewResult]) -> None:
+    """Store more items of an upload, and results of those that can never run."""
     session.need_room(sum(len(chunk.body) for chunk in chunks))
     row, due_at, _ = _receiving(session, job)
-    items = sum(chunk.items for chunk in chunks)
+    items = sum(chunk.items for chunk in chunks) + sum(result.items for result in refused)
     session.connection.execute(_GROW, (items, session.now, row.number))
     put(session, row, chunks, due_at=due_at, state=RECEIVING)
+    outcomes = Outcomes(session)
+    for result in refused:
+        outcomes.add(row.number, result)
+    outcomes.write()
 
 
 def commit(session: Session, job: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from gristmill.model.chunk import Chunk, runs_from_text
-from gristmill.model.job import Job, JobCounts, JobPage, JobState, state_of
+from gristmill.model.job import Job, JobCounts, JobPage, JobState, page_number, state_of
 from gristmill.model.lease import Result, ResultKind
 from gristmill.queue.sqlite.rows import chunk_of
 from gristmill.queue.sqlite.statements import statement
@@ -43,7 +43,7 @@ def jobs(connection: apsw.Connection, wanted: JobsWanted) -> JobPage:
     sql = _ALL if wanted.state is None else _IN_STATE[wanted.state]
     if wanted.queue is not None:
         sql = _OF_QUEUE.get(wanted.state, sql)
-    before = _NEWEST if wanted.cursor is None else int(wanted.cursor)
+    before = _NEWEST if wanted.cursor is None else page_number(wanted.cursor)
     bindings = {"queue": wanted.queue, "before": before, "limit": wanted.limit + 1}
     rows = connection.execute(sql, bindings).fetchall()
     page = rows[: wanted.limit]

@@ -12,7 +12,7 @@ from typing import Any
 
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
-from gristmill.model.lease import Claim, Idle, Result, ResultKind, Settled, Settlement
+from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.sqlite import claiming, ending, incoming, settling
 from gristmill.queue.sqlite import jobs as reading
@@ -97,10 +97,10 @@ class SqliteStore:
         """Store a job for an upload."""
         return await self._writer.submit(partial(incoming.begin, job=job))
 
-    async def add(self, job: str, chunks: Sequence[NewChunk]) -> None:
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of an upload."""
         size = sum(len(chunk.body) for chunk in chunks)
-        await self._writer.submit(partial(incoming.add, job=job, chunks=chunks), size)
+        await self._writer.submit(partial(incoming.add, job=job, chunks=chunks, refused=refused), size)
 
     async def commit(self, job: str) -> None:
         """Let the items of an upload run."""

@@ -1,0 +1,1 @@
+"""The durable queue over HTTP: jobs come in, are watched, read, cancelled and run again."""

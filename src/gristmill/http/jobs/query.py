@@ -1,0 +1,117 @@
+"""Query parameters, each read as what it should be. Pure; nothing of a value gets into a refusal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from gristmill.http.problems import Refused, problem
+
+E = TypeVar("E", bound=StrEnum)
+
+_MOST = 100  # parameters of one request
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+
+
+def invalid_option(name: str, expected: str) -> Refused:
+    """Return the refusal of the parameter *name*, which should be *expected*."""
+    return Refused(problem("invalid_option", detail=f"{name} is {expected}"))
+
+
+class Query:
+    """The parameters of one request; those that nobody reads are ignored.
+
+    Args:
+        text: The query string, percent-encoded.
+
+    Raises:
+        Refused: ``invalid_option``: it is no query string.
+    """
+
+    def __init__(self, text: bytes) -> None:
+        try:
+            pairs = parse_qsl(
+                text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST
+            )
+        except ValueError as error:
+            raise invalid_option("the query", f"at most {_MOST} parameters in UTF-8") from error
+        self._values: Mapping[str, str] = dict(pairs)
+
+    def text(self, name: str, longest: int = 255) -> str | None:
+        """Return a text of 1 to *longest* characters, or None if there is none."""
+        value = self._values.get(name)
+        if value is not None and not (1 <= len(value) <= longest and value.isprintable()):
+            raise invalid_option(name, f"a text of 1 to {longest} printable characters")
+        return value
+
+    def whole(self, name: str, lowest: int, highest: int, default: int) -> int:
+        """Return a whole number from *lowest* to *highest*."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if _WHOLE.fullmatch(value) is None or not lowest <= int(value) <= highest:
+            raise invalid_option(name, f"a whole number from {lowest} to {highest}")
+        return int(value)
+
+    def seconds(self, name: str) -> float:
+        """Return a number of seconds; 0 without one."""
+        value = self._values.get(name)
+        if value is None:
+            return 0.0
+        if _NUMBER.fullmatch(value) is None:
+            raise invalid_option(name, "a number of seconds, 0 or more")
+        return float(value)
+
+    def truth(self, name: str, *, default: bool) -> bool:
+        """Return ``true`` or ``false``."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if value not in _TRUTH:
+            raise invalid_option(name, "true or false")
+        return _TRUTH[value]
+
+    def choice(self, name: str, kind: type[E]) -> E | None:
+        """Return one of the values of *kind*, or None if there is none."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise invalid_option(name, "one of " + ", ".join(kind)) from error
+
+    def moment(self, name: str) -> float | None:
+        """Return a time in seconds of the epoch, or None if there is none."""
+        value = self._values.get(name)
+        return None if value is None else moment_of(value, name)
+
+
+def moment_of(value: str | float, name: str) -> float:
+    """Return a time, RFC 3339 or in seconds of the epoch, as seconds of the epoch.
+
+    Raises:
+        Refused: ``invalid_option`` about *name*.
+    """
+    expected = "a time like 2026-11-23T13:17:07Z, or seconds of the epoch"
+    if not isinstance(value, str):
+        if not 0 <= value < math.inf:
+            raise invalid_option(name, expected)
+        return float(value)
+    if _NUMBER.fullmatch(value) is not None:
+        return float(value)
+    try:
+        # A plus sign that was not percent-encoded arrives as a space.
+        found = dt.datetime.fromisoformat(value.replace(" ", "+"))
+    except ValueError as error:
+        raise invalid_option(name, expected) from error
+    if found.tzinfo is None or found.timestamp() < 0:
+        raise invalid_option(name, expected)
+    return found.timestamp()

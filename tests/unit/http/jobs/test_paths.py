@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+from gristmill import App, batch
+from gristmill.http.jobs.paths import PATHS
+
+
+@batch(name="echo")
+async def echo(items: list[str]) -> list[str]:
+    return items
+
+
+def documented(app: Any) -> Any:
+    import httpx2  # noqa: PLC0415 - of these tests alone
+
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+
+
+async def test_every_route_is_in_the_document() -> None:
+    async with documented(App([echo], store="memory://")) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    assert {(path.method.lower(), f"/v1{path.path}") for path in PATHS} <= {
+        (method, path) for path, item in paths.items() for method in item
+    }
+    submit = paths["/v1/echo/jobs"]["post"]
+    assert set(submit["requestBody"]["content"]) == {"application/json", "application/x-ndjson", "text/csv"}
+    assert {"202", "200", "413"} <= submit["responses"].keys()
+
+
+async def test_an_app_without_a_store_has_no_jobs() -> None:
+    async with documented(App([echo], store=None)) as client:
+        for method, path in (("POST", "/v1/echo/jobs"), ("GET", "/v1/jobs"), ("GET", "/v1/queues")):
+            answer = await client.request(method, path, json=[])
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        ready = (await client.get("/readyz")).json()
+        described = (await client.get("/v1/echo")).json()
+        document = (await client.get("/openapi.json")).json()
+        sync = await client.post("/v1/echo", json="a", headers={"prefer": "respond-async"})
+    assert "store" not in ready["checks"]
+    assert "jobs" not in described["routes"]
+    assert "/v1/jobs" not in document["paths"]
+    assert (sync.status_code, sync.json()) == (200, "a")
+
+
+async def test_the_description_of_a_handler_names_its_jobs() -> None:
+    async with documented(App([echo], store="memory://")) as client:
+        found = (await client.get("/v1/echo")).json()
+    assert found["routes"]["jobs"] == "echo/jobs"
+    assert found["limits"]["job_items"] == 100_000
+
+
+async def test_links_hold_below_a_mount() -> None:
+    app = App([echo], store="memory://")
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "root_path": "/a b", "path": "/a b" + scope["path"]}, receive, send)
+
+    async with documented(mounted) as client:
+        made = await client.post("/v1/echo/jobs", json=["x"])
+        shown = await client.get(made.headers["location"].removeprefix("/a%20b"))
+    assert made.headers["location"] == f"/a%20b/v1/jobs/{made.json()['id']}"
+    assert shown.json()["links"]["self"] == made.headers["location"]

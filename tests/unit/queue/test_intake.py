@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from gristmill import batch
+from gristmill.model.chunk import NewChunk, each_place
+from gristmill.model.job import Enqueued, NewJob
+from gristmill.model.lease import NewResult, ResultKind
+from gristmill.model.settling import Failure
+from gristmill.queue.coding import QueueCodec
+from gristmill.queue.intake import Intake, Ready
+from gristmill.queue.memory.store import MemoryStore
+
+JOB = "job_" + "0" * 26
+BAD = Failure("invalid_item", "line 2: no", 0)
+
+
+class Sieve(MemoryStore):
+    """Keeps no bodies, and notes how many bytes came at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
+        self.sizes.append(sum(len(chunk.body) for chunk in chunks))
+        await super().add(job, [], refused=refused)
+
+
+def intake(store: MemoryStore, **limits: Any) -> Intake:
+    @batch(name="numbers", **limits)
+    async def numbers(items: list[int]) -> list[int]:
+        return items
+
+    return Intake(numbers, QueueCodec(numbers), store)
+
+
+async def each(*parts: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
+    for part in parts:
+        yield part
+
+
+def ready(*numbers: int) -> list[Ready]:
+    return [Ready(number, b"%d" % number) for number in numbers]
+
+
+async def test_texts_are_stored_as_they_are() -> None:
+    store = MemoryStore()
+    source = each([Ready(1, b"1 "), Ready(2, b"2.0")])
+    assert await intake(store).take_ready(NewJob(id=JOB, queue="numbers"), source, key=None) == Enqueued(
+        job=JOB, created=True
+    )
+    (chunk,) = await store.unprocessed(JOB)
+    assert chunk.body == b"[1 ,2.0]"
+
+
+async def test_failures_keep_their_places_among_the_items() -> None:
+    store = MemoryStore()
+    source = each([*ready(1), BAD, *ready(3)], [BAD], ready(5))
+    await intake(store).take_ready(NewJob(id=JOB, queue="numbers"), source, key=None)
+    (chunk,) = await store.unprocessed(JOB)
+    assert list(each_place(chunk.places)) == [0, 2, 4]
+    (result,) = await store.results(JOB)
+    assert (result.kind, list(each_place(result.places)), result.items) == (ResultKind.FAILED, [1, 3], 2)
+    found = await store.job(JOB)
+    assert found is not None
+    assert (found.counts.total, found.counts.queued, found.counts.failed) == (5, 3, 2)
+
+
+async def test_a_job_of_failures_alone_is_final() -> None:
+    store = MemoryStore()
+    await intake(store).take_ready(NewJob(id=JOB, queue="numbers"), each([BAD]), key=None)
+    found = await store.job(JOB)
+    assert found is not None
+    assert (found.state.is_final, found.counts.failed) == (True, 1)
+
+
+async def test_a_source_that_breaks_leaves_nothing() -> None:
+    async def broken() -> AsyncIterator[Sequence[Any]]:
+        yield [Ready("x", b'"' + b"x" * (9 << 20) + b'"')]
+        raise OSError("gone")
+
+    store = MemoryStore()
+    with pytest.raises(OSError, match="gone"):
+        await intake(store).take_ready(NewJob(id=JOB, queue="numbers"), broken(), key=None)
+    assert await store.job(JOB) is None
+
+
+async def test_memory_does_not_grow_with_the_source() -> None:
+    text = b'"' + b"x" * 1000 + b'"'
+
+    async def long() -> AsyncIterator[Sequence[Any]]:
+        for _ in range(1000):
+            yield [Ready("x", text)] * 60
+
+    store = Sieve()
+    await intake(store).take_ready(NewJob(id=JOB, queue="numbers"), long(), key=None)
+    assert sum(store.sizes) > 60_000_000
+    assert max(store.sizes) < 9 << 20
+
+
+async def test_items_with_a_key_of_their_own_are_put_together_by_it() -> None:
+    store = MemoryStore()
+    taking = intake(store, key=lambda number: number % 2)
+    await taking.take_ready(NewJob(id=JOB, queue="numbers"), each(ready(0, 1, 2, 3)), key=None)
+    chunks = await store.unprocessed(JOB)
+    assert sorted((chunk.key, chunk.body) for chunk in chunks) == [("0", b"[0,2]"), ("1", b"[1,3]")]
