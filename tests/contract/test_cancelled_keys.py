@@ -26,3 +26,15 @@ async def test_items_that_run_or_have_their_outcome_are_not_cancelled(queue: Any
     await queue.claim(items=10)
     assert await queue.store.cancel_items(job, [0, 10, 20]) == 1
     assert await queue.counts(job) == (9, 10, 10, 0, 1)
+
+
+async def test_items_of_an_upload_are_cancelled_and_counted_before_it_is_whole(queue: Any) -> None:
+    job, chunks = queue.new(8, chunk=4)
+    await queue.store.begin(job)
+    await queue.store.add(job.id, chunks)
+    assert await queue.store.cancel_items(job.id, range(4)) == 4
+    assert await queue.counts(job.id) == (4, 0, 0, 0, 4)
+    assert await queue.store.cancel_items(job.id, range(4, 8)) == 4
+    assert (await queue.job(job.id)).finished_at is None
+    await queue.store.commit(job.id)
+    assert (await queue.job(job.id)).finished_at is not None

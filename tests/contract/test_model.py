@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gristmill.model.chunk import Chunk, cut, pick
+from gristmill.model.chunk import Chunk, cut, each_place, pick
 from gristmill.model.job import NewJob, Unique
 from gristmill.model.lease import Claim, NewResult, ResultKind, Settlement
 from gristmill.model.queue import DeadFilter, QueueLimits
@@ -213,7 +213,9 @@ class Lockstep(RuleBasedStateMachine):
             results = await store.results(job)
             chunks: list[Chunk] = await store.unprocessed(job)
             return (
-                [(r.kind, r.places, r.items, r.body) for r in results],
+                [(r.kind, r.places, r.items, r.body) for r in results if r.kind is not ResultKind.CANCELLED],
+                # How cancelled items share results is each store's own.
+                sorted(p for r in results if r.kind is ResultKind.CANCELLED for p in each_place(r.places)),
                 sorted((c.places, c.body, c.attempt, c.crashes, c.key) for c in chunks),
             )
 

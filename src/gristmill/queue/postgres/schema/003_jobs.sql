@@ -13,9 +13,9 @@ BEGIN
     UPDATE gristmill.job SET
         cancelled = cancelled + count_cancelled.items,
         finished_at = CASE
-            WHEN succeeded + failed + cancelled + count_cancelled.items >= total
+            WHEN NOT is_receiving AND succeeded + failed + cancelled + count_cancelled.items >= total
             THEN coalesce(finished_at, gristmill.now()) END
-    WHERE id = of_job AND NOT is_receiving;
+    WHERE id = of_job;
     PERFORM gristmill.free_unique(ARRAY[of_job]);
 END $$;
 
