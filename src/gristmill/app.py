@@ -156,6 +156,11 @@ class App:
             )
         return self._jobs
 
+    @property
+    def store_url(self) -> str | None:
+        """Where the durable queue is, without the password; None if there is none."""
+        return None if self._jobs is None else self._jobs.url
+
     async def enqueue(self, handler: BatchHandler[Any, Any] | str, items: Source, **options: Any) -> JobRef:
         """Store *items* as one job of the durable queue; ``Jobs.enqueue`` tells the options."""
         return await self.jobs.enqueue(handler, items, **options)

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gristmill.model.chunk import Chunk, cut, pick
+from gristmill.model.chunk import Chunk, cut, each_place, pick
 from gristmill.model.job import NewJob, Unique
 from gristmill.model.lease import Claim, NewResult, ResultKind, Settlement
 from gristmill.model.queue import DeadFilter, QueueLimits
@@ -118,10 +118,22 @@ class Lockstep(RuleBasedStateMachine):
                 self.queue(name), worker="w", max_items=items, max_bytes=500, seconds=0 if dies else 900
             )
         )
+        if isinstance(real, Claim) and real.more and seen(real) != seen(wanted):
+            # A store may look at fewer chunks than would fit, and say that there is more: nobody keeps it then.
+            assert seen(real) == seen(wanted)[: len(real.chunks)]
+            self.give_back(real, wanted)
+            return
         assert seen(real) == seen(wanted)
         if isinstance(real, Claim):
             assert real.more == wanted.more
             (self.dead if dies else self.claims).append((real, wanted))
+
+    def give_back(self, real: Claim, wanted: Claim) -> None:
+        async def run() -> tuple[bool, bool]:
+            return await self.store.release(real.lease), await self.reference.release(wanted.lease)
+
+        answers = self.runner.run(run())
+        assert answers[0] == answers[1]
 
     def settle(self, pair: tuple[Claim, Claim], marks: list[int]) -> None:
         def settlement(claim: Claim) -> Settlement:
@@ -158,13 +170,7 @@ class Lockstep(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
     def release(self, data: Any) -> None:
-        pair = data.draw(st.sampled_from(self.claims))
-
-        async def run() -> tuple[bool, bool]:
-            return await self.store.release(pair[0].lease), await self.reference.release(pair[1].lease)
-
-        real, wanted = self.runner.run(run())
-        assert real == wanted
+        self.give_back(*data.draw(st.sampled_from(self.claims)))
 
     @rule()
     def take_over_all(self) -> None:
@@ -213,7 +219,9 @@ class Lockstep(RuleBasedStateMachine):
             results = await store.results(job)
             chunks: list[Chunk] = await store.unprocessed(job)
             return (
-                [(r.kind, r.places, r.items, r.body) for r in results],
+                [(r.kind, r.places, r.items, r.body) for r in results if r.kind is not ResultKind.CANCELLED],
+                # How cancelled items share results is each store's own.
+                sorted(p for r in results if r.kind is ResultKind.CANCELLED for p in each_place(r.places)),
                 sorted((c.places, c.body, c.attempt, c.crashes, c.key) for c in chunks),
             )
 

@@ -73,7 +73,12 @@ class Pair:
         queue = self.random.choice(QUEUES)
         mine = await self.model.claim(queue, seconds=seconds, **options)
         theirs = await self.store.claim(queue, seconds=seconds, **options)
-        self._same(mine, theirs)
+        if _is_part(theirs, mine):
+            # A store may look at fewer chunks than would fit, and say that there is more: nobody keeps it then.
+            assert await self.model.release(mine.lease)
+            assert await self.store.release(theirs.lease)
+        else:
+            self._same(mine, theirs)
 
     async def take_over(self) -> None:
         mine = await self.model.take_over(worker="r", seconds=3600)
@@ -179,9 +184,8 @@ def _settlement(claim: Claim, plan: list[list[str]], *, halved: bool) -> Settlem
         of = {fate: [index for index, each in enumerate(fates) if each == fate] for fate in "srdw"}
         if of["r"]:
             cuts = [of["r"][:1], of["r"][1:]] if halved else [of["r"]]
-            chunks += [
-                pick(chunk, part, attempt=chunk.attempt + 1, crashes=int(halved)) for part in cuts if part
-            ]
+            tried = {"attempt": chunk.attempt + 1, "crashes": int(halved)}
+            chunks += [pick(chunk, part, **tried) for part in cuts if part]
         for fate, code in zip("dw", CODES, strict=True):
             if of[fate]:
                 chunks.append(pick(chunk, of[fate], code=code, error=f"so {code}"))
@@ -214,6 +218,13 @@ def _chunk(chunk: Any) -> tuple[Any, ...]:
 
 def _claimed(found: Any) -> Any:
     return (found.more, list(map(_chunk, found.chunks))) if isinstance(found, Claim) else found is None
+
+
+def _is_part(found: Any, whole: Any) -> bool:
+    if not (isinstance(found, Claim) and isinstance(whole, Claim) and found.more):
+        return False
+    parts = [list(map(_chunk, claim.chunks)) for claim in (found, whole)]
+    return len(parts[0]) < len(parts[1]) and parts[0] == parts[1][: len(parts[0])]
 
 
 def _seen(job: Any) -> Any:

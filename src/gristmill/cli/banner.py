@@ -17,7 +17,11 @@ def banner(app: App, host: str, port: int) -> str:
     reachable = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else host
     base = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
     lines = [f"gristmill {version('gristmill')} serves {base}"]
-    lines += [f"  POST {app.prefix}/{one.name}, also .../batch and .../stream" for one in app.handlers]
+    ways = ".../batch and .../stream" if app.store_url is None else ".../batch, .../stream and .../jobs"
+    lines += [f"  POST {app.prefix}/{one.name}, also {ways}" for one in app.handlers]
+    if app.store_url is not None:
+        worked = "worked here" if app.works else "worked by gristmill work"
+        lines.append(f"  Jobs {base}{app.prefix}/jobs in {app.store_url}, {worked}")
     if app.docs:
         lines.append(f"  Docs {base}/docs")
     if app.handlers:

@@ -9,9 +9,12 @@ from typing import Annotated
 try:
     import typer
 
+    from gristmill.cli.jobs.group import jobs_group
+    from gristmill.cli.migrate import migrate
     from gristmill.cli.serve import serve
+    from gristmill.cli.work import work
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("typer", "uvicorn", "starlette"):
+    if (error.name or "").partition(".")[0] not in ("typer", "rich", "uvicorn", "starlette"):
         raise
     sys.exit(f"gristmill: the command needs {error.name}: install gristmill[cli,http]")
 
@@ -24,6 +27,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve)
+app.command()(work)
+app.command()(migrate)
+app.add_typer(jobs_group())
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes by position

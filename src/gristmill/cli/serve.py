@@ -9,12 +9,9 @@ import gc
 import logging
 import signal
 import socket
-import sys
-import traceback
 from collections.abc import Callable
-from enum import StrEnum
-from types import FrameType, TracebackType
-from typing import Annotated, Any, NoReturn
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -22,24 +19,13 @@ from uvicorn.config import LOGGING_CONFIG
 
 from gristmill.app import App
 from gristmill.cli.banner import banner
-from gristmill.cli.target import TargetBroken, load_app
-from gristmill.errors import ConfigurationError
+from gristmill.cli.exits import fail, loaded
+from gristmill.cli.logs import LogLevel
 
 _LOG = logging.getLogger("gristmill.cli")
 
-_USAGE = 2
 _LAST_WORDS = 1  # second for the answers to those who waited in vain
 _COLLECT_EVERY = 10_000  # container objects made and not freed; under load each request holds a dozen
-
-
-class LogLevel(StrEnum):
-    """What goes to the log, and everything worse."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
 
 
 def serve(
@@ -59,16 +45,14 @@ def serve(
     graceful_timeout: Annotated[
         int, typer.Option(help="Seconds that requests get to end after a signal to stop.", min=0)
     ] = 30,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Leave the durable queues to gristmill work.")
+    ] = False,
 ) -> None:
     """Serve batch handlers over HTTP until SIGTERM or SIGINT; then answer what waits, and exit."""
-    try:
-        app = load_app(target)
-    except TargetBroken as broken:
-        if broken.__cause__ is not None:
-            _show_own_frames(broken.__cause__)
-        _fail(str(broken))
-    except ConfigurationError as error:
-        _fail(str(error))
+    app = loaded(target)
+    if no_worker:
+        app.works = False
     listener = _bound(host, port)
     config = uvicorn.Config(
         app,
@@ -89,14 +73,18 @@ def serve(
     # uvicorn raises the signal again at its end: that the service was told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.stop)
-    # What is there now stays: the collector need not look at it again, nor at every 700th new object.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
+    _collect_less()
     with listener:
         server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)
+
+
+def _collect_less() -> None:
+    """Leave what is there now out of collections, and collect less often than at every 700th new object."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
 
 
 class _Server(uvicorn.Server):
@@ -143,9 +131,9 @@ def _bound(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        _fail(f"cannot listen on {host}: {error.strerror or error}")
+        fail(f"cannot listen on {host}: {error.strerror or error}")
     except UnicodeError:  # an empty label, or one of more than 63 characters
-        _fail(f"cannot listen on {host}: that can be no name of a host")
+        fail(f"cannot listen on {host}: that can be no name of a host")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
@@ -154,8 +142,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            _fail(f"port {port} of {host} is taken; choose another with --port")
-        _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
+            fail(f"port {port} of {host} is taken; choose another with --port")
+        fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
     return listener
 
 
@@ -164,19 +152,3 @@ def _log_config(level: LogLevel) -> dict[str, Any]:
     own = {"handlers": ["default"], "level": level.value.upper(), "propagate": False}
     config["loggers"]["gristmill"] = own
     return config
-
-
-def _show_own_frames(error: BaseException) -> None:
-    """Print the traceback of *error* from the first frame that is the user's."""
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None and (
-        trace.tb_frame.f_code.co_filename == load_app.__code__.co_filename
-        or "importlib" in trace.tb_frame.f_code.co_filename
-    ):
-        trace = trace.tb_next
-    typer.echo("".join(traceback.format_exception(type(error), error, trace)), err=True, nl=False)
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"gristmill: error: {message}", err=True)
-    sys.exit(_USAGE)

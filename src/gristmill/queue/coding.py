@@ -49,7 +49,7 @@ class QueueCodec:
     # -- items
 
     def text(self, item: Any, place: int) -> bytes:
-        """Return the JSON of *item*, which must be of the handler's type.
+        """Return the JSON of *item*, which must be of the handler's type; ``msgspec.Raw`` is JSON already.
 
         Raises:
             InvalidItem: It is not; *place* says which it was.
@@ -62,6 +62,10 @@ class QueueCodec:
                 f"item {place} cannot be an item of {self._name}: {error}", index=place
             ) from error
         return text
+
+    def item(self, text: bytes) -> Any:
+        """Return the item whose JSON *text* was checked before."""
+        return self._one(text)
 
     def read(self, chunk: Chunk) -> tuple[list[Any], dict[int, Failed]]:
         """Return the items of *chunk*, None for those in the second: what is wrong with them, by index.

@@ -62,7 +62,7 @@ class Intake:
 
         Args:
             job: Its id is new.
-            source: Items of the handler's type.
+            source: Items of the handler's type, or their JSON as ``msgspec.Raw``.
             key: The ordering key of all of them; by default that of each item, where the handler has ``key``.
             connection: As for ``Store.enqueue``; such items must fit into memory.
 
@@ -107,13 +107,19 @@ class Intake:
         place = 0
         if isinstance(source, AsyncIterable):
             async for item in source:
-                yield [Ready(item, self._codec.text(item, place))]
+                yield [self._ready(item, place)]
                 place += 1
             return
         items = iter(source)
         while some := list(islice(items, _AT_ONCE)):
-            yield [Ready(item, self._codec.text(item, at)) for at, item in enumerate(some, place)]
+            yield [self._ready(item, at) for at, item in enumerate(some, place)]
             place += len(some)
+
+    def _ready(self, item: Any, place: int) -> Ready:
+        """Return *item* with its JSON; of JSON that is ready the item itself is read for its key only."""
+        text = self._codec.text(item, place)
+        is_text = isinstance(item, msgspec.Raw) and self._key is not None
+        return Ready(self._codec.item(text) if is_text else item, text)
 
     def _chunks(self, job: str, window: _Window, key: str | None) -> list[NewChunk]:
         texts, places = window.texts, window.places

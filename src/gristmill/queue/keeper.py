@@ -102,7 +102,11 @@ class LeaseKeeper:
         with self._lock:
             leases = list(self._lost)
         lost: set[int] = set()
-        if leases:
+        if not leases:
+            self._failing_since = (
+                None  # with nothing to renew, the next claim tells whether the store is there
+            )
+        else:
             began = self._clock()
             try:
                 async with asyncio.timeout(self._seconds / 3):

@@ -71,6 +71,11 @@ class Lane:
         """Show what tests want to see."""
         return f"<Lane {self.name}: {len(self._running)} claims, {self.counts}>"
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether batches run, or wait for a slot."""
+        return bool(self._running)
+
     async def serve(self) -> None:
         """Claim and run until cancelled; what runs then goes on until ``finish``."""
         backoff = Backoff(random.random)
@@ -242,7 +247,8 @@ class Lane:
         if self._running and seconds > 0:
             await asyncio.wait(self._running, timeout=seconds)
         for task in self._running:
-            task.cancel("stopped")
+            if not task.cancelling():  # once: a second time would stop it from giving back what it has
+                task.cancel("stopped")
         left = self._running | self._winding_up
         if left:
             await asyncio.wait(left, timeout=_LAST)

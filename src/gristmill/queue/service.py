@@ -95,7 +95,7 @@ class Jobs:
 
     def __repr__(self) -> str:
         """Show where the jobs are."""
-        return f"<Jobs in {without_password(self._url)}>"
+        return f"<Jobs in {self.url}>"
 
     @property
     def store(self) -> Store:
@@ -103,6 +103,11 @@ class Jobs:
         if self._store is None:
             self._store = store_from(self._url)
         return self._store
+
+    @property
+    def url(self) -> str:
+        """Where the jobs are, without the password."""
+        return without_password(self._url)
 
     @property
     def retention(self) -> float:
@@ -135,12 +140,22 @@ class Jobs:
             self._opening = asyncio.ensure_future(self.store.open())
         await asyncio.shield(self._opening)
 
-    async def start(self) -> Worker:
-        """Open the store and start a worker for all handlers on this loop; the same one if it runs."""
+    async def start(self, *, queues: Sequence[str] | None = None, name: str | None = None) -> Worker:
+        """Open the store and start a worker on this loop; the same one if it runs.
+
+        Args:
+            queues: The handlers whose queues it works; all by default.
+            name: Of the worker, in the store and the log; made up by default.
+
+        Raises:
+            UnknownHandler: There is no handler of a name in *queues*; nothing was opened.
+            StoreError: The store cannot be used; the next call tries again.
+        """
+        handlers = [self._handler(each) for each in (self._handlers if queues is None else queues)]
         await self.open()
         if self.worker is None:
             scheduler = Scheduler(self._schedules, self._fire, self.store.now) if self._schedules else None
-            worker = Worker(list(self._handlers.values()), self.store, self._options, scheduler=scheduler)
+            worker = Worker(handlers, self.store, self._options, scheduler=scheduler, name=name)
             self.worker = worker  # at once: whoever else starts meanwhile must not make a second one
             try:
                 await worker.start()
@@ -207,7 +222,7 @@ class Jobs:
 
         Args:
             handler: Of this App, or its name.
-            items: Any iterable, or async iterable, of the handler's items.
+            items: Any iterable, or async iterable, of the handler's items; ``msgspec.Raw`` is one's JSON.
             priority: 0 (urgent) to 9; each step is worth a minute of waiting.
             delay: Seconds until it is due.
             run_at: When it is due instead: an aware datetime, or seconds of the epoch.
@@ -363,6 +378,11 @@ class Jobs:
 
     # -- queues and dead items
 
+    def _check_queue(self, name: str) -> None:
+        """Refuse a queue of no handler; without any handler, as over a bare store, each may be somebody's."""
+        if self._handlers:
+            self._handler(name)
+
     async def queues(self) -> Sequence[QueueStatus]:
         """Return how every queue stands."""
         await self.open()
@@ -370,22 +390,27 @@ class Jobs:
 
     async def pause(self, handler: str) -> None:
         """Claim nothing from *handler*'s queue, on any machine, until it is resumed."""
-        self._handler(handler)
+        self._check_queue(handler)
         await self.open()
         await self.store.pause(handler)
 
     async def resume(self, handler: str) -> None:
         """Claim from *handler*'s queue again."""
-        self._handler(handler)
+        self._check_queue(handler)
         await self.open()
         await self.store.resume(handler)
 
     async def dead(
-        self, *, handler: str | None = None, job: str | None = None, code: str | None = None
+        self,
+        *,
+        handler: str | None = None,
+        job: str | None = None,
+        code: str | None = None,
+        before: float | None = None,
     ) -> Sequence[DeadGroup]:
-        """Return dead items by handler and code, the largest group first."""
+        """Return dead items by handler and code, the largest group first, all or those that match."""
         await self.open()
-        return await self.store.dead(DeadFilter(queue=handler, job=job, code=code))
+        return await self.store.dead(DeadFilter(queue=handler, job=job, code=code, before=before))
 
     async def redrive(
         self,

@@ -79,10 +79,21 @@ class Worker:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
 
+    async def failure(self) -> BaseException:
+        """Return once one of its own tasks has failed: what it raised. A worker that is well never does."""
+        left = set(self._tasks)
+        while left:
+            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    return error
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # never done
+
     async def stop(self, grace: float = 25.0) -> None:
         """Claim nothing more; let what runs end within *grace* seconds, and give the rest back.
 
-        Idempotent; also if it was never started.
+        Idempotent; also if it was never started. Called again while it waits, with less grace, it is
+        over sooner.
         """
         tasks, self._tasks = self._tasks, []
         for task in tasks:

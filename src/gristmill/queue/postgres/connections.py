@@ -31,11 +31,11 @@ LONG = 600.0
 _CLOSING = 5.0
 _REPEATS = 3
 
-_SESSION = {
+_EVERY = {"default_transaction_isolation": "read committed"}
+_OURS = {
     # Plans are made once a session, perhaps while the tables are empty, and must fit when they are not.
     "enable_seqscan": "off",
     "jit": "off",
-    "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "30s",
 }
 
@@ -63,11 +63,6 @@ class Session:
         row = await self.row(name, *values, timeout=timeout)
         return None if row is None else row[0]
 
-    async def execute(self, text: str) -> None:
-        """Run SQL that is no statement of ours."""
-        with translated():
-            await self.connection.execute(text)
-
 
 class Connections:
     """Up to *size* connections to *address*, made when they are needed.
@@ -79,10 +74,15 @@ class Connections:
         size: How many.
         patience: Seconds for one command, and for a connection to come free; a half-open connection is
             noticed by it.
+        for_handlers: Whether users' own statements run on them: their sessions are as the server has them,
+            and are cleaned of what was left in them.
     """
 
-    def __init__(self, address: Address, *, size: int, patience: float = COMMAND) -> None:
+    def __init__(
+        self, address: Address, *, size: int, patience: float = COMMAND, for_handlers: bool = False
+    ) -> None:
         self.address = address
+        self._for_handlers = for_handlers
         self._patience = patience
         self._size = size
         self._sql = statements(address.schema)
@@ -96,7 +96,9 @@ class Connections:
 
     def _options(self) -> dict[str, Any]:
         address = self.address
-        settings = {} if address.is_pooled else dict(_SESSION)
+        settings: dict[str, str] = {}
+        if not address.is_pooled:  # PgBouncer refuses to log in with them
+            settings |= _EVERY if self._for_handlers else _EVERY | _OURS
         if not address.names_application:
             settings["application_name"] = "gristmill"
         return {
@@ -112,8 +114,12 @@ class Connections:
         if self._pool is None:
             async with self._opening:
                 if self._pool is None:
+                    is_dirty = self._for_handlers and not self.address.is_pooled
                     self._pool = await asyncpg.create_pool(
-                        min_size=0, max_size=self._size, reset=_leave_as_it_is, **self._options()
+                        min_size=0,
+                        max_size=self._size,
+                        reset=None if is_dirty else _leave_as_it_is,
+                        **self._options(),
                     )
         return self._pool
 
@@ -172,10 +178,6 @@ class Connections:
         """Run the statement *name* in a transaction of its own, and return its rows."""
 
         async def attempt() -> list[Any]:
-            if self.address.is_pooled:
-                # Even the parts of one command need a transaction to reach the same session.
-                async with self.session() as session:
-                    return await session.fetch(name, *values, timeout=timeout)
             async with self._acquired() as connection:
                 return await Session(connection, self._sql).fetch(name, *values, timeout=timeout)
 

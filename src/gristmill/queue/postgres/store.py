@@ -57,7 +57,7 @@ class PostgresStore:
         self.durability = "fsync on commit"
         self._given = url
         self._connections = Connections(address, size=pool)
-        self._transactions = Connections(address, size=pool)
+        self._transactions = Connections(address, size=pool, for_handlers=True)
         self._waker = Waker(self._connections)
         self._claimer = Claimer(self._connections)
         self._group = GroupCommit(self._store)
@@ -193,7 +193,6 @@ class PostgresStore:
     async def transaction(self, claim: Claim) -> AsyncIterator[Transaction]:
         """Open a transaction that holds the lease, on a connection of its own."""
         async with self._transactions.session() as session:
-            await session.fetch("stay")
             if await session.value("lock_lease", claim.lease) is None:
                 raise LeaseLost(f"lease {claim.lease} had died: its items are, or will be, somebody else's")
             transaction = OpenTransaction(session)

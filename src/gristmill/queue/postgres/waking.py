@@ -110,7 +110,8 @@ class Waker:
             except BaseException:
                 connection.terminate()
                 raise
-            self._listener = connection
+            # It may have been lost before this task came to know that it was there.
+            self._listener = None if connection.is_closed() else connection
         except StoreError as error:  # the next wait tries again
             logger.debug("cannot listen, polling instead: %s", error)
             await asyncio.sleep(POLL)

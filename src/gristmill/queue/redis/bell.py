@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from gristmill.errors import StoreError
 from gristmill.queue.redis.link import Link
 
-LONGEST, SHORTEST = 5.0, 0.01
-"""Seconds of one blocking call."""
-
+_SHORTEST = 0.01  # seconds of a blocking call: 0 would be for ever
 _LISTS = "wake:"
 
 
@@ -70,7 +68,7 @@ class Bell:
                 self._heard = frozenset().union(*(waiter.queues for waiter in waiters))
                 left = max(waiter.until for waiter in waiters) - asyncio.get_running_loop().time()
                 names = [_LISTS + queue for queue in (*self._heard, self._own)]
-                name = await self._link.pop(names, min(LONGEST, max(SHORTEST, left)))
+                name = await self._link.pop(names, max(_SHORTEST, left))
                 queue = "" if name is None else name.removeprefix(_LISTS)
                 if queue in self._heard:
                     await self._wake(queue)

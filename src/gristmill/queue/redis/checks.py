@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gristmill.errors import StoreMisconfigured
 
 OLDEST = 7
-"""The first version of Redis whose scripts may say what they do when memory is full."""
+"""The first version of Redis whose scripts may say that they run when memory is full."""
+
+ASKED = ("maxmemory-policy", "appendonly", "appendfsync")
+"""The settings that are wanted of ``CONFIG GET``."""
 
 _SYNC = {
     "always": "append-only file, fsync on every write",
@@ -17,55 +21,86 @@ _SYNC = {
 }
 
 
-def check(info: Mapping[str, Any], *, is_unsafe: bool) -> list[str]:
-    """Return what cannot be told, or is taken all the same; for the log.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What a server tells of itself; None where it does not.
+
+    Attributes:
+        version: Of Redis, or the one that Valkey stands in for.
+        policy: What it throws away when memory is full.
+        is_appending: Whether it writes an append-only file.
+        fsync: When it sees to it that the file is on disk.
+    """
+
+    version: str | None
+    policy: str | None
+    is_appending: bool | None
+    fsync: str | None
+
+    @property
+    def faults(self) -> list[str]:
+        """Why it may lose jobs, and what to change."""
+        found = []
+        if self.policy not in (None, "noeviction"):
+            found.append("it throws jobs away when memory is full, set maxmemory-policy to noeviction")
+        if self.is_appending is False:
+            found.append("it forgets jobs when it restarts, set appendonly to yes")
+        return found
+
+    @property
+    def secrets(self) -> list[str]:
+        """What it does not tell, and would have to be."""
+        found = []
+        if self.policy is None:
+            found.append("maxmemory-policy is noeviction")
+        if self.is_appending is None:
+            found.append("appendonly is yes")
+        return found
+
+
+def server_from(info: Mapping[str, Any], config: Mapping[str, str]) -> Server:
+    """Return what ``INFO`` and ``CONFIG GET`` tell together; managed servers forbid one or the other."""
+    version = info.get("redis_version")
+    appends = config.get("appendonly", {0: "no", 1: "yes"}.get(info.get("aof_enabled", -1)))
+    return Server(
+        version=None if version is None else str(version),
+        policy=config.get("maxmemory-policy", info.get("maxmemory_policy")),
+        is_appending=None if appends is None else appends == "yes",
+        fsync=config.get("appendfsync"),
+    )
+
+
+def check(server: Server, *, is_unsafe: bool) -> list[str]:
+    """Return what is doubtful about *server*, for the log.
 
     Args:
-        info: The answer to ``INFO``; empty where the server does not tell.
-        is_unsafe: Take a server that may lose jobs.
+        server: What it tells of itself.
+        is_unsafe: Take it although it may lose jobs.
 
     Raises:
         StoreMisconfigured: It is too old, or would lose jobs.
     """
-    if not info:
-        return ["it tells nothing of itself: see that maxmemory-policy is noeviction and appendonly is yes"]
-    version = str(info.get("redis_version", OLDEST))
-    if int(version.partition(".")[0]) < OLDEST:
-        raise StoreMisconfigured(f"the server is Redis {version}; {OLDEST} or newer is needed, or Valkey")
-    faults = _faults(info)
+    if server.version is not None and int(server.version.partition(".")[0]) < OLDEST:
+        raise StoreMisconfigured(f"it is Redis {server.version}; {OLDEST} or newer is needed")
+    faults = server.faults
     if faults and not is_unsafe:
         raise StoreMisconfigured(
-            f"{'; '.join(faults)}. Change the server's configuration, "
-            "or take it as it is by ?unsafe=true in the URL"
+            f"the server may lose jobs: {'; '.join(faults)}; or take it as it is by ?unsafe=true in the URL"
         )
-    return faults
+    return faults + [f"it does not tell whether {secret}: see to it" for secret in server.secrets]
 
 
-def _faults(info: Mapping[str, Any]) -> list[str]:
-    faults = []
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        faults.append(
-            f"it throws jobs away when memory is full (set maxmemory-policy to noeviction, not {policy})"
-        )
-    if not info.get("aof_enabled", 1):
-        faults.append("it forgets jobs when it restarts (set appendonly to yes)")
-    return faults
-
-
-def durability(info: Mapping[str, Any], fsync: str | None, *, waits_for_file: bool) -> str:
+def durability(server: Server, *, waits_for_file: bool) -> str:
     """Return what a job survives once it is enqueued, for people.
 
     Args:
-        info: The answer to ``INFO``; empty where the server does not tell.
-        fsync: Its ``appendfsync``; None where it does not tell.
+        server: What it tells of itself.
         waits_for_file: Whether an enqueue waits for the file.
     """
-    faults = _faults(info)
-    if not info.get("aof_enabled", 1):
+    if server.is_appending is False:
         text = "memory only"
     elif waits_for_file:
         text = "append-only file, fsync before an enqueue is acknowledged"
     else:
-        text = _SYNC.get(fsync or "", "append-only file")
-    return f"{text} (unsafe: {'; '.join(faults)})" if faults else text
+        text = _SYNC.get(server.fsync or "", "append-only file")
+    return f"{text} (unsafe: {'; '.join(server.faults)})" if server.faults else text

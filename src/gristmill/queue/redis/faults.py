@@ -34,7 +34,11 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[StoreError], str], ...] = 
         "the server has no memory left; raise maxmemory, or let workers catch up",
     ),
     ((exceptions.ReadOnlyError,), StoreReadOnly, "the server takes no writes, as a replica does"),
-    ((exceptions.ClusterError, exceptions.AskError), StoreUnavailable, "the cluster is moving, or not whole"),
+    (
+        (exceptions.ClusterError, exceptions.AskError, exceptions.TryAgainError),
+        StoreUnavailable,
+        "the cluster is moving, or not whole",
+    ),
 )
 _PASSING = ("BUSY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "UNBLOCKED")
 """First words of answers that another try, a little later, may not get."""

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from gristmill.errors import JobNotFinal
-from gristmill.model.chunk import Chunk, array, each_place, runs_of, runs_to_text
+from gristmill.model.chunk import Chunk, each_place, pick, runs_from_text, runs_of, runs_to_text
 from gristmill.model.job import Job, JobPage, JobState, page_number
 from gristmill.model.lease import Result, ResultKind
 from gristmill.queue.redis.links import Links
-from gristmill.queue.redis.records import (
-    JOB_FIELDS,
-    ChunkRow,
-    chunk_from,
-    chunks_from,
-    id_text,
-    job_from,
-    pack,
-    results_from,
-    row_from,
-)
+from gristmill.queue.redis.records import JOB_FIELDS, chunks_from, id_text, job_from, pack, results_from
 
 AT_ONCE = 1000
 """Chunks, and jobs, of one call: the server does nothing else meanwhile."""
 
 _LOOKED_AT = 20_000  # jobs of one page of a state: it may be shorter than asked for, with a cursor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Thinning:
-    """A chunk that waits, with items to be cancelled."""
-
-    id: int
-    row: ChunkRow
-    gone: tuple[int, ...]
-    kept: tuple[int, ...]  # indices in the chunk
 
 
 class Jobs:
@@ -88,7 +67,7 @@ class Jobs:
 
     async def unprocessed(self, job: str, *, after: int, limit: int) -> list[Chunk]:
         """Return chunks that no batch has taken."""
-        return list(chunks_from(await self._links.run("todo", job, id_text(after), limit, 1)))
+        return list(chunks_from(await self._links.run("todo", job, id_text(after), limit)))
 
     async def cancel(self, job: str) -> bool:
         """Cancel what is not running; a large job in several calls, the first of which decides."""
@@ -99,41 +78,23 @@ class Jobs:
     async def cancel_items(self, job: str, places: Sequence[int]) -> int:
         """Cancel items that are not running."""
         wanted, cancelled = frozenset(places), 0
-        while thinnings := [each async for each in self._thinnings(job, wanted)]:
-            changes, bodies = await self._changes(thinnings)
+        while ids := [each async for each in self._holding(job, wanted)]:
+            found = chunks_from(await self._links.run("read", *ids))
+            changes, bodies = _changes(found, wanted)
             count, *changed = await self._links.run("cancel_items", job, pack(changes), *bodies)
             cancelled += count
             if not changed:
                 break
         return cancelled
 
-    async def _thinnings(self, job: str, wanted: frozenset[int]) -> AsyncIterator[_Thinning]:
-        after = 0
-        while reply := await self._links.run("todo", job, id_text(after), AT_ONCE, 0):
-            for at in range(0, len(reply), 3):
-                after, row = int(reply[at]), row_from(reply[at + 1])
-                here = tuple(each_place(row.runs))
-                gone = tuple(place for place in here if place in wanted)
-                kept = tuple(index for index, place in enumerate(here) if place not in wanted)
-                if gone:
-                    yield _Thinning(id=after, row=row, gone=gone, kept=kept)
-
-    async def _changes(self, thinnings: Sequence[_Thinning]) -> tuple[list[tuple[object, ...]], list[bytes]]:
-        """Return the changes that ``cancel_items.lua`` takes, and the bodies of what is kept."""
-        found = await self._links.read("HMGET", "bodies", *(id_text(each.id) for each in thinnings))
-        changes: list[tuple[object, ...]] = []
-        bodies: list[bytes] = []
-        for each, body in zip(thinnings, found, strict=True):
-            if body is None:  # it ran meanwhile
-                continue
-            gone = (len(each.gone), runs_to_text(runs_of(each.gone)))
-            kept_places: str | bool = False
-            if each.kept:
-                here, raws = tuple(each_place(each.row.runs)), chunk_from(each.id, each.row, body).raws()
-                kept_places = runs_to_text(runs_of(here[index] for index in each.kept))
-                bodies.append(array(raws[index] for index in each.kept))
-            changes.append((id_text(each.id), each.row.places, *gone, kept_places, len(each.kept)))
-        return changes, bodies
+    async def _holding(self, job: str, wanted: frozenset[int]) -> AsyncIterator[bytes]:
+        """Yield the ids of chunks that wait and hold a place of *wanted*."""
+        after = id_text(0)
+        while reply := await self._links.run("places", job, after, AT_ONCE):
+            for at in range(0, len(reply), 2):
+                if not wanted.isdisjoint(each_place(runs_from_text(reply[at + 1]))):
+                    yield reply[at]
+            after = reply[-2]
 
     async def delete(self, job: str) -> bool:
         """Remove a final job."""
@@ -158,3 +119,23 @@ class Jobs:
             if gone < some and not is_more:
                 break
         return pruned
+
+
+def _changes(chunks: Iterable[Chunk], wanted: frozenset[int]) -> tuple[list[tuple[object, ...]], list[bytes]]:
+    """Return what ``cancel_items.lua`` takes: a change for each chunk, and the bodies of what they keep."""
+    changes: list[tuple[object, ...]] = []
+    bodies: list[bytes] = []
+    for chunk in chunks:
+        here = tuple(each_place(chunk.places))
+        gone = [place for place in here if place in wanted]
+        if not gone:  # somebody else cancelled them meanwhile
+            continue
+        kept = [index for index, place in enumerate(here) if place not in wanted]
+        kept_places: str | bool = False
+        if kept:
+            thinner = pick(chunk, kept)
+            kept_places = runs_to_text(thinner.places)
+            bodies.append(thinner.body)
+        change = (len(gone), runs_to_text(runs_of(gone)), kept_places, len(kept))
+        changes.append((id_text(chunk.id), runs_to_text(chunk.places), *change))
+    return changes, bodies

@@ -15,8 +15,8 @@ from gristmill.queue.redis.faults import mapped
 from gristmill.queue.redis.scripts import Script, script
 from gristmill.queue.redis.settings import Settings
 
-CONNECT, ANSWER = 5.0, 10.0
-"""Seconds after which a connection, an answer is given up."""
+LONGEST_WAIT = 5.0
+"""Seconds of one blocking call."""
 
 _CALLS = 8  # at once; more wait for one of them
 _IDLE_CHECK = 30  # seconds without traffic after which a connection is tried before it is used
@@ -32,13 +32,14 @@ class Link:
         self._connect()
 
     def _connect(self) -> None:
-        self._client = self._make(_CALLS, ANSWER)
-        self._listener = self._make(1, 2 * ANSWER)
+        answer = self._settings.timeout
+        self._client = self._make(_CALLS, answer)
+        self._listener = self._make(1, answer + LONGEST_WAIT)
 
     def _make(self, connections: int, answer: float) -> Redis:
         options = {
             "protocol": 2,
-            "socket_connect_timeout": CONNECT,
+            "socket_connect_timeout": self._settings.timeout / 2,
             "socket_timeout": answer,
             "socket_keepalive": True,
             "health_check_interval": _IDLE_CHECK,
@@ -47,7 +48,7 @@ class Link:
         }
         pool = BlockingConnectionPool(
             max_connections=connections,
-            timeout=2 * ANSWER,
+            timeout=2 * answer,  # seconds to wait for one of them
             **{**self._settings.connection, **options, **self._place},
         )
         return Redis.from_pool(pool)
@@ -86,7 +87,9 @@ class Link:
         # By one connection: the server waits for what this connection has written.
         pipe = self._client.pipeline(transaction=False)
         pipe.execute_command(command, what, 1, self._settings.root, *args)
-        pipe.execute_command("WAITAOF", 1, 0, int(ANSWER * 900))
+        pipe.execute_command(
+            "WAITAOF", 1, 0, int(self._settings.timeout * 900)
+        )  # in ms, before the answer is given up
         return await pipe.execute(raise_on_error=False)
 
     async def call(self, *command: Any) -> Any:
@@ -94,9 +97,15 @@ class Link:
         return await self._do(lambda: _send(self._client, *command))
 
     async def pop(self, names: Sequence[str], seconds: float) -> str | None:
-        """Take a token from the first of *names* that has one and return its name; None after *seconds*."""
+        """Take a token from the first of *names* that has one and return its name; None after *seconds*.
+
+        Args:
+            names: Of lists of the store.
+            seconds: Above 0, cut to ``LONGEST_WAIT``.
+        """
         keys = [self._settings.root + name for name in names]
-        found = await self._do(lambda: _send(self._listener, "BLPOP", *keys, f"{seconds:.3f}"))
+        wait = f"{min(seconds, LONGEST_WAIT):.3f}"
+        found = await self._do(lambda: _send(self._listener, "BLPOP", *keys, wait))
         return None if found is None else found[0].decode().removeprefix(self._settings.root)
 
     async def _do(self, attempt: Callable[[], Awaitable[Any]]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gristmill.model.chunk import Chunk, NewChunk, Runs, runs_from_text, runs_to_text
+from gristmill.model.chunk import Chunk, NewChunk, runs_from_text, runs_to_text
 from gristmill.model.job import Enqueued, Job, JobCounts, NewJob, state_of
 from gristmill.model.lease import NewResult, Result, ResultKind, Settlement
 
@@ -42,11 +42,6 @@ class ChunkRow(msgspec.Struct, array_like=True, frozen=True):
     error: str | bool
     dead_at: float | bool
 
-    @property
-    def runs(self) -> Runs:
-        """The places of its items."""
-        return runs_from_text(self.places)
-
 
 _ROWS = msgspec.msgpack.Decoder(ChunkRow)
 
@@ -64,16 +59,15 @@ def row_from(row: bytes) -> ChunkRow:
 def chunks_from(reply: Sequence[bytes]) -> Iterator[Chunk]:
     """Yield the chunks of a reply of ids, rows and bodies."""
     for at in range(0, len(reply), 3):
-        yield chunk_from(int(reply[at]), row_from(reply[at + 1]), reply[at + 2])
+        yield _chunk_from(int(reply[at]), row_from(reply[at + 1]), reply[at + 2])
 
 
-def chunk_from(number: int, row: ChunkRow, body: bytes) -> Chunk:
-    """Return a chunk as a store hands it out."""
+def _chunk_from(number: int, row: ChunkRow, body: bytes) -> Chunk:
     return Chunk(
         id=number,
         queue=row.queue,
         job=row.job,
-        places=row.runs,
+        places=runs_from_text(row.places),
         items=row.items,
         body=body,
         key=row.key if isinstance(row.key, str) else None,

@@ -1,4 +1,4 @@
-"""The Lua scripts: read from their files once, each behind the rows it works on (``tables.lua``)."""
+"""The Lua scripts: read from their files once, each behind the rows and chunks that it works on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+_FIRST = ("tables", "chunks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,5 +25,5 @@ def script(name: str) -> Script:
     folder = resources.files(__package__) / "lua"
     flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
     # What the script may do has to stand in the first line.
-    source = f"{flags}\n{(folder / 'tables.lua').read_text()}\n{body}"
+    source = "\n".join((flags, *((folder / f"{each}.lua").read_text() for each in _FIRST), body))
     return Script(name=name, source=source, digest=hashlib.sha1(source.encode()).hexdigest())  # noqa: S324 - how the server names scripts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,8 @@ from redis.asyncio.connection import parse_url
 from gristmill.errors import ConfigurationError
 from gristmill.queue.url import without_password
 
-_OURS = ("prefix", "unsafe", "wait")
+_OURS = ("prefix", "timeout", "unsafe", "wait")
+_TIMEOUT = 10.0  # seconds: more than a server takes that saves, less than people do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class Settings:
     Attributes:
         url: What it was told by, for people: without the password.
         prefix: Begins every key. Stores of different prefixes know nothing of each other.
+        timeout: Seconds to wait for an answer; for a connection, half of them.
         is_unsafe: Whether a server that may lose jobs is taken all the same.
         waits_for_file: Whether an enqueue is acknowledged only when the append-only file is on disk.
         connection: How to connect, as redis-py wants it.
@@ -29,6 +32,7 @@ class Settings:
 
     url: str
     prefix: str
+    timeout: float
     is_unsafe: bool
     waits_for_file: bool
     connection: Mapping[str, Any] = field(repr=False)
@@ -40,7 +44,7 @@ class Settings:
 
 
 def settings_from(url: str) -> Settings:
-    """Read ``redis://[user:password@]host:port/db[?prefix=gm&wait=aof&unsafe=true]``, or ``rediss://``.
+    """Read ``redis://[user:password@]host:port/db[?prefix=gm&timeout=10&wait=aof&unsafe=true]``, or ``rediss://``.
 
     Over TLS, the options of redis-py whose names begin with ``ssl_`` may stand beside ours.
 
@@ -60,6 +64,7 @@ def settings_from(url: str) -> Settings:
         raise ConfigurationError(f"unsafe is true or false, not {ours['unsafe']!r}")
     if ours.get("wait", "aof") != "aof":
         raise ConfigurationError(f"wait is aof, or left out, not {ours['wait']!r}")
+    timeout = _seconds(ours.get("timeout", str(_TIMEOUT)))
     try:
         connection = parse_url(parts._replace(query=urlencode(options)).geturl())
     except ValueError as error:
@@ -69,7 +74,18 @@ def settings_from(url: str) -> Settings:
     return Settings(
         url=without_password(url),
         prefix=prefix,
+        timeout=timeout,
         is_unsafe=ours.get("unsafe") == "true",
         waits_for_file="wait" in ours,
         connection=connection,
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < math.inf:
+        raise ConfigurationError(f"timeout is a number of seconds above 0, not {text!r}")
+    return found

@@ -27,7 +27,7 @@ from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
-from gristmill.queue.redis.checks import check, durability
+from gristmill.queue.redis.checks import ASKED, check, durability, server_from
 from gristmill.queue.redis.dead import Dead
 from gristmill.queue.redis.jobs import Jobs
 from gristmill.queue.redis.links import Links
@@ -48,8 +48,8 @@ class RedisStore:
 
     Args:
         url: ``redis://[user:password@]host:port/db`` or ``rediss://``, with the options ``prefix`` (of all
-            keys, ``gm``), ``wait=aof`` (acknowledge an enqueue when it is on disk) and ``unsafe=true``
-            (take a server that may lose jobs).
+            keys, ``gm``), ``timeout`` (seconds to wait for an answer, 10), ``wait=aof`` (acknowledge an
+            enqueue when it is on disk) and ``unsafe=true`` (take a server that may lose jobs).
     """
 
     def __init__(self, url: str) -> None:
@@ -71,10 +71,9 @@ class RedisStore:
     async def open(self) -> None:
         """Check the server's settings and the version of the schema."""
         settings = self._links.settings
-        info = await self._told("INFO")
-        for doubt in check(info, is_unsafe=settings.is_unsafe):
+        server = server_from(await self._told("INFO"), await self._told("CONFIG GET", *ASKED))
+        for doubt in check(server, is_unsafe=settings.is_unsafe):
             _LOG.warning("%s: %s", self.url, doubt)
-        fsync = await self._told("CONFIG GET", "appendfsync")
         found = int(await self._links.run("open", SCHEMA))
         if found > SCHEMA:
             raise StoreVersion(
@@ -83,7 +82,7 @@ class RedisStore:
             )
         if settings.waits_for_file:
             await self._check_waits()
-        self.durability = durability(info, fsync.get("appendfsync"), waits_for_file=settings.waits_for_file)
+        self.durability = durability(server, waits_for_file=settings.waits_for_file)
 
     async def _told(self, *command: str) -> Mapping[str, Any]:
         """Return what the server tells of itself; nothing where that is forbidden."""
@@ -123,7 +122,10 @@ class RedisStore:
     async def enqueue(
         self, jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]], *, connection: Any = None
     ) -> list[Enqueued]:
-        """Store whole jobs, together with those of other callers of this moment."""
+        """Store whole jobs, together with those of other callers of this moment.
+
+        The server does nothing else meanwhile: of millions of items, make an upload.
+        """
         if connection is not None:
             raise NotSupported(
                 "a redis store has no transactions to be part of: enqueue after your commit, under a unique "

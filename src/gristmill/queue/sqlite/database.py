@@ -50,6 +50,7 @@ def open_for_writing(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_handler(patience(BUSY_TIMEOUT))
+        connection.pragma("auto_vacuum", "INCREMENTAL")  # of a new file; pruning makes it smaller
         _enter_wal(connection, path)
         connection.pragma("synchronous", "FULL")
         connection.pragma("wal_autocheckpoint", 0)

@@ -21,6 +21,12 @@ _REMOVE_CHUNK = statement("chunk_remove")
 _OLD = statement("prune_jobs")
 _PRUNE_REST = statement("prune_rest")
 
+_FREE_PAGES = statement("free_pages")
+_GIVE_BACK = statement("free_pages_return")
+
+SPARE_PAGES = 4096
+"""Free pages that the file keeps for what comes next; a pruning gives some of the others back to the disk."""
+
 REMEMBERED = 3600.0
 """Seconds for which a settled lease is known, and an upload may stand still."""
 
@@ -92,4 +98,7 @@ def prune(session: Session, older_than: float, limit: int) -> int:
     for number in old:
         remove(session, number)
     session.connection.execute(_PRUNE_REST, {"settled_before": now - REMEMBERED, "now": now})
+    spare = session.connection.execute(_FREE_PAGES).get
+    if isinstance(spare, int) and spare > SPARE_PAGES:
+        session.connection.execute(_GIVE_BACK).fetchall()  # a row, and a step, for each page
     return len(old)

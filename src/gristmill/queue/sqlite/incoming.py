@@ -24,13 +24,13 @@ _REMOVE = statement("job_remove")
 
 def enqueue(session: Session, jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]]) -> list[Enqueued]:
     """Store whole jobs."""
-    session.need_room()
+    session.need_room(sum(len(chunk.body) for _, chunks in jobs for chunk in chunks))
     return [_store(session, job, chunks) for job, chunks in jobs]
 
 
 def begin(session: Session, job: NewJob) -> Enqueued:
     """Store a job for an upload."""
-    session.need_room()
+    session.need_room(0)
     return _store(session, job, (), is_receiving=True)
 
 
@@ -88,7 +88,7 @@ def _receiving(session: Session, job: str) -> tuple[JobRow, float, int]:
 
 def add(session: Session, job: str, chunks: Sequence[NewChunk], refused: Sequence[NewResult]) -> None:
     """Store more items of an upload, and results of those that can never run."""
-    session.need_room()
+    session.need_room(sum(len(chunk.body) for chunk in chunks))
     row, due_at, _ = _receiving(session, job)
     items = sum(chunk.items for chunk in chunks) + sum(result.items for result in refused)
     session.connection.execute(_GROW, (items, session.now, row.number))

@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 import apsw
 
 from gristmill.errors import StoreFull
+from gristmill.queue.sqlite.room import Room
 
 T = TypeVar("T")
 
@@ -22,27 +23,34 @@ class Session:
         woken: Queues in which something may have become due; counts with the commit.
     """
 
-    __slots__ = ("_has_room", "connection", "now", "woken")
+    __slots__ = ("_measure", "_room", "connection", "now", "woken")
 
-    def __init__(self, connection: apsw.Connection, has_room: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, connection: apsw.Connection, measure: Callable[[], Room] | None = None) -> None:
         self.connection = connection
         self.now = time.time()
         self.woken: set[str] = set()
-        self._has_room = has_room
+        self._measure = measure
+        self._room: Room | None = None
 
     def do(self, work: Work[T]) -> T:
         """Return what *work* returns, at the time it is now."""
         self.now = time.time()
         return work(self)
 
-    def need_room(self) -> None:
-        """Refuse new work while the last of the disk is kept for settling old work.
+    def need_room(self, size: int) -> None:
+        """Take *size* bytes of the room on the disk, if somebody measures it.
 
         Raises:
-            StoreFull: There is little left.
+            StoreFull: There is not so much; the rest is kept for settling old work.
         """
-        if not self._has_room():
-            raise StoreFull("the disk has little room left, which is kept for what is stored already")
+        if self._measure is None:
+            return
+        if self._room is None:
+            self._room = self._measure()
+        if not self._room.take(size):
+            raise StoreFull(
+                "the disk is nearly full; what is left is kept for the work that is stored already"
+            )
 
 
 Work: TypeAlias = Callable[[Session], T]

@@ -32,7 +32,8 @@ class SqliteStore:
 
     All writing goes through one thread, which commits together what came
     while it committed before: a commit is on the disk when its callers hear of
-    it. Reading goes through another, and waits for nobody.
+    it. Reading goes through another, and waits for nobody; a third looks for
+    work on behalf of those who wait, so that a long list does not delay them.
 
     Args:
         url: ``sqlite:///relative.db`` or ``sqlite:////absolute.db``; the folder must exist.
@@ -50,6 +51,7 @@ class SqliteStore:
         self._waiters = Waiters()
         self._writer = Writer(self._path, turn, self._waiters)
         self._reader = Lane(f"the reader of {self._path}", self._path, open_for_reading)
+        self._watcher = Lane(f"the watcher of {self._path}", self._path, open_for_reading)
         self._transactions = Transactions(self._path, turn, self._waiters)
 
     def __repr__(self) -> str:
@@ -66,6 +68,7 @@ class SqliteStore:
     async def close(self) -> None:
         """Let what was accepted end, then close the file."""
         await self._reader.close()
+        await self._watcher.close()
         await self._transactions.close()
         await self._writer.close()
 
@@ -152,7 +155,7 @@ class SqliteStore:
         with self._waiters.waiting(queues) as event, contextlib.suppress(TimeoutError):
             self._writer.nudge()
             async with asyncio.timeout(seconds):
-                while (due_in := await self._reader.submit(partial(claiming.due_in, queues=queues))) != 0:
+                while (due_in := await self._watcher.submit(partial(claiming.due_in, queues=queues))) != 0:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(due_in):
                             await event.wait()

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
 from gristmill.errors import ConfigurationError, StoreUnavailable
-from gristmill.queue.sqlite.message import Message
+from gristmill.queue.sqlite.message import Message, answer
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -79,12 +79,22 @@ class DatabaseThread(ABC, Generic[C]):
         await asyncio.shield(asyncio.wrap_future(self._ended))
 
     def _run(self) -> None:
+        message: Message[C, Any] | None = None
         try:
             while (message := self._next()) is not None:
                 self._serve(message)
         finally:
-            self._end()
-            self._ended.set_result(None)
+            # Only a bug comes here with a message; even then nobody is left waiting.
+            with self._lock:
+                self._is_closed = True
+            while message is not None:
+                message.error = StoreUnavailable(f"{self._name} has ended by an error")
+                answer([message])
+                message = self._waiting()
+            try:
+                self._end()
+            finally:
+                self._ended.set_result(None)
 
     def _next(self) -> Message[C, Any] | None:
         """Return the next message, sleeping until there is one; None at the end."""

@@ -11,24 +11,22 @@ from typing import Any, TypeAlias
 
 import apsw
 
-from gristmill.errors import StoreUnavailable
+from gristmill.errors import StoreFull, StoreUnavailable
 from gristmill.queue.sqlite.checkpoints import Checkpoint, Checkpoints
 from gristmill.queue.sqlite.database import BUSY_TIMEOUT, PAGE, open_for_writing, patience
 from gristmill.queue.sqlite.errors import STALE_CONNECTION, store_error
 from gristmill.queue.sqlite.fair_lock import FairLock
 from gristmill.queue.sqlite.message import Message, answer
+from gristmill.queue.sqlite.room import TIGHT, Room
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.thread import DatabaseThread
 from gristmill.queue.sqlite.waiters import Waiters
 
-POLL = 0.01
+POLL = 0.007
 """Seconds between two looks for commits of other processes, while somebody waits for work."""
 
 MOST_MESSAGES, MOST_BYTES = 500, 4 << 20
 """Of one transaction; what is behind waits for the next, so that these are answered soon."""
-
-RESERVED = 8 << 20
-"""Bytes of the disk that new work may not use: settling old work makes the log grow a little."""
 
 _PATIENCE_WITH_READERS = 0.05  # seconds of a checkpoint that waits for them
 
@@ -60,8 +58,9 @@ class Writer(DatabaseThread[Session]):
             with self._turn.held(BUSY_TIMEOUT):
                 self._transact(message, group)
         except TimeoutError:
+            group += [message, *self._others()]
             text = f"a transaction of this process has held {self._path} for too long"
-            self._refuse(message, group, StoreUnavailable(text))
+            self._refuse(group, StoreUnavailable(text))
         answer(group)
         self._look_around()
 
@@ -70,24 +69,31 @@ class Writer(DatabaseThread[Session]):
         try:
             session = self._begin()
         except Exception as error:  # noqa: BLE001 - it is the callers'
-            self._refuse(first, group, error)
+            group += [first, *self._others()]
+            self._refuse(group, error)
             return
         try:
             for message in self._gathered(first):
                 group.append(message)
                 self._do(session, message)
             session.connection.execute("COMMIT")
-        except Exception:  # noqa: BLE001 - which of them it was shows when each is alone
+        except Exception as error:  # noqa: BLE001 - which of them it was shows when each is alone
+            self._reason(error)
             self._roll_back()
+            self._tend_log()
             self._do_singly(group)
         else:
             self._waiters.wake(session.woken)
 
     def _do_singly(self, group: _Messages) -> None:
         """Give each of *group* a transaction of its own, so that one that fails does not undo the others."""
-        for message in group:
+        for index, message in enumerate(group):
             try:
                 session = self._begin()
+            except Exception as error:  # noqa: BLE001 - it is the callers'
+                self._refuse(group[index:], error)
+                return
+            try:
                 if not message.is_abandoned:
                     message.do(session)
                 session.connection.execute("COMMIT")
@@ -96,6 +102,12 @@ class Writer(DatabaseThread[Session]):
                 self._roll_back()
             else:
                 self._waiters.wake(session.woken)
+
+    def _refuse(self, messages: _Messages, error: Exception) -> None:
+        """Fail all *messages*: each for itself would wait as long for the same answer."""
+        for message in messages:
+            message.error = copy.copy(self._reason(error))  # one each, or their tracebacks would mix
+            message.error.__cause__ = error
 
     def _do(self, session: Session, message: Message[Session, Any]) -> None:
         """Do *message*; raise what it raises only if that leaves something to undo."""
@@ -108,6 +120,8 @@ class Writer(DatabaseThread[Session]):
         except Exception as error:
             if not connection.in_transaction or connection.total_changes() != before:
                 raise
+            if isinstance(error, StoreFull) and self._checkpoints.holds_room:
+                raise  # there may be room when it is done again
             message.error = self._reason(error)
 
     def _gathered(self, first: Message[Session, Any]) -> Iterator[Message[Session, Any]]:
@@ -120,14 +134,10 @@ class Writer(DatabaseThread[Session]):
             size += message.size
             message = self._waiting() if count < MOST_MESSAGES and size < MOST_BYTES else None
 
-    def _refuse(self, first: Message[Session, Any], group: _Messages, error: Exception) -> None:
-        """Fail *first* and, as *group*, what came meanwhile: each would wait as long for the same answer."""
-        message: Message[Session, Any] | None = first
-        while message is not None:
-            message.error = copy.copy(self._reason(error))  # one each, or their tracebacks would mix
-            message.error.__cause__ = error
-            group.append(message)
-            message = self._waiting()
+    def _others(self) -> Iterator[Message[Session, Any]]:
+        """Yield all that wait."""
+        while (message := self._waiting()) is not None:
+            yield message
 
     # -- the connection
 
@@ -140,26 +150,35 @@ class Writer(DatabaseThread[Session]):
         connection.execute(
             "BEGIN IMMEDIATE"
         )  # never a read first: an upgrade is refused at once where others write
-        return Session(connection, self._has_room)
+        return Session(connection, self._room)
 
     def _roll_back(self) -> None:
-        if self._connection is not None and self._connection.in_transaction:
+        if self._connection is None or not self._connection.in_transaction:
+            return
+        try:
             self._connection.execute("ROLLBACK")
+        except apsw.Error:  # closing it rolls back as well, and the next one begins afresh
+            self._end()
 
     def _reason(self, error: Exception) -> Exception:
+        self._checkpoints.is_full = self._checkpoints.is_full or isinstance(error, apsw.FullError | StoreFull)
+        self._is_stale = self._is_stale or isinstance(error, STALE_CONNECTION)
         if not isinstance(error, apsw.Error):
             return error
-        self._is_stale = self._is_stale or isinstance(error, STALE_CONNECTION)
         reason = store_error(error, self._path)
         reason.__cause__ = error
         return reason
 
     def _note_log(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
-        self._checkpoints.pages = pages
+        self._checkpoints.grew(pages)
         return apsw.SQLITE_OK
 
-    def _has_room(self) -> bool:
-        return shutil.disk_usage(self._path.parent).free > RESERVED + self._checkpoints.pages * PAGE
+    def _room(self) -> Room:
+        spare = self._connection.pragma("freelist_count") if self._connection is not None else 0
+        return Room(free=self._free(), unsaved=self._checkpoints.unsaved * PAGE, spare=spare * PAGE)
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._path.parent).free
 
     def _end(self) -> None:
         connection, self._connection = self._connection, None
@@ -176,17 +195,13 @@ class Writer(DatabaseThread[Session]):
         self._look_around()
 
     def _look_around(self) -> None:
-        """See what others committed, if somebody waits for it, and copy the log if it has grown large."""
-        if self._is_stale:
-            self._end()
-        if self._connection is None:
-            return
+        """See what others committed, if somebody waits for it, and look after the log."""
         with contextlib.suppress(apsw.Error):  # the next message meets it, and tells its caller
-            if self._waiters:
+            if self._is_stale:
+                self._end()
+            if self._connection is not None and self._waiters:
                 self._look_for_others(self._connection)
-            checkpoint = self._checkpoints.due(is_idle=self._inbox.empty())
-            if checkpoint is not None:
-                _copy_log(self._connection, checkpoint)
+        self._tend_log()
 
     def _look_for_others(self, connection: apsw.Connection) -> None:
         version = connection.pragma("data_version")
@@ -194,13 +209,22 @@ class Writer(DatabaseThread[Session]):
             self._version = version
             self._waiters.wake()
 
+    def _tend_log(self) -> None:
+        """Copy the log into the file if it has grown large."""
+        checkpoint = self._checkpoints.due(is_idle=self._inbox.empty(), is_tight=lambda: self._free() < TIGHT)
+        if checkpoint is None or self._connection is None:
+            return
+        with contextlib.suppress(apsw.Error):  # a reader is in the way, or the disk full: later, then
+            if checkpoint is Checkpoint.TRUNCATE:
+                self._cut_log(self._connection)
+            else:
+                _, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                self._checkpoints.copied(copied)
 
-def _copy_log(connection: apsw.Connection, checkpoint: Checkpoint) -> None:
-    if checkpoint is Checkpoint.PASSIVE:
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        return
-    connection.set_busy_handler(patience(_PATIENCE_WITH_READERS))
-    try:
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    finally:
-        connection.set_busy_handler(patience(BUSY_TIMEOUT))
+    def _cut_log(self, connection: apsw.Connection) -> None:
+        connection.set_busy_handler(patience(_PATIENCE_WITH_READERS))
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._checkpoints.was_cut()
+        finally:
+            connection.set_busy_handler(patience(BUSY_TIMEOUT))

@@ -22,7 +22,7 @@ FILL = """
 INSERT INTO gristmill.chunk (
     queue, state, rank, due_at, job, items, size, attempt, crashes, keep_results, places, body
 )
-SELECT 'numbers', $2, 1000 + number % 7919, $3, 'job_' || number % 100, 500, 10, 0, 0, true, '[[0,500]]', '[1]'
+SELECT 'numbers', $2, 1000 + number % 7919, $3, 'job_' || number % 100, 500, 3, 0, 0, true, '[[0,9]]', '[1]'
 FROM generate_series(1, $1::integer) AS number
 """
 

@@ -89,7 +89,18 @@ async def test_a_lease_with_an_open_transaction_lives_however_long_it_takes(work
         assert await worker.store.renew([claim.lease, 987654321], 60) == {987654321}
         timeout = await transaction.connection.fetchval("SHOW idle_in_transaction_session_timeout")
         assert timeout == "0"
+        assert await transaction.connection.fetchval("SHOW enable_seqscan") == "on"
         await transaction.settle(worker.done(claim))
+
+
+async def test_what_a_handler_leaves_in_its_session_is_gone_with_the_next(worker: Any) -> None:
+    await worker.submit(2, chunk=1)
+    for _ in range(2):
+        claim = await worker.claim(items=1)
+        async with worker.store.transaction(claim) as transaction:
+            assert await transaction.connection.fetchval("SHOW search_path") != "pg_catalog"
+            await transaction.connection.execute("SET search_path = pg_catalog")
+            await transaction.settle(worker.done(claim))
 
 
 async def test_open_transactions_leave_connections_for_the_others(worker: Any) -> None:
@@ -255,6 +266,27 @@ async def test_the_same_jobs_from_two_processes_are_stored_once(
     assert sorted(created) == sorted(job.id for job, _ in jobs)
     assert await worker.drain() == 40
     await other.close()
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_a_job_that_somebody_stores_just_then_is_a_duplicate(
+    worker: Any, sql: asyncpg.Connection, key: str | None
+) -> None:
+    job = worker.new(2, key=key)
+    transaction = sql.transaction()
+    await transaction.start()
+    await worker.store.enqueue([job], connection=sql)
+    storing = asyncio.create_task(worker.store.enqueue([job]))
+    while not await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        pass
+    await transaction.commit()
+    (found,) = await storing
+    assert (found.job, found.created) == (job[0].id, False)
+    assert await worker.drain() == 2
+
+
+async def test_nothing_to_enqueue_is_nothing_to_do(worker: Any) -> None:
+    assert await worker.store.enqueue([]) == []
 
 
 async def test_an_empty_job_does_not_hold_its_unique_key(worker: Any) -> None:

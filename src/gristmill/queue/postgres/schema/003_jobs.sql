@@ -13,9 +13,9 @@ BEGIN
     UPDATE gristmill.job SET
         cancelled = cancelled + count_cancelled.items,
         finished_at = CASE
-            WHEN succeeded + failed + cancelled + count_cancelled.items >= total
+            WHEN NOT is_receiving AND succeeded + failed + cancelled + count_cancelled.items >= total
             THEN coalesce(finished_at, gristmill.now()) END
-    WHERE id = of_job AND NOT is_receiving;
+    WHERE id = of_job;
     PERFORM gristmill.free_unique(ARRAY[of_job]);
 END $$;
 
@@ -152,10 +152,10 @@ BEGIN
     pruned := cardinality(jobs);
     queues := gristmill.remove(jobs);
     DELETE FROM gristmill.settled WHERE lease = ANY (ARRAY(
-        SELECT lease FROM gristmill.settled WHERE at < gristmill.now() - remembered ORDER BY at LIMIT 10000
+        SELECT lease FROM gristmill.settled WHERE at < gristmill.now() - remembered ORDER BY at LIMIT 100000
     ));
     DELETE FROM gristmill.unique_key WHERE (queue, key) IN (
-        SELECT queue, key FROM gristmill.unique_key WHERE until < gristmill.now() ORDER BY until LIMIT 10000
+        SELECT queue, key FROM gristmill.unique_key WHERE until < gristmill.now() ORDER BY until LIMIT 100000
     );
 END $$;
 

@@ -23,7 +23,7 @@ local function look(head)
       head.members[i], head.ids[i] = found[2 * i - 1], string.sub(found[2 * i - 1], 1, 16)
       head.ranks[i] = found[2 * i] + head.priority * AGING
     end
-    head.rows = each('HMGET', P .. 'chunks', head.ids)
+    head.rows = nil
   end
   head.at = head.at + 1
   head.id, head.rank = head.ids[head.at], head.ranks[head.at]
@@ -68,6 +68,7 @@ end
 local taken, ids, items, size, room = {}, {}, 0, 0, max_items
 local head, is_dropped, is_cancelling = first(), false, call('EXISTS', P .. 'cancelling') == 1
 while head and #taken < MOST do
+  head.rows = head.rows or each('HMGET', P .. 'chunks', head.ids)
   local c = read_chunk(head.id, head.rows[head.at])
   if is_cancelling and call('SISMEMBER', P .. 'cancelling', c.job) == 1 then
     is_dropped = true

@@ -5,15 +5,19 @@ WITH standing (queue, ready, scheduled, blocked, running, dead, oldest_at) AS (
         0, 0, 0, min(rank - priority * :aging)
     FROM gristmill_chunk WHERE state = 'ready' GROUP BY queue
     UNION ALL
-    SELECT chunk.queue, 0, 0, iif(job.is_receiving, 0, chunk.items), 0, 0, NULL
-    FROM gristmill_chunk AS chunk JOIN gristmill_job AS job ON job.number = chunk.job
-    WHERE chunk.key IS NOT NULL AND chunk.state = 'blocked'
+    SELECT queue, 0, 0, sum(items), 0, 0, NULL
+    FROM gristmill_chunk WHERE key IS NOT NULL AND state = 'blocked' GROUP BY queue
+    UNION ALL  -- less those of uploads: they are not to run yet
+    SELECT job.queue, 0, 0, -chunk.items, 0, 0, NULL
+    FROM gristmill_job AS job CROSS JOIN gristmill_chunk AS chunk ON chunk.job = job.number
+    WHERE job.is_receiving = 1 AND chunk.state = 'blocked'
     UNION ALL
     SELECT queue, 0, 0, 0, items, 0, NULL FROM gristmill_chunk WHERE lease IS NOT NULL
     UNION ALL
     SELECT queue, 0, 0, 0, 0, sum(items), NULL FROM gristmill_chunk WHERE state = 'dead' GROUP BY queue
     UNION ALL
-    SELECT queue, 0, 0, 0, 0, 0, NULL FROM gristmill_job WHERE is_receiving = 1 AND total > 0
+    SELECT queue, 0, 0, 0, 0, 0, NULL FROM gristmill_job
+    WHERE is_receiving = 1 AND EXISTS (SELECT 1 FROM gristmill_chunk AS chunk WHERE chunk.job = number)
     UNION ALL
     SELECT name, 0, 0, 0, 0, 0, NULL FROM gristmill_queue
 )

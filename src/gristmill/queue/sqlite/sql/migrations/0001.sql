@@ -51,7 +51,7 @@ CREATE INDEX gristmill_chunk_ready ON gristmill_chunk (queue, priority, rank, id
 CREATE INDEX gristmill_chunk_job ON gristmill_chunk (job);
 CREATE INDEX gristmill_chunk_lease ON gristmill_chunk (lease) WHERE lease IS NOT NULL;
 CREATE INDEX gristmill_chunk_held ON gristmill_chunk (job, items) WHERE state = 'held';
-CREATE INDEX gristmill_chunk_key ON gristmill_chunk (queue, key, state, line, id) WHERE key IS NOT NULL;
+CREATE INDEX gristmill_chunk_key ON gristmill_chunk (queue, key, state, line, id, items) WHERE key IS NOT NULL;
 CREATE INDEX gristmill_chunk_dead ON gristmill_chunk (queue, code, dead_at, items, job) WHERE state = 'dead';
 
 -- Bodies lie apart: SQLite writes a whole row anew when a claim changes its state.

@@ -1,0 +1,69 @@
+"""``gristmill jobs enqueue``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from gristmill.cli.exits import fail
+from gristmill.cli.jobs import options
+from gristmill.cli.jobs.asking import ask
+from gristmill.cli.jobs.lines import ItemLines
+from gristmill.cli.show.documents import print_document
+from gristmill.errors import InvalidItem
+from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT
+from gristmill.queue.service import JobRef, Jobs
+
+
+def enqueue_items(
+    handler: options.HandlerName,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="NDJSON, one item a line; - is standard input.")
+    ],
+    *,
+    priority: Annotated[
+        int, typer.Option(help="0 is urgent; each step is worth a minute of waiting.", min=URGENT, max=LATEST)
+    ] = DEFAULT_PRIORITY,
+    delay: Annotated[float, typer.Option(metavar="SECONDS", help="Until it is due.", min=0)] = 0.0,
+    key: Annotated[
+        str | None, typer.Option(help="What has the same key runs one after another, in order.")
+    ] = None,
+    unique: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="While a job of this key is not final, that one is the answer."),
+    ] = None,
+    app: options.App = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Store the items of a file as one job; all of them, or none if one is wrong."""
+    with _opened(file) as lines:
+        items = ItemLines(lines)
+
+        async def enqueue(jobs: Jobs) -> JobRef:
+            try:
+                return await jobs.enqueue(
+                    handler, items, priority=priority, delay=delay, key=key, unique=unique
+                )
+            except InvalidItem as error:
+                raise InvalidItem(
+                    f"line {items.number}: {error}; nothing was stored", index=error.index
+                ) from error
+
+        ref = ask(app, None, enqueue, may_make=True)
+    if as_json:
+        print_document({"id": ref.id, "created": ref.created})
+    elif ref.created:
+        typer.echo(f"{ref.id} has {items.items} items for {handler}")
+    else:
+        typer.echo(f"{ref.id} holds the key {unique!r} already; nothing was stored")
+
+
+def _opened(file: str) -> BinaryIO:
+    if file == "-":
+        return typer.get_binary_stream("stdin")
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror or error}")

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import io
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.cli.jobs.lines import ItemLines
+
+
+def test_each_line_of_a_file_is_an_item(shop: Any, tmp_path: Path) -> None:
+    (tmp_path / "mails.ndjson").write_text('\ufeff"a"\n\n  "b" \r\n"c"')
+    result = shop.run("enqueue", "mails", "mails.ndjson")
+    assert result.exit_code == 0
+    job = result.stdout.split()[0]
+    assert result.stdout == f"{job} has 3 items for mails\n"
+    assert shop.job(job).counts.queued == 3
+
+
+def test_standard_input_is_a_dash_and_the_options_reach_the_job(shop: Any) -> None:
+    words = ("--priority", "0", "--delay", "60", "--key", "k", "--unique", "u", "--json")
+    result = shop.run("enqueue", "mails", "-", *words, input='"a"\n')
+    (job,) = shop.json("list")["jobs"]
+    assert result.stdout == f'{{"id":"{job["id"]}","created":true}}\n'
+    assert job["priority"] == 0
+    assert shop.job(job["id"]).due_at == shop.now + 60
+
+
+def test_a_unique_key_that_is_held_is_answered_with_its_job(shop: Any) -> None:
+    first = shop.run("enqueue", "mails", "-", "--unique", "u", input='"a"\n').stdout.split()[0]
+    second = shop.run("enqueue", "mails", "-", "--unique", "u", input='"b"\n')
+    assert (second.exit_code, second.stdout) == (
+        0,
+        f"{first} holds the key 'u' already; nothing was stored\n",
+    )
+    assert shop.job(first).counts.total == 1
+
+
+@pytest.mark.parametrize("line", ["5", "nonsense", '"a" "b"', '"half'])
+def test_a_bad_line_is_named_and_nothing_is_stored(shop: Any, line: str) -> None:
+    result = shop.run("enqueue", "mails", "-", input=f'"a"\n\n{line}\n"c"\n')
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "error: line 3: item 1 cannot be an item of mails" in result.stderr
+    assert "nothing was stored" in result.stderr
+    assert shop.json("list")["jobs"] == []
+
+
+def test_an_unknown_handler_or_file_is_told(shop: Any) -> None:
+    result = shop.run("enqueue", "nope", "-", input="")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "gristmill: error: there is no handler 'nope'; there are: mails, numbers\n"
+    result = shop.run("enqueue", "mails", "nope.ndjson")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "gristmill: error: cannot read nope.ndjson: No such file or directory\n",
+    )
+
+
+@pytest.mark.parametrize("words", [("--priority", "10"), ("--delay", "-1"), ("--priority", "x")])
+def test_options_out_of_range_are_refused(shop: Any, words: tuple[str, str]) -> None:
+    assert shop.run("enqueue", "mails", "-", *words, input='"a"\n').exit_code == 2
+
+
+def test_lines_are_counted_with_the_blank_ones() -> None:
+    lines = ItemLines(io.BytesIO(b"1\n\n2\n"))
+    assert [bytes(each) for each in lines] == [b"1", b"2"]
+    assert (lines.items, lines.number) == (2, 3)
+
+
+def test_ctrl_c_ends_a_read_that_waits_and_is_as_before_between_lines() -> None:
+    def waiting() -> Iterator[bytes]:
+        yield b"1"
+        signal.raise_signal(signal.SIGINT)
+        yield b"2"
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        items = iter(ItemLines(waiting()))
+        assert bytes(next(items)) == b"1"
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            next(items)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_another_thread_leaves_signals_alone() -> None:
+    found: list[bytes] = []
+    thread = threading.Thread(target=lambda: found.extend(map(bytes, ItemLines([b"1"]))))
+    thread.start()
+    thread.join()
+    assert found == [b"1"]
