@@ -42,8 +42,10 @@ class App:
 
     Run it with ``gristmill serve module:app``, or any ASGI server. Each
     handler has ``POST /v1/{name}`` for one item, ``.../batch`` and
-    ``.../stream`` for many, and ``GET /v1/{name}`` to describe itself. Beside
-    them: ``/livez``, ``/readyz``, ``/metrics``, ``/openapi.json`` and ``/docs``.
+    ``.../stream`` for many, ``.../jobs`` for the durable queue, and
+    ``GET /v1/{name}`` to describe itself. ``/v1/jobs``, ``/v1/queues`` and
+    ``/v1/dead`` say what became of jobs; a store that is away when it starts is
+    waited for. Beside them: ``/livez``, ``/readyz``, ``/metrics``, ``/openapi.json`` and ``/docs``.
 
     At SIGTERM or SIGINT the items that wait are answered at once and new
     requests are refused; the handlers are closed with the application.

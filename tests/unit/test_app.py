@@ -42,6 +42,8 @@ async def plain(items: list[Text]) -> list[Text]:
         ([handler(), handler()], "two handlers are named 'echo'"),
         ([handler("a/b")], "cannot stand in a path"),
         ([handler("jobs")], "reserved"),
+        ([handler("queues")], "reserved"),
+        ([handler("dead")], "reserved"),
     ],
 )
 def test_handlers_that_cannot_be_served_are_refused(handlers: Any, text: str) -> None:
