@@ -119,7 +119,7 @@ class Lockstep(RuleBasedStateMachine):
             )
         )
         if isinstance(real, Claim) and real.more and seen(real) != seen(wanted):
-            # A store may look at fewer chunks than would fit, and say that there is more: nobody keeps it then.
+            # A store may look at fewer chunks than fit, and say that there is more: nobody keeps it then.
             assert seen(real) == seen(wanted)[: len(real.chunks)]
             self.give_back(real, wanted)
             return

@@ -74,7 +74,7 @@ class Pair:
         mine = await self.model.claim(queue, seconds=seconds, **options)
         theirs = await self.store.claim(queue, seconds=seconds, **options)
         if _is_part(theirs, mine):
-            # A store may look at fewer chunks than would fit, and say that there is more: nobody keeps it then.
+            # A store may look at fewer chunks than fit, and say that there is more: nobody keeps it then.
             assert await self.model.release(mine.lease)
             assert await self.store.release(theirs.lease)
         else:

@@ -80,6 +80,28 @@ class Mill:
         await worker.says("ready")
         return worker
 
+    async def freeze(self, worker: WorkerProcess) -> None:
+        """Stop *worker* where it stands, but not while it holds the lock of the one file: that would stop all."""
+        worker.signal(signal.SIGSTOP)
+        while self.url.startswith("sqlite") and not self._is_writable():
+            worker.signal(signal.SIGCONT)
+            await asyncio.sleep(0)
+            worker.signal(signal.SIGSTOP)
+
+    def _is_writable(self) -> bool:
+        import apsw  # noqa: PLC0415 - only where a test needs it
+
+        connection = apsw.Connection(self.url.removeprefix("sqlite:///"))
+        connection.set_busy_timeout(500)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except apsw.BusyError:
+            return False
+        finally:
+            connection.close()
+        return True
+
     def go(self) -> None:
         """Let handlers that wait go on, those to come too."""
         (self.folder / "go").touch()

@@ -48,7 +48,7 @@ def enqueue_items(
                 )
             except InvalidItem as error:
                 raise InvalidItem(
-                    f"line {items.number}: {error}; nothing was stored", index=error.index
+                    f"line {items.line_of(error.index)}: {error}; nothing was stored", index=error.index
                 ) from error
 
         ref = ask(app, None, enqueue, may_make=True)

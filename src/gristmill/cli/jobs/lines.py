@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -16,23 +18,32 @@ class ItemLines:
         lines: Bytes of an NDJSON file.
 
     Attributes:
-        number: Of the line that was read last, from 1.
         items: How many there were so far.
     """
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines = lines
-        self.number = 0
         self.items = 0
+        # (item, lines before it): an entry where a blank line has come in between, so mostly one.
+        self._offsets: list[tuple[int, int]] = [(0, 0)]
 
     def __iter__(self) -> Iterator[msgspec.Raw]:
         """Yield the JSON of each item; whether it is JSON shows when it is stored."""
+        blank = 0
         for line in _interruptible(self._lines):
-            self.number += 1
             text = line.strip().removeprefix(b"\xef\xbb\xbf")
-            if text:
-                self.items += 1
-                yield msgspec.Raw(text)
+            if not text:
+                blank += 1
+                continue
+            if blank > self._offsets[-1][1]:
+                self._offsets.append((self.items, blank))
+            self.items += 1
+            yield msgspec.Raw(text)
+
+    def line_of(self, item: int) -> int:
+        """Return the number of the line, from 1, that the item at place *item* stood in."""
+        offset = self._offsets[bisect_right(self._offsets, (item, sys.maxsize)) - 1]
+        return item + offset[1] + 1
 
 
 def _interruptible(lines: Iterable[bytes]) -> Iterator[bytes]:

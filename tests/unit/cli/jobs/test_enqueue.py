@@ -66,9 +66,10 @@ def test_options_out_of_range_are_refused(shop: Any, words: tuple[str, str]) -> 
 
 
 def test_lines_are_counted_with_the_blank_ones() -> None:
-    lines = ItemLines(io.BytesIO(b"1\n\n2\n"))
-    assert [bytes(each) for each in lines] == [b"1", b"2"]
-    assert (lines.items, lines.number) == (2, 3)
+    lines = ItemLines(io.BytesIO(b"\n1\n2\n\n\n3\n\n"))
+    assert [bytes(each) for each in lines] == [b"1", b"2", b"3"]
+    assert [lines.line_of(item) for item in range(3)] == [2, 3, 6]
+    assert lines.items == 3
 
 
 def test_ctrl_c_ends_a_read_that_waits_and_is_as_before_between_lines() -> None:
