@@ -81,7 +81,7 @@ class Mill:
         return worker
 
     async def freeze(self, worker: WorkerProcess) -> None:
-        """Stop *worker* where it stands, but not while it holds the lock of the one file: that would stop all."""
+        """Stop *worker* where it stands, but not while it holds the lock of the one file."""
         worker.signal(signal.SIGSTOP)
         while self.url.startswith("sqlite") and not self._is_writable():
             worker.signal(signal.SIGCONT)
