@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from gristmill.queue.ids import JobIds, is_job_id
 
@@ -31,3 +32,12 @@ def test_what_has_another_form_is_no_id() -> None:
     good = JobIds().new()
     for bad in ("", good[:-1], good + "0", good.lower(), "job_" + "U" * 26, good + "\n", "../" + good):
         assert not is_job_id(bad)
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    before = time.time_ns() // 1_000_000
+    number = 0
+    for sign in JobIds().new()[4:]:
+        number = number * 32 + alphabet.index(sign)
+    assert before <= number >> 80 <= time.time_ns() // 1_000_000
