@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import Passes, Report, Sample, Settings, interleave, ratio, spread
+from benchmarks.measure import Passes, Report, Sample, Settings, Spread, interleave, ratio, spread
 from benchmarks.postgres import database, describe
 from benchmarks.processes import CACHE, node_is_ready, node_versions
 
@@ -38,6 +38,8 @@ class Subject:
             command = [sys.executable, "-m", "benchmarks.queue_peers", self.name, str(self.count), url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
         found = json.loads(done.stdout.strip().splitlines()[-1])
+        if "add" not in found:
+            return found
         rates = {part: self.count / found[part] for part in ("add", "drain") if part in found}
         if len(rates) == 2:
             rates["both"] = self.count / (found["add"] + found["drain"])
@@ -92,23 +94,25 @@ def valkey_urls(report: Report) -> Iterator[Callable[[], str]]:
 
 def subjects_of(store: str, scale: float) -> list[Subject]:
     def some(count: int) -> int:
-        return max(500, int(count * scale))
+        return max(50, int(count * scale))
 
     ours = Subject("gristmill", some(OURS))
+    more = [Subject("gristmill latency", some(100)), Subject("gristmill memory", some(1_000_000))]
     node = node_is_ready()
     if store == "SQLite":
         return [
             ours,
             Subject("litequeue", some(10_000)),
             Subject("Huey", some(5_000)),
+            *more,
             Subject("gristmill singles", some(20_000)),
             Subject("one transaction each", some(5_000)),
         ]
     if store == "PostgreSQL":
         theirs = [Subject("graphile-worker", some(40_000), True, 24), Subject("pg-boss", some(40_000), True)]
-        return [ours, Subject("PgQueuer", some(20_000)), *(theirs if node else [])]
+        return [ours, *more, Subject("PgQueuer", some(20_000)), *(theirs if node else [])]
     theirs = [Subject("bull", some(30_000), True), Subject("bullmq", some(30_000), True)]
-    return [ours, *(theirs if node else [])]
+    return [ours, *more, *(theirs if node else [])]
 
 
 def taken_on(fresh: Callable[[], str], subjects: list[Subject], settings: Settings) -> Passes:
@@ -118,6 +122,19 @@ def taken_on(fresh: Callable[[], str], subjects: list[Subject], settings: Settin
         if settings.wants(subject.name)
     }
     return interleave(chosen, settings.passes)
+
+
+def judge_latency_and_memory(report: Report, store: str, taken: Passes) -> None:
+    if "gristmill latency" in taken:
+        p50 = spread(taken, "gristmill latency", "p50")
+        p99 = spread(taken, "gristmill latency", "p99")
+        report.remarks.append(f"{store}: from enqueue to another process's handler, idle: p99 {p99:.1f} ms")
+        report.judge(f"the same on {store}, p50", p50, 10.0, unit="ms")
+    if "gristmill memory" in taken:
+        grown = Spread.of([sample["late"] - sample["early"] for sample in taken["gristmill memory"]])
+        report.judge(
+            f"growth of a worker on {store} from a tenth to the end of 1M items", grown, 20.0, unit="MB"
+        )
 
 
 def run(settings: Settings) -> Report:
@@ -133,7 +150,10 @@ def run(settings: Settings) -> Report:
         with urls as fresh:
             taken = taken_on(fresh, subjects_of(store, scale), settings)
         report.samples[store] = taken
+        judge_latency_and_memory(report, store, taken)
         for name, samples in taken.items():
+            if "p50" in samples[0] or "late" in samples[0]:
+                continue
             cells = [
                 f"{spread(taken, name, part):.0f}" if part in samples[0] else ""
                 for part in ("add", "drain", "both")

@@ -10,12 +10,14 @@ import argparse
 import asyncio
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+import psutil
 import uvloop
 
 Found = dict[str, float]
@@ -81,6 +83,78 @@ async def gristmill_singles(count: int, url: str) -> Found:
     found: Found = {}
     with timed(found, "add"):
         await asyncio.gather(*(caller() for _ in range(200)))
+    await jobs.stop()
+    return found
+
+
+async def latency(count: int, url: str) -> Found:
+    """From `enqueue` to the start of the handler, in another process, on an idle system: median and p99."""
+    from gristmill import batch  # noqa: PLC0415 - each subject loads only its own library
+    from gristmill.queue.service import Jobs  # noqa: PLC0415 - as above
+
+    @batch(name="users", max_size=500)
+    async def create_users(batch_of: list[User]) -> list[int]:
+        raise AssertionError(f"the other process runs {len(batch_of)} items")
+
+    command = [sys.executable, "-m", "benchmarks.queue_peers", "gristmill worker", "0", url]
+    worker = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert worker.stdout is not None
+    jobs = Jobs([create_users], url)
+    await jobs.open()
+    waits = []
+    await worker.stdout.readline()  # ready
+    for user in users(count):
+        await asyncio.sleep(0.05)
+        began = time.time()
+        await jobs.enqueue(create_users, [user])
+        waits.append(float(await worker.stdout.readline()) - began)
+    worker.terminate()
+    await worker.wait()
+    await jobs.stop()
+    waits.sort()
+    return {"p50": waits[count // 2] * 1e3, "p99": waits[int(count * 0.99)] * 1e3}
+
+
+async def worker(_count: int, url: str) -> Found:
+    """Says when each handler call begins, until it is ended."""
+    from gristmill import batch  # noqa: PLC0415 - each subject loads only its own library
+    from gristmill.queue.service import Jobs  # noqa: PLC0415 - as above
+
+    @batch(name="users", max_size=500)
+    async def create_users(batch_of: list[User]) -> list[int]:
+        print(time.time(), flush=True)
+        return [user.id for user in batch_of]
+
+    await Jobs([create_users], url).start()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+    return {}
+
+
+async def memory(count: int, url: str) -> Found:
+    """Resident megabytes of a worker after a tenth of the items, and at their end."""
+    from gristmill import batch  # noqa: PLC0415 - each subject loads only its own library
+    from gristmill.queue.service import Jobs  # noqa: PLC0415 - as above
+
+    process = psutil.Process()
+    seen = 0
+    found: Found = {}
+
+    @batch(name="users", max_size=500)
+    async def create_users(batch_of: list[User]) -> list[int]:
+        nonlocal seen
+        seen += len(batch_of)
+        if seen >= count / 10:
+            found.setdefault("early", process.memory_info().rss / 1e6)
+        return [user.id for user in batch_of]
+
+    jobs = Jobs([create_users], url)
+    name = "User {} of the benchmark with a name of some length"
+    items = (User(n, name.format(n), f"user{n}@example.com") for n in range(count))
+    ref = await jobs.enqueue(create_users, items)
+    await jobs.start()
+    await ref.wait()
+    found["late"] = process.memory_info().rss / 1e6
     await jobs.stop()
     return found
 
@@ -178,6 +252,9 @@ async def huey(count: int, url: str) -> Found:
 PEERS: dict[str, Callable[[int, str], Awaitable[Found]]] = {
     "gristmill": gristmill,
     "gristmill singles": gristmill_singles,
+    "gristmill latency": latency,
+    "gristmill worker": worker,
+    "gristmill memory": memory,
     "one transaction each": one_transaction_each,
     "PgQueuer": pgqueuer,
     "litequeue": litequeue,
