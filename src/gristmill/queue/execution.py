@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gristmill.batching.handler import BatchHandler
+from gristmill.batching.reply import Settled
 from gristmill.model.chunk import Chunk
 from gristmill.model.lease import Claim
 from gristmill.model.outcome import Failed, failed_from
@@ -23,12 +24,34 @@ class _Open:
     failures: dict[int, Failed]
     values: list[Any] = field(default_factory=list)
 
-    def left(self) -> list[int]:
+    def left(self) -> Sequence[int]:
         """Return the indices of the items that the handler is to see."""
+        if not self.failures:
+            return range(self.chunk.items)
         return [index for index in range(self.chunk.items) if index not in self.failures]
 
 
-_Place = tuple[_Open, int]
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some items of one chunk in one batch; mostly all of them, and then never looked at one by one."""
+
+    entry: _Open
+    indices: Sequence[int]
+
+    def items(self) -> list[Any]:
+        """Return the items."""
+        found = self.entry.items
+        if isinstance(self.indices, range):
+            return found[self.indices.start : self.indices.stop]
+        return [found[index] for index in self.indices]
+
+    def take(self, values: list[Any]) -> None:
+        """Take the values of the items, in their order."""
+        if isinstance(self.indices, range):
+            self.entry.values[self.indices.start : self.indices.stop] = values
+            return
+        for index, value in zip(self.indices, values, strict=True):
+            self.entry.values[index] = value
 
 
 async def answer(
@@ -50,36 +73,45 @@ async def answer(
     opened = [_Open(chunk, *codec.read(chunk)) for chunk in claim.chunks]
     for entry in opened:
         entry.values = [None] * len(entry.items)
-    for places in _batches(opened, handler.cap):
-        items = [entry.items[index] for entry, index in places]
-        attempt = places[0][0].chunk.attempt + 1
+    for pieces in _batches(opened, handler.cap):
+        items = [item for piece in pieces for item in piece.items()] if len(pieces) > 1 else pieces[0].items()
+        attempt = pieces[0].entry.chunk.attempt + 1
         settled = await handler.run_batch(items, attempt=attempt, transaction=transaction, bisect=bisect)
-        for (entry, index), value in zip(places, settled.values, strict=True):
-            entry.values[index] = value
-        for position, error in settled.errors.items():
-            entry, index = places[position]
-            entry.failures[index] = failed_from(error)
+        _hand_out(pieces, settled)
     return [_answers(codec, entry) for entry in opened]
 
 
-def _batches(opened: Sequence[_Open], cap: int) -> Iterator[list[_Place]]:
-    """Yield the places of each batch: whole chunks together while they fit, larger ones in pieces."""
-    batch: list[_Place] = []
+def _batches(opened: Sequence[_Open], cap: int) -> Iterator[list[_Piece]]:
+    """Yield the pieces of each batch: whole chunks together while they fit, larger ones cut."""
+    batch: list[_Piece] = []
+    size = 0
     last: Chunk | None = None
     for entry in opened:
-        chunk = entry.chunk
-        places = [(entry, index) for index in entry.left()]
-        is_apart = last is not None and (last.attempt != chunk.attempt or chunk.key is not None)
-        if batch and (is_apart or len(batch) + len(places) > cap):
+        chunk, left = entry.chunk, entry.left()
+        is_apart = last is not None and (last.attempt != chunk.attempt or (last.key or chunk.key) is not None)
+        if batch and (is_apart or size + len(left) > cap):
             yield batch
-            batch = []
+            batch, size = [], 0
         last = chunk
-        while len(batch) + len(places) > cap:
-            yield places[:cap]
-            places = places[cap:]
-        batch += places
+        while len(left) > cap:
+            yield [_Piece(entry, left[:cap])]
+            left = left[cap:]
+        if left:
+            batch.append(_Piece(entry, left))
+            size += len(left)
     if batch:
         yield batch
+
+
+def _hand_out(pieces: Sequence[_Piece], settled: Settled) -> None:
+    start = 0
+    for piece in pieces:
+        stop = start + len(piece.indices)
+        piece.take(settled.values[start:stop])
+        for position, error in settled.errors.items():
+            if start <= position < stop:
+                piece.entry.failures[piece.indices[position - start]] = failed_from(error)
+        start = stop
 
 
 def _answers(codec: QueueCodec, entry: _Open) -> Answers:
