@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError
@@ -20,6 +20,7 @@ from gristmill.http.routes import docs_paths, handler_paths, service_paths, star
 from gristmill.http.service import FixedEndpoint, document_reply
 from gristmill.http.settings import HttpLimits
 from gristmill.http.watch import Receive
+from gristmill.queue.enqueue_options import EnqueueOptions
 from gristmill.queue.intake import Source
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.schedule import Schedule
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from fastapi import APIRouter  # an optional extra
 
     from gristmill.http.shortcut import ShortcutProtocol
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
@@ -161,7 +164,19 @@ class App:
         """Where the durable queue is, without the password; None if there is none."""
         return None if self._jobs is None else self._jobs.url
 
-    async def enqueue(self, handler: BatchHandler[Any, Any] | str, items: Source, **options: Any) -> JobRef:
+    @overload
+    async def enqueue(
+        self,
+        handler: BatchHandler[T, Any],
+        items: Iterable[T] | AsyncIterable[T],
+        **options: Unpack[EnqueueOptions],
+    ) -> JobRef: ...
+    @overload
+    async def enqueue(self, handler: str, items: Source, **options: Unpack[EnqueueOptions]) -> JobRef: ...
+
+    async def enqueue(
+        self, handler: BatchHandler[Any, Any] | str, items: Source, **options: Unpack[EnqueueOptions]
+    ) -> JobRef:
         """Store *items* as one job of the durable queue; ``Jobs.enqueue`` tells the options."""
         return await self.jobs.enqueue(handler, items, **options)
 

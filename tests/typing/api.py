@@ -19,10 +19,14 @@ from gristmill import (
     Ok,
     Outcome,
     Processes,
+    QueueOptions,
     Retry,
+    Schedule,
     Threads,
     batch,
 )
+from gristmill.queue.reading import ItemResult
+from gristmill.queue.service import JobRef
 
 
 @dataclass
@@ -117,7 +121,21 @@ async def calls() -> None:
     assert_type(await loader.load_with_context.many([1]), list[User])
 
 
+async def durable() -> None:
+    ref = await app.enqueue(create_users, [NewUser("a")], priority=2, delay=60, unique="a", unique_for=3600)
+    assert_type(ref, JobRef)
+    assert_type(ref.id, str)
+    job = await ref.wait(timeout=10)
+    assert_type(job.counts.succeeded, int)
+    async for item in ref.results(ordered=True):
+        assert_type(item, ItemResult)
+    await app.enqueue("users", source())
+    await app.jobs.redrive(handler="users", code="unique_violation")
+
+
 async def mistakes() -> None:
+    await app.enqueue(create_users, ["not a user"])  # type: ignore[misc]
+    await app.enqueue(create_users, [NewUser("a")], prioritty=2)  # type: ignore[call-overload]
     create_users("not a user")  # type: ignore[arg-type]
     await create_users.many(["no"])  # type: ignore[list-item]
 
@@ -130,4 +148,9 @@ async def mistakes() -> None:
         return item
 
 
-app = App(handlers=[create_users, plain])
+app = App(
+    handlers=[create_users, plain],
+    store="postgresql:///app",
+    queues={"users": QueueOptions(rate=100, concurrency=2, transactional=True)},
+    schedules=[Schedule(name="nightly", cron="0 3 * * *", queue="plain", items=[1])],
+)
