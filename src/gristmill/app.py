@@ -22,9 +22,10 @@ from gristmill.http.settings import HttpLimits
 from gristmill.http.watch import Receive
 from gristmill.queue.enqueue_options import EnqueueOptions
 from gristmill.queue.intake import Source
+from gristmill.queue.job_ref import JobRef
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.schedule import Schedule
-from gristmill.queue.service import JobRef, Jobs
+from gristmill.queue.service import Jobs
 from gristmill.queue.store import Store
 from gristmill.telemetry.requests import RequestCounter
 

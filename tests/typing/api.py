@@ -25,8 +25,8 @@ from gristmill import (
     Threads,
     batch,
 )
+from gristmill.queue.job_ref import JobRef
 from gristmill.queue.reading import ItemResult
-from gristmill.queue.service import JobRef
 
 
 @dataclass

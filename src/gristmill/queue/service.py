@@ -17,6 +17,7 @@ from gristmill.model.queue import DeadFilter, DeadGroup, QueueStatus
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.ids import JobIds
 from gristmill.queue.intake import Intake, ReadySource, Source
+from gristmill.queue.job_ref import JobRef
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.reading import ItemResult, as_settled, in_order
 from gristmill.queue.schedule import Schedule, Scheduler
@@ -24,42 +25,6 @@ from gristmill.queue.starting import Starting
 from gristmill.queue.store import Store
 from gristmill.queue.url import check_url, store_from, without_password
 from gristmill.queue.worker import Worker
-
-
-class JobRef:
-    """A job, by its id.
-
-    Attributes:
-        id: Its id.
-        created: Whether this call made it; False when its unique key named an earlier one.
-    """
-
-    __slots__ = ("_jobs", "created", "id")
-
-    def __init__(self, jobs: Jobs, id: str, *, created: bool) -> None:
-        self.id = id
-        self.created = created
-        self._jobs = jobs
-
-    def __repr__(self) -> str:
-        """Show the id."""
-        return f"<JobRef {self.id}>"
-
-    async def status(self) -> Job:
-        """Return the job as it stands; raises ``JobNotFound`` once it was pruned."""
-        return await self._jobs.get(self.id)
-
-    async def wait(self, timeout: float | None = None) -> Job:
-        """Return the job once it is final; raises ``TimeoutError`` after *timeout* seconds."""
-        return await self._jobs.wait(self.id, timeout=timeout)
-
-    def results(self, *, ordered: bool = False, after: str | None = None) -> AsyncIterator[ItemResult]:
-        """Yield the outcomes there are, as ``Jobs.results``."""
-        return self._jobs.results(self.id, ordered=ordered, after=after)
-
-    async def cancel(self) -> bool:
-        """Cancel what of it is not running."""
-        return await self._jobs.cancel(self.id)
 
 
 class Jobs:

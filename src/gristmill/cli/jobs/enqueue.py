@@ -14,7 +14,8 @@ from gristmill.cli.jobs.lines import ItemLines
 from gristmill.cli.show.documents import print_document
 from gristmill.errors import InvalidItem
 from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT
-from gristmill.queue.service import JobRef, Jobs
+from gristmill.queue.job_ref import JobRef
+from gristmill.queue.service import Jobs
 
 
 def enqueue_items(

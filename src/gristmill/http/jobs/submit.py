@@ -23,7 +23,8 @@ from gristmill.http.jobs.watching import Watching
 from gristmill.http.problems import CLOSE, Refused, Reply, problem, problem_reply
 from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT, Job, JobState, NewJob
 from gristmill.queue.ids import JobIds
-from gristmill.queue.service import JobRef, Jobs
+from gristmill.queue.job_ref import JobRef
+from gristmill.queue.service import Jobs
 
 
 class Way(Enum):
