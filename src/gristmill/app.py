@@ -138,14 +138,21 @@ class App:
                 jobs=self._jobs is not None,
             )
 
-        if docs:
-            paths |= docs_paths(FixedEndpoint(lambda: document_reply(document())), self._counter)
-        self._routed = starlette_app(paths, self._drain, self._counter)
+        pages = docs_paths(FixedEndpoint(lambda: document_reply(document())), self._counter) if docs else {}
+        self._inner_paths = {"/metrics", *pages}
+        self._paths = paths | pages
+        self._routed = starlette_app(self._paths, self._drain, self._counter)
 
     @property
     def handlers(self) -> tuple[BatchHandler[Any, Any], ...]:
         """The handlers, in the order given."""
         return self._handlers
+
+    def hide_inner_pages(self) -> None:
+        """Serve ``/metrics``, ``/docs`` and ``/openapi.json`` no longer: for an address that anybody can reach."""
+        self.docs = False
+        shown = {path: methods for path, methods in self._paths.items() if path not in self._inner_paths}
+        self._routed = starlette_app(shown, self._drain, self._counter)
 
     @property
     def jobs(self) -> Jobs:

@@ -74,6 +74,43 @@ def test_a_target_is_served_and_told_with_a_line_that_works(users: Path, target:
             process.stdout.close()
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("--host", "127.0.0.1"), 200),
+        (("--host", "127.0.0.1", "--no-inner-pages"), 404),
+        (("--host", "0.0.0.0"), 404),  # noqa: S104 - the address is the point
+        (("--host", "0.0.0.0", "--inner-pages"), 200),  # noqa: S104 - as above
+    ],
+)
+def test_metrics_and_documents_are_for_those_on_the_machine(
+    users: Path, words: tuple[str, ...], status: int
+) -> None:
+    command = [GRISTMILL, "serve", "users:app", "--port", "0", *words]
+    process = subprocess.Popen(
+        command, cwd=users, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        port = re.search(r"serves http://127.0.0.1:(\d+)", process.stdout.readline())
+        assert port is not None
+        connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=30)
+        found = {}
+        for path in ("/metrics", "/docs", "/openapi.json", "/livez", "/readyz", "/v1/users"):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            found[path] = answer.status
+        connection.close()
+        inner = dict.fromkeys(("/metrics", "/docs", "/openapi.json"), status)
+        assert found == {**inner, "/livez": 200, "/readyz": 200, "/v1/users": 200}
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+        if process.stdout is not None:
+            process.stdout.close()
+
+
 def test_a_file_elsewhere_is_served_with_its_neighbours_importable(
     users: Path, tmp_path_factory: Any
 ) -> None:

@@ -31,4 +31,6 @@ def banner(app: App, host: str, port: int) -> str:
         lines += ["Try it:", f"  {command} -d {shlex.quote(example)}"]
     if not address.is_loopback:
         lines.append("Anyone who can reach this address can call it: there is no authentication.")
+        if not app.docs:
+            lines.append("/metrics and /docs are not served here; --inner-pages does.")
     return "\n".join(lines)

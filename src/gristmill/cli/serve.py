@@ -6,6 +6,7 @@ import asyncio
 import copy
 import errno
 import gc
+import ipaddress
 import logging
 import signal
 import socket
@@ -45,6 +46,13 @@ def serve(
     graceful_timeout: Annotated[
         int, typer.Option(help="Seconds that requests get to end after a signal to stop.", min=0)
     ] = 30,
+    inner_pages: Annotated[
+        bool | None,
+        typer.Option(
+            "--inner-pages/--no-inner-pages",
+            help="Serve /metrics, /docs and /openapi.json; by default only where nobody else can reach them.",
+        ),
+    ] = None,
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Leave the durable queues to gristmill work.")
     ] = False,
@@ -54,6 +62,9 @@ def serve(
     if no_worker:
         app.works = False
     listener = _bound(host, port)
+    is_inner = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+    if not (is_inner if inner_pages is None else inner_pages):
+        app.hide_inner_pages()
     config = uvicorn.Config(
         app,
         host=host,
