@@ -149,7 +149,7 @@ class App:
         return self._handlers
 
     def hide_inner_pages(self) -> None:
-        """Serve ``/metrics``, ``/docs`` and ``/openapi.json`` no longer: for an address that anybody can reach."""
+        """Serve ``/metrics``, ``/docs`` and ``/openapi.json`` no longer: others can reach the address."""
         self.docs = False
         shown = {path: methods for path, methods in self._paths.items() if path not in self._inner_paths}
         self._routed = starlette_app(shown, self._drain, self._counter)

@@ -15,6 +15,7 @@ from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, page_n
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import Bucket, DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.memory.claiming import claim_from
+from gristmill.queue.memory.looking import dead_groups, dead_rows, page_of, status_of
 from gristmill.queue.memory.tables import ChunkRow, JobRow, LeaseRow, QueueRow, Tables, UniqueRow
 from gristmill.queue.store import Transaction
 
@@ -297,17 +298,7 @@ class MemoryStore:
         """Return jobs, newest first."""
         before = None if cursor is None else page_number(cursor)
         with self._lock:
-            rows = sorted(self._tables.jobs.values(), key=lambda row: -row.number)
-            found = [
-                (row.number, job)
-                for row in rows
-                if (before is None or row.number < before) and (queue is None or row.new.queue == queue)
-                for job in [self._tables.job(row)]
-                if state is None or job.state is state
-            ]
-        page = found[:limit]
-        following = str(page[-1][0]) if len(found) > limit else None
-        return JobPage(jobs=tuple(job for _, job in page), cursor=following)
+            return page_of(self._tables, queue=queue, state=state, before=before, limit=limit)
 
     async def results(
         self, job: str, *, after: int = 0, kind: ResultKind | None = None, limit: int = 100
@@ -384,41 +375,16 @@ class MemoryStore:
 
     # -- dead items
 
-    def _dead(self, which: DeadFilter) -> list[ChunkRow]:
-        return [
-            row
-            for row in self._tables.chunks.values()
-            if row.is_dead
-            and which.queue in (None, row.queue)
-            and which.job in (None, row.new.job)
-            and which.code in (None, row.new.code)
-            and (which.before is None or (row.dead_at or 0.0) < which.before)
-        ]
-
     async def dead(self, which: DeadFilter) -> list[DeadGroup]:
         """Return dead items by queue and code."""
-        groups: dict[tuple[str, str], list[ChunkRow]] = {}
         with self._lock:
-            for row in self._dead(which):
-                groups.setdefault((row.queue, row.new.code or ""), []).append(row)
-        found = [
-            DeadGroup(
-                queue=queue,
-                code=code,
-                items=sum(row.new.items for row in rows),
-                first_at=min(row.dead_at or 0.0 for row in rows),
-                last_at=max(row.dead_at or 0.0 for row in rows),
-                error=rows[-1].new.error,
-            )
-            for (queue, code), rows in groups.items()
-        ]
-        return sorted(found, key=lambda group: -group.items)
+            return dead_groups(self._tables, which)
 
     async def redrive(self, which: DeadFilter, *, limit: int = 1_000_000) -> int:
         """Let dead items run again."""
         now, tables, redriven = self._clock(), self._tables, 0
         with self._lock:
-            for row in self._dead(which):
+            for row in dead_rows(tables, which):
                 job = tables.jobs[row.new.job]
                 if redriven >= limit or job.is_cancelled:
                     continue
@@ -437,25 +403,7 @@ class MemoryStore:
         now, tables = self._clock(), self._tables
         with self._lock:
             names = {row.queue for row in tables.chunks.values()} | set(tables.queues)
-            return [self._status(name, now) for name in sorted(names)]
-
-    def _status(self, name: str, now: float) -> QueueStatus:
-        rows = [row for row in self._tables.chunks.values() if row.queue == name]
-        live = [row for row in rows if row.is_live and not self._tables.jobs[row.new.job].is_receiving]
-        due = [row for row in live if row.due_at <= now and not row.is_blocked]
-        return QueueStatus(
-            name=name,
-            is_paused=self._queue(name).is_paused,
-            ready=sum(row.new.items for row in due),
-            scheduled=sum(row.new.items for row in live if row.due_at > now and not row.is_blocked),
-            blocked=sum(row.new.items for row in live if row.is_blocked),
-            running=sum(row.new.items for row in rows if row.lease is not None),
-            dead=sum(row.new.items for row in rows if row.is_dead),
-            oldest_age=max((now - row.due_at for row in due), default=0.0),
-        )
-
-    def _queue(self, name: str) -> QueueRow:
-        return self._tables.queues.get(name) or QueueRow()
+            return [status_of(tables, name, now) for name in sorted(names)]
 
     async def limit(self, queue: str, limits: QueueLimits) -> None:
         """Set limits."""
