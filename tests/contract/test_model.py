@@ -125,7 +125,7 @@ class Lockstep(RuleBasedStateMachine):
             return
         assert seen(real) == seen(wanted)
         if isinstance(real, Claim):
-            assert real.more == wanted.more
+            assert real.more or not wanted.more  # it may promise more than there is, not less
             (self.dead if dies else self.claims).append((real, wanted))
 
     def give_back(self, real: Claim, wanted: Claim) -> None:
@@ -302,6 +302,7 @@ def test_random_operations_show_the_same_as_the_reference(
                     max_examples=40 if store_kind in ("memory", "sqlite") else 20,
                     stateful_step_count=30,
                     deadline=None,
+                    derandomize=True,  # the same walks each time; a soak is where new ones are taken
                     suppress_health_check=list(HealthCheck),
                 ),
             )

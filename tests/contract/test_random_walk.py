@@ -88,6 +88,8 @@ class Pair:
     def _same(self, mine: Any, theirs: Any) -> None:
         assert _claimed(mine) == _claimed(theirs)
         if isinstance(mine, Claim):
+            assert theirs.more or not mine.more  # it may promise more than there is, not less
+        if isinstance(mine, Claim):
             self.leases.append((mine, theirs))
 
     async def release(self) -> None:
@@ -217,7 +219,7 @@ def _chunk(chunk: Any) -> tuple[Any, ...]:
 
 
 def _claimed(found: Any) -> Any:
-    return (found.more, list(map(_chunk, found.chunks))) if isinstance(found, Claim) else found is None
+    return list(map(_chunk, found.chunks)) if isinstance(found, Claim) else found is None
 
 
 def _is_part(found: Any, whole: Any) -> bool:

@@ -16,7 +16,7 @@ class Claim:
         lease: The fence: a settle under another id, or under this one after it died, changes nothing.
         queue: The handler's name.
         chunks: At least one. A chunk that crashed before comes alone.
-        more: Whether more was due than fitted: claim again at once.
+        more: Whether more may be due than fitted: claim again at once. Never False where there is more.
     """
 
     lease: int
