@@ -112,9 +112,13 @@ class Mill:
 
     def attempts(self) -> list[tuple[int, int]]:
         """Item and attempt of each time that a handler saw an item."""
+        return [(item, attempt) for item, attempt, _ in self.moments()]
+
+    def moments(self) -> list[tuple[int, int, float]]:
+        """Item, attempt and monotonic seconds of each time that a handler saw an item."""
         path = self.folder / "seen"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [(int(line.split()[0]), int(line.split()[1])) for line in lines]
+        lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+        return [(int(item), int(attempt), float(at)) for item, attempt, at, _ in lines]
 
     async def done(self, job: str, seconds: float = 60) -> Job:
         """Return *job* once it is final, every item in exactly one place and with exactly one last result."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from gristmill.batching.context import BatchContext
 from gristmill.queue.service import Jobs
 
 POISON = 13
+STORM = 1000
+"""Items from which on a handler in a storm fails."""
 
 
 def say(text: str) -> None:
@@ -33,7 +37,8 @@ class Handler:
         self.seen = os.open(folder / "seen", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(self, items: list[int], ctx: BatchContext) -> None:
-        os.write(self.seen, "".join(f"{item} {ctx.attempt} {os.getpid()}\n" for item in items).encode())
+        end = f"{ctx.attempt} {time.monotonic()} {os.getpid()}\n"
+        os.write(self.seen, "".join(f"{item} {end}" for item in items).encode())
 
     async def run(self, items: list[int], ctx: BatchContext) -> list[int | Failed]:
         if self.mode == "wait_before":
@@ -53,9 +58,16 @@ class Handler:
             await self.write(items, ctx.transaction)
             say(f"holding {len(items)}")
             await self.gate()
+        if self.mode == "savepoints":
+            return [await self.write_or_fail(item, ctx.transaction) for item in items]
+        return self.reply(items)
+
+    def reply(self, items: list[int]) -> list[int | Failed]:
+        if self.mode == "storm":
+            return [Failed("down", "down", retryable=True) if item >= STORM else item for item in items]
         if self.mode == "odd":
             return [Failed("odd", "odd") if item % 2 else item for item in items]
-        return items
+        return list(items)
 
     async def gate(self) -> None:
         while not (self.folder / "go").exists():  # noqa: ASYNC110 - another process makes the file
@@ -68,6 +80,46 @@ class Handler:
         else:
             await connection.executemany("INSERT INTO effect (item) VALUES ($1)", rows)
 
+    async def write_or_fail(self, item: int, connection: Any) -> int | Failed:
+        """Write two rows for *item* in a savepoint, and fail it alone if the database refuses one."""
+        statements = [
+            f"INSERT INTO {table} (item) VALUES ({item})"  # noqa: S608 - numbers of the test's own
+            for table in ("effect", "strict")
+        ]
+        if hasattr(connection, "pragma"):  # apsw
+            import apsw  # noqa: PLC0415 - only where a test needs it
+
+            try:
+                with connection:
+                    for statement in statements:
+                        connection.execute(statement)
+            except apsw.ConstraintError as error:
+                return Failed(str(error), "refused")
+            return item
+        import asyncpg  # noqa: PLC0415 - as above
+
+        try:
+            async with connection.transaction():
+                for statement in statements:
+                    await connection.execute(statement)
+        except asyncpg.CheckViolationError as error:
+            return Failed(str(error), "refused")
+        return item
+
+
+def set_clock(offsets: Sequence[float]) -> None:
+    """Put this process's clock off by each of *offsets* in turn: with two of them it jumps at every look."""
+    seconds, nanoseconds, turn = time.time, time.time_ns, itertools.cycle(offsets)
+    time.time = lambda: seconds() + next(turn)
+    time.time_ns = lambda: nanoseconds() + int(next(turn) * 1e9)
+
+
+def set_patience(seconds: float) -> None:
+    """Wait no longer than *seconds* for the lock of an SQLite file."""
+    from gristmill.queue.sqlite import database  # noqa: PLC0415 - only where a test needs it
+
+    database.BUSY_TIMEOUT = seconds
+
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
@@ -78,7 +130,14 @@ async def main() -> None:
     parser.add_argument("--size", type=int, default=100)
     parser.add_argument("--crashes", type=int, default=3)
     parser.add_argument("--grace", type=float, default=0.0)
+    parser.add_argument("--attempts", type=int, default=3)
+    parser.add_argument("--base", type=float, default=0.01)
+    parser.add_argument("--clock", type=float, nargs="+", default=(0.0,))
+    parser.add_argument("--patience", type=float)
     chosen = parser.parse_args()
+    set_clock(chosen.clock)
+    if chosen.patience is not None:
+        set_patience(chosen.patience)
     handler = Handler(chosen.folder, chosen.mode)
 
     @batch(name="numbers", max_size=chosen.size, timeout=600)
@@ -88,8 +147,8 @@ async def main() -> None:
     options = QueueOptions(
         lease=chosen.lease,
         max_crashes=chosen.crashes,
-        retry=Retry(attempts=3, base=0.01),
-        transactional=chosen.mode == "transaction",
+        retry=Retry(attempts=chosen.attempts, base=chosen.base),
+        transactional=chosen.mode in ("transaction", "savepoints"),
     )
     jobs = Jobs([numbers], chosen.url, options={"numbers": options})
     stop = asyncio.Event()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -76,8 +77,20 @@ async def store_in(connection: Any, submission: Submission, schema: str) -> list
     if submission.has_keys and await session.value("isolation") != "read committed":
         raise NotSupported("jobs with an ordering key need a transaction at the level read committed")
     with translated():
-        async with connection.transaction():  # a savepoint: an error here leaves the caller's work as it is
+        async with _savepoint(connection):  # an error here leaves the caller's work as it is
             return await store_jobs(session, submission)
+
+
+@asynccontextmanager
+async def _savepoint(connection: Any) -> AsyncIterator[None]:
+    """Nest a transaction, also in one that a plain ``BEGIN`` began, where the driver refuses to."""
+    await connection.execute("SAVEPOINT gristmill")
+    try:
+        yield
+    except BaseException:
+        await connection.execute("ROLLBACK TO SAVEPOINT gristmill; RELEASE SAVEPOINT gristmill")
+        raise
+    await connection.execute("RELEASE SAVEPOINT gristmill")
 
 
 async def _store_round(session: Session, jobs: Sequence[JobChunks], *, is_receiving: bool) -> list[Enqueued]:
