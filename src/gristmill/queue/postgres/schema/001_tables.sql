@@ -70,8 +70,12 @@ CREATE INDEX chunk_line ON gristmill.chunk (queue, key, (coalesce(line, id)), id
 CREATE UNIQUE INDEX chunk_head ON gristmill.chunk (queue, key)
     WHERE key IS NOT NULL AND state <> 'blocked' AND state <> 'dead';
 
+-- A lease's number is the second of its birth and a running number: one that a failover lost does not come again.
+CREATE SEQUENCE gristmill.lease_number;
 CREATE TABLE gristmill.lease (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id         bigint PRIMARY KEY DEFAULT (
+        (extract(epoch FROM clock_timestamp())::bigint << 20) | (nextval('gristmill.lease_number') & 1048575)
+    ),
     queue      text COLLATE "C" NOT NULL,
     worker     text NOT NULL,
     expires_at float8 NOT NULL
