@@ -187,6 +187,7 @@ class ResultLine(Struct, kw_only=True):
 
     Attributes:
         index: The item's place in the job, from 0.
+        id: The caller's id of the item, if it gave one.
         status: An HTTP status for this item alone.
         result: What the handler answered, if *status* is 200.
         error: What went wrong, otherwise.
@@ -194,6 +195,7 @@ class ResultLine(Struct, kw_only=True):
     """
 
     index: int
+    id: str | UnsetType = UNSET
     status: int = 200
     result: Any = UNSET
     error: Problem | UnsetType = UNSET

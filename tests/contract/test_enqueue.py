@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gristmill.errors import JobNotFound
-from gristmill.model.job import JobState, Unique
+from gristmill.model.job import JobState, Unique, ids_to_json
 from gristmill.model.lease import NewResult, ResultKind
 from gristmill.model.queue import DeadFilter
 
@@ -198,3 +198,34 @@ async def test_a_large_body_comes_back_whole(queue: Any) -> None:
     await queue.store.enqueue([(job, list(cut([text], job=job.id, max_items=1, max_bytes=1)))])
     (chunk,) = (await queue.claim()).chunks
     assert chunk.raws() == [text]
+
+
+async def test_the_callers_ids_are_kept_until_the_job_is_gone(queue: Any) -> None:
+    ids = [f"{number:0128d}" if number % 3 else None for number in range(2000)]
+    job = await queue.submit(2000, ids=ids_to_json(ids))
+    assert await queue.store.ids(job) == ids
+    assert [each.id for each in (await queue.store.jobs()).jobs] == [job]
+    await queue.drain()
+    assert await queue.counts(job) == (0, 0, 2000, 0, 0)
+    assert await queue.store.ids(job) == ids
+    assert await queue.store.delete(job)
+    assert await queue.store.ids(job) == []
+
+
+async def test_the_callers_ids_come_with_the_beginning_of_an_upload(queue: Any) -> None:
+    job, chunks = queue.new(2, ids=ids_to_json(["a", None]))
+    await queue.store.begin(job)
+    await queue.store.add(job.id, chunks)
+    await queue.store.commit(job.id)
+    assert await queue.store.ids(job.id) == ["a", None]
+    given_up, _ = queue.new(1, ids=ids_to_json(["a"]))
+    await queue.store.begin(given_up)
+    await queue.store.abort(given_up.id)
+    assert await queue.store.ids(given_up.id) == []
+
+
+async def test_a_job_has_its_own_ids_or_none(queue: Any) -> None:
+    news = [queue.new(1, ids=ids) for ids in (b'["a"]', None, b'["b"]')]
+    await queue.store.enqueue(news)
+    assert [await queue.store.ids(job.id) for job, _ in news] == [["a"], [], ["b"]]
+    assert await queue.store.ids("job_00000000000000000000000099") == []

@@ -49,6 +49,38 @@ def test_failed_items_are_told_apart_and_run_again(server: Any) -> None:
     assert (again.status, again.json()["retried"]) == (202, 2)
 
 
+@pytest.mark.parametrize(("path", "prefer"), [("jobs", "wait=20"), ("batch", "respond-async, wait=20")])
+def test_results_carry_the_callers_ids(server: Any, path: str, prefer: str) -> None:
+    items = [
+        {"id": "a", "data": {"text": "x"}},
+        {"id": "b", "data": {"text": 7}},
+        {"id": "c"},
+        {"data": {"text": "y"}},
+    ]
+    job = server.post(f"/v1/echo/{path}", {"items": items}, prefer=prefer)
+    assert job.status == 200
+    own = job.json()["links"]["results"]
+    every, failed = (
+        [json.loads(line) for line in server.get(own + query).body.splitlines()]
+        for query in ("?ordered=true", "?status=failed")
+    )
+    assert [(each["status"], each.get("id")) for each in every] == [
+        (200, "a"),
+        (422, "b"),
+        (422, "c"),
+        (200, None),
+    ]
+    assert "id" not in every[3]
+    assert [(each["index"], each["id"]) for each in failed] == [(1, "b"), (2, "c")]
+
+
+def test_an_item_that_the_handler_refused_keeps_its_id(server: Any) -> None:
+    items = [{"id": "x-1", "data": "a"}, {"id": "x-2", "data": "b"}]
+    job = make(server, {"items": items}, prefer="wait=20")
+    lines = map(json.loads, server.get(job["links"]["results"]).body.splitlines())
+    assert {each["id"]: each["error"]["code"] for each in lines} == {"x-1": "a", "x-2": "b"}
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from gristmill.errors import ConfigurationError
 
@@ -13,6 +16,8 @@ _DIGITS = 18  # more fit into no store's numbers
 DEFAULT_PRIORITY = 4
 AGING = 60.0
 """Seconds of waiting that outweigh one step of priority, so that old work never starves."""
+
+_IDS = msgspec.json.Decoder(list[str | None])
 
 
 class JobState(StrEnum):
@@ -80,6 +85,7 @@ class NewJob:
         run_at: Instead of *delay*: when, in seconds of the epoch.
         unique: Refuses a second job of its kind.
         keep_results: Whether the values of its items are stored.
+        ids: The caller's ids of its items, as ``ids_to_json`` writes them; None if it gave none.
     """
 
     id: str
@@ -89,6 +95,7 @@ class NewJob:
     run_at: float | None = None
     unique: Unique | None = None
     keep_results: bool = True
+    ids: bytes | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no store could keep its promise about."""
@@ -105,6 +112,16 @@ class NewJob:
     def due_at(self, now: float) -> float:
         """Return when its items are due, by a store whose clock reads *now*."""
         return now + self.delay if self.run_at is None else max(now, self.run_at)
+
+
+def ids_to_json(ids: Sequence[str | None]) -> bytes:
+    """Return the callers' *ids* of a job's items, one or None for each place, as stores keep them."""
+    return msgspec.json.encode(ids)
+
+
+def ids_from_json(text: bytes | None) -> list[str | None]:
+    """Return what ``ids_to_json`` took; an empty list for None."""
+    return [] if text is None else _IDS.decode(text)
 
 
 def rank_of(due_at: float, priority: int) -> float:

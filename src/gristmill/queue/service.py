@@ -264,6 +264,11 @@ class Jobs:
             raise JobNotFound(f"there is no job {job}")
         return found
 
+    async def ids(self, job: str) -> Sequence[str | None]:
+        """Return the caller's id of each item, by place; empty if it gave none, or there is no such job."""
+        await self.open()
+        return await self.store.ids(job)
+
     async def wait(self, job: str, *, timeout: float | None = None) -> Job:
         """Return *job* once it is final; raises ``TimeoutError`` after *timeout* seconds, ``JobNotFound``."""
         async with asyncio.timeout(timeout):

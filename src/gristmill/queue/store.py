@@ -150,6 +150,9 @@ class Store(Protocol):
     async def job(self, job: str) -> Job | None:
         """Return a job as it stands."""
 
+    async def ids(self, job: str) -> list[str | None]:
+        """Return the caller's id of each item, by place; empty if it gave none, or there is no such job."""
+
     async def jobs(
         self,
         *,

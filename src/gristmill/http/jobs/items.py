@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from msgspec import UnsetType
 
-from gristmill.http.batch_request import split, too_many_items
+from gristmill.http.batch_request import Ids, split, too_many_items
 from gristmill.http.bench import Bench
 from gristmill.http.headers import Form
 from gristmill.http.item_count import has_far_too_many_items
@@ -91,18 +91,23 @@ def one_item(body: bytes | bytearray, bench: Bench) -> Entries:
     return [Checker(bench, strict=True).entry(bytes(body), "#")]
 
 
-def from_json(body: bytes | bytearray, bench: Bench, *, strict: bool) -> Entries:
-    """Return the items of *body*, an envelope or an array; raises ``Refused`` if it is neither."""
+def from_json(body: bytes | bytearray, bench: Bench, *, strict: bool) -> tuple[Entries, Ids | None]:
+    """Return the items of *body*, an envelope or an array, and their ids; None if none has one.
+
+    Raises:
+        Refused: It is neither.
+    """
     limits = replace(bench.limits, batch_items=bench.limits.job_items)
     check_text(body, limits)
     if has_far_too_many_items(body, limits.batch_items):
         raise too_many_items(limits)
     checker = Checker(bench, strict=strict)
-    found, _, _ = split(body, limits)
-    return [
+    found, ids, _ = split(body, limits)
+    entries = [
         checker.failure(raw, None) if isinstance(raw, Problem) else checker.entry(bytes(raw), at)
         for raw, at in found
     ]
+    return entries, ids
 
 
 class Reading(Protocol):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gristmill.errors import GristmillError, JobNotFound, QueueError, StoreError, UniqueConflict
+from gristmill.http.batch_request import Ids
 from gristmill.http.bench import Bench
 from gristmill.http.headers import CSV, JSON, NDJSON, Form, Wanted, form_of
 from gristmill.http.jobs.body import Incoming, Spool
@@ -21,7 +22,7 @@ from gristmill.http.jobs.query import Query, invalid_option
 from gristmill.http.jobs.shown import job_reply, path_of, shown
 from gristmill.http.jobs.watching import Watching
 from gristmill.http.problems import CLOSE, Refused, Reply, problem, problem_reply
-from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT, Job, JobState, NewJob
+from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT, Job, JobState, NewJob, ids_to_json
 from gristmill.queue.ids import JobIds
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.service import Jobs
@@ -100,12 +101,14 @@ class Submitter:
     async def _stored(self, incoming: Incoming, wish: _Wish) -> JobRef:
         """Store the job; with an Idempotency-Key its body is read to the end before the first item is."""
         async with AsyncExitStack() as stack:
-            fingerprint = ""
+            fingerprint, new = "", wish.new
             strict = wish.preferred.strict
             if wish.form is Form.JSON:
                 body = await incoming.whole()
                 fingerprint = hashlib.sha256(body).hexdigest()
-                source = _at_once(self._entries(body, strict=strict))
+                entries, ids = self._entries(body, strict=strict)
+                new = replace(new, ids=None if ids is None else ids_to_json(ids))
+                source = _at_once(entries)
             else:
                 pieces = incoming.pieces()
                 await stack.enter_async_context(aclosing(pieces))
@@ -116,14 +119,13 @@ class Submitter:
                     await stack.enter_async_context(aclosing(pieces))
                 source = streamed(pieces, reading(wish.form, self._bench, self._rows, strict=strict))
             await stack.enter_async_context(aclosing(source))
-            new = wish.new
             if wish.key is not None:
                 new = replace(new, unique=held_under(wish.key, fingerprint))
             return await self._jobs.receive(new, source, key=wish.ordering)
 
-    def _entries(self, body: bytearray, *, strict: bool) -> Entries:
+    def _entries(self, body: bytearray, *, strict: bool) -> tuple[Entries, Ids | None]:
         if self._way is Way.SINGLE:
-            return one_item(body, self._bench)
+            return one_item(body, self._bench), None
         return from_json(body, self._bench, strict=strict)
 
     async def _refused(self, error: GristmillError, incoming: Incoming) -> Reply:

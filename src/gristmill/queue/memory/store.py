@@ -11,7 +11,7 @@ from typing import Any
 
 from gristmill.errors import JobNotFinal, JobNotFound, NotSupported
 from gristmill.model.chunk import Chunk, NewChunk, each_place, pick
-from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, page_number
+from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, ids_from_json, page_number
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import Bucket, DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.memory.claiming import claim_from
@@ -286,6 +286,12 @@ class MemoryStore:
         with self._lock:
             row = self._tables.jobs.get(job)
             return None if row is None else self._tables.job(row)
+
+    async def ids(self, job: str) -> list[str | None]:
+        """Return the caller's ids."""
+        with self._lock:
+            row = self._tables.jobs.get(job)
+        return [] if row is None else ids_from_json(row.new.ids)
 
     async def jobs(
         self,

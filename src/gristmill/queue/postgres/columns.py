@@ -45,6 +45,7 @@ def job_columns(jobs: Sequence[tuple[NewJob, int]], *, is_receiving: bool) -> Co
         [None if job.unique is None else key_bytes(job.unique.key) for job, _ in jobs],
         [items for _, items in jobs],
         [is_receiving] * len(jobs),
+        [job.ids for job, _ in jobs],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gristmill.errors import JobNotFinal, LeaseLost, StoreError, StoreUnavailable
 from gristmill.model.chunk import Chunk, NewChunk
-from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, page_number
+from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, ids_from_json, page_number
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.postgres.address import address_of
@@ -205,6 +205,10 @@ class PostgresStore:
         """Return a job as it stands."""
         row = await self._connections.row("job", job)
         return None if row is None else job_of(row)
+
+    async def ids(self, job: str) -> list[str | None]:
+        """Return the caller's ids."""
+        return ids_from_json(await self._connections.value("ids", job))
 
     async def jobs(
         self,

@@ -34,8 +34,9 @@ class Submission:
 
     @property
     def size(self) -> int:
-        """Bytes of all bodies."""
-        return sum(len(chunk.body) for _, chunks in self.jobs for chunk in chunks)
+        """Bytes of all bodies and ids."""
+        ids = sum(len(job.ids) for job, _ in self.jobs if job.ids is not None)
+        return ids + sum(len(chunk.body) for _, chunks in self.jobs for chunk in chunks)
 
     @property
     def has_keys(self) -> bool:

@@ -42,7 +42,8 @@ class Grouping:
 
     async def enqueue(self, jobs: Jobs) -> list[Enqueued]:
         """Store *jobs* and return what became of each; cancelled before they are sent, they are not."""
-        size = sum(len(chunk.body) for _, chunks in jobs for chunk in chunks)
+        size = sum(len(job.ids) for job, _ in jobs if job.ids is not None)
+        size += sum(len(chunk.body) for _, chunks in jobs for chunk in chunks)
         waiter = _Waiter(jobs=jobs, size=size, answer=asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         if self._sending < self._calls:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from gristmill.errors import JobNotFinal
 from gristmill.model.chunk import Chunk, each_place, pick, runs_from_text, runs_of, runs_to_text
-from gristmill.model.job import Job, JobPage, JobState, page_number
+from gristmill.model.job import Job, JobPage, JobState, ids_from_json, page_number
 from gristmill.model.lease import Result, ResultKind
 from gristmill.queue.redis.links import Links
 from gristmill.queue.redis.records import JOB_FIELDS, chunks_from, id_text, job_from, pack, results_from
@@ -26,6 +26,11 @@ class Jobs:
     async def job(self, job: str) -> Job | None:
         """Return a job as it stands."""
         return job_from(job, await self._links.read("HMGET", f"job:{job}", *JOB_FIELDS))
+
+    async def ids(self, job: str) -> list[str | None]:
+        """Return the caller's ids."""
+        (found,) = await self._links.read("HMGET", f"job:{job}", "ids")
+        return ids_from_json(found)
 
     async def page(
         self, *, queue: str | None, state: JobState | None, cursor: str | None, limit: int

@@ -99,6 +99,7 @@ def _job_values(job: NewJob, chunks: Sequence[NewChunk], *, is_receiving: bool) 
         False if unique is None else unique.key,
         False if unique is None else _or_false(unique.seconds),
         False if unique is None else _or_false(unique.fingerprint),
+        False if job.ids is None else job.ids.decode(),
         [_chunk_values(chunk) for chunk in chunks],
     )
 

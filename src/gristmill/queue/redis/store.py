@@ -199,6 +199,10 @@ class RedisStore:
         """Return a job as it stands."""
         return await self._jobs.job(job)
 
+    async def ids(self, job: str) -> list[str | None]:
+        """Return the caller's ids."""
+        return await self._jobs.ids(job)
+
     async def jobs(
         self,
         *,

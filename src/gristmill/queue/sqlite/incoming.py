@@ -13,6 +13,7 @@ from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.statements import statement
 
 _INSERT = statement("job_insert")
+_INSERT_IDS = statement("ids_insert")
 _HOLDER = statement("unique_holder")
 _TAKE = statement("unique_insert")
 _UPLOAD = statement("upload_find")
@@ -22,15 +23,21 @@ _KEYS = statement("job_keys")
 _REMOVE = statement("job_remove")
 
 
+def size_of(jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]]) -> int:
+    """Return about how many bytes *jobs* take."""
+    ids = sum(len(job.ids) for job, _ in jobs if job.ids is not None)
+    return ids + sum(len(chunk.body) for _, chunks in jobs for chunk in chunks)
+
+
 def enqueue(session: Session, jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]]) -> list[Enqueued]:
     """Store whole jobs."""
-    session.need_room(sum(len(chunk.body) for _, chunks in jobs for chunk in chunks))
+    session.need_room(size_of(jobs))
     return [_store(session, job, chunks) for job, chunks in jobs]
 
 
 def begin(session: Session, job: NewJob) -> Enqueued:
     """Store a job for an upload."""
-    session.need_room(0)
+    session.need_room(size_of([(job, ())]))
     return _store(session, job, (), is_receiving=True)
 
 
@@ -56,6 +63,8 @@ def _store(
     ).get
     if number is None:
         return Enqueued(job=job.id, created=False)
+    if job.ids is not None:
+        session.connection.execute(_INSERT_IDS, (number, job.ids))
     if unique is not None:
         until = None if unique.seconds is None else now + unique.seconds
         session.connection.execute(_TAKE, (job.queue, unique.key, number, until, unique.fingerprint))

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import apsw
 
 from gristmill.model.chunk import Chunk, runs_from_text
-from gristmill.model.job import Job, JobCounts, JobPage, JobState, page_number, state_of
+from gristmill.model.job import Job, JobCounts, JobPage, JobState, ids_from_json, page_number, state_of
 from gristmill.model.lease import Result, ResultKind
 from gristmill.queue.sqlite.rows import chunk_of
 from gristmill.queue.sqlite.statements import statement
 
 _JOB = statement("job_read")
+_IDS = statement("ids_read")
 _ALL = statement("jobs_all")
 _IN_STATE = {state: statement(f"jobs_{state.value}") for state in JobState}
 _OF_QUEUE = {None: statement("jobs_of_queue"), JobState.COMPLETED: statement("jobs_of_queue_completed")}
@@ -36,6 +37,12 @@ def job(connection: apsw.Connection, identity: str) -> Job | None:
     """Return a job as it stands."""
     row = connection.execute(_JOB, (identity,)).fetchone()
     return None if row is None else _job_of(row)
+
+
+def ids(connection: apsw.Connection, identity: str) -> list[str | None]:
+    """Return the caller's ids of a job's items."""
+    row = connection.execute(_IDS, (identity,)).fetchone()
+    return ids_from_json(None if row is None else row[0])
 
 
 def jobs(connection: apsw.Connection, wanted: JobsWanted) -> JobPage:

@@ -90,12 +90,11 @@ class SqliteStore:
             session = session_of(connection, self._path)
             with mapped(self._path), session.connection:
                 return incoming.enqueue(session, jobs)
-        size = sum(len(chunk.body) for _, chunks in jobs for chunk in chunks)
-        return await self._writer.submit(partial(incoming.enqueue, jobs=jobs), size)
+        return await self._writer.submit(partial(incoming.enqueue, jobs=jobs), incoming.size_of(jobs))
 
     async def begin(self, job: NewJob) -> Enqueued:
         """Store a job for an upload."""
-        return await self._writer.submit(partial(incoming.begin, job=job))
+        return await self._writer.submit(partial(incoming.begin, job=job), incoming.size_of([(job, ())]))
 
     async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of an upload."""
@@ -170,6 +169,10 @@ class SqliteStore:
     async def job(self, job: str) -> Job | None:
         """Return a job as it stands."""
         return await self._reader.submit(partial(reading.job, identity=job))
+
+    async def ids(self, job: str) -> list[str | None]:
+        """Return the caller's ids."""
+        return await self._reader.submit(partial(reading.ids, identity=job))
 
     async def jobs(
         self,

@@ -20,7 +20,8 @@ CREATE TABLE gristmill.job (
     total        bigint NOT NULL,
     succeeded    bigint NOT NULL DEFAULT 0,
     failed       bigint NOT NULL DEFAULT 0,
-    cancelled    bigint NOT NULL DEFAULT 0
+    cancelled    bigint NOT NULL DEFAULT 0,
+    ids          bytea  -- the callers' of its items, a JSON array by place
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 CREATE INDEX job_queue ON gristmill.job (queue, number);

@@ -1,7 +1,8 @@
 -- Return up to $5 jobs, newest first: of the queue $1, in the state $2, which is final or not by $3, below the
 -- number $4; each null is any. States are those of model/job.py.
 SELECT * FROM (
-    SELECT job.*, leased.running, CASE
+    SELECT job.number, job.id, job.queue, job.priority, job.created_at, job.due_at, job.finished_at, job.is_receiving,
+        job.is_cancelled, job.total, job.succeeded, job.failed, job.cancelled, leased.running, CASE
         WHEN is_receiving THEN 'receiving'
         WHEN succeeded + failed + cancelled >= total THEN CASE WHEN is_cancelled THEN 'cancelled' ELSE 'completed' END
         WHEN is_cancelled THEN 'cancelling'

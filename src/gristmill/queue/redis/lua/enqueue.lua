@@ -1,6 +1,7 @@
 #!lua
 -- Store jobs with their chunks. ARGV: packed jobs, then the bodies of all chunks in their order.
--- A job: {id, priority, queue, delay, run_at, keep, is_receiving, unique key, its seconds, its fingerprint, chunks}.
+-- A job: {id, priority, queue, delay, run_at, keep, is_receiving, unique key, its seconds, its fingerprint, ids,
+-- chunks}.
 -- Returns created, matches and id for each job: those of the job that holds the unique key, where there is one.
 local function holder(id, queue, key, fingerprint)
   if call('EXISTS', P .. 'job:' .. id) == 1 then
@@ -24,7 +25,7 @@ local function hold(job, seconds, fingerprint)
   end
 end
 
-local function create(id, priority, queue, delay, run_at, keep, is_receiving, key, seconds, fingerprint)
+local function create(id, priority, queue, delay, run_at, keep, is_receiving, key, seconds, fingerprint, ids)
   local due_at = run_at and math.max(now, run_at) or now + delay
   local number, name = next_id(), P .. 'job:' .. id
   call('HSET', name, 'queue', queue, 'number', number, 'priority', priority, 'created_at', now, 'due_at', due_at,
@@ -32,6 +33,9 @@ local function create(id, priority, queue, delay, run_at, keep, is_receiving, ke
   later('ZADD', P .. 'jobs', number, id)
   later('ZADD', P .. 'jobs:' .. queue, number, id)
   later('ZADD', P .. 'live', number, id)
+  if ids then
+    call('HSET', name, 'ids', ids)
+  end
   if is_receiving then
     call('HSET', name, 'is_receiving', 1)
     call('ZADD', P .. 'uploads', now, id)
@@ -55,12 +59,12 @@ end
 
 local at, reply = 2, {}
 for _, new in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local chunks = new[11]
+  local chunks = new[12]
   local answer = holder(new[1], new[3], new[8], new[10])
   if answer then
     at = at + #chunks
   else
-    local job = create(unpack(new, 1, 10))
+    local job = create(unpack(new, 1, 11))
     for _, values in ipairs(chunks) do
       job.total = job.total + values[2]
       put(sent_chunk(values, job.due_at), ARGV[at], job)

@@ -10,7 +10,8 @@
 --   heads                      HASH slot -> the one chunk of an ordering key that is not blocked
 --   line:<slot>                ZSET id by line: the blocked chunks of an ordering key
 --   todo:<job>                 ZSET id by id: chunks that no batch has taken, blocked ones too
---   job:<id>                   HASH, see JOB; jobs, jobs:<queue>, live: ZSETs job by number
+--   job:<id>                   HASH, see JOB, and the callers' ids of its items; jobs, jobs:<queue>, live: ZSETs
+--                              job by number
 --   finished, uploads          ZSETs job by when it became final, by when it last received items
 --   unique:<slot>              who holds a unique key; a TTL if it is held for a time
 --   cancelling                 SET of jobs whose cancel has not come to all of their chunks yet

@@ -26,6 +26,12 @@ CREATE INDEX gristmill_job_final ON gristmill_job (finished_at) WHERE finished_a
 CREATE INDEX gristmill_job_cancelled ON gristmill_job (number) WHERE is_cancelled = 1;
 CREATE INDEX gristmill_job_receiving ON gristmill_job (touched_at) WHERE is_receiving = 1;
 
+-- The callers' ids of items, a JSON array by place, apart from jobs as bodies are from chunks.
+CREATE TABLE gristmill_ids (
+    job INTEGER PRIMARY KEY,
+    ids BLOB NOT NULL
+) STRICT;
+
 -- state is receiving, ready (now or when it is due), blocked (behind others of its key), held (by lease) or dead.
 CREATE TABLE gristmill_chunk (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
