@@ -69,7 +69,9 @@ def _batches(opened: Sequence[_Open], cap: int) -> Iterator[list[_Place]]:
     for entry in opened:
         chunk = entry.chunk
         places = [(entry, index) for index in entry.left()]
-        is_apart = last is not None and (last.attempt != chunk.attempt or chunk.key is not None)
+        is_apart = last is not None and (
+            last.attempt != chunk.attempt or last.key is not None or chunk.key is not None
+        )
         if batch and (is_apart or len(batch) + len(places) > cap):
             yield batch
             batch = []
