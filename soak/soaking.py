@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ class Report:
     jobs: int
     items: int
     history: History
+    outcomes: Counter[str]
+    redrives: int
     refusals: int
     violations: list[str] = field(default_factory=list)
 
@@ -43,6 +46,9 @@ class Report:
         lines = [
             f"{self.store}, seed {self.seed}, {self.seconds:.0f} s: {self.jobs} jobs of {self.items} items",
             f"  {history.deliveries} deliveries, {len(history.runs)} batches, {cancelled} cancelled",
+            "  "
+            + ", ".join(f"{number} {kind}" for kind, number in self.outcomes.items())
+            + f"; {self.redrives} redrives asked for",
             f"  {count('kill')} kills, {count('freeze')} freezes, {count('term')} stops of workers",
             f"  {count('stop')} restarts of the store, {self.refusals} refusals to users",
             f"  {len(self.violations)} violations",
@@ -117,6 +123,8 @@ class _Soak:
             jobs=len(submitted),
             items=sum(job.size for job in submitted),
             history=history,
+            outcomes=_outcomes(endings),
+            redrives=sum(len(job.redriven_at) for job in submitted),
             refusals=self._users.refusals,
             violations=[
                 *check(history, submitted, endings, queues),
@@ -128,3 +136,12 @@ class _Soak:
     def _said(self) -> list[str]:
         lines = (self._folder / "log").read_text(errors="replace").splitlines()
         return [f"a log says: {line}" for line in lines if " ERROR " in line and _HANDLERS_FAULT not in line]
+
+
+def _outcomes(endings: Mapping[str, Ending]) -> Counter[str]:
+    counts = [ending.job.counts for ending in endings.values()]
+    return Counter(
+        succeeded=sum(count.succeeded for count in counts),
+        failed=sum(count.failed for count in counts),
+        cancelled=sum(count.cancelled for count in counts),
+    )

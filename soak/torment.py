@@ -16,6 +16,9 @@ from soak.worker import LEASE
 
 _STOPS_WITHIN = 40.0
 _PACE = 1.5
+"""Seconds between two bad things, on average."""
+_OUTAGES = 0.15
+"""The share of them that hit the store, where it can be hit."""
 
 
 class Worker:
@@ -114,9 +117,7 @@ class Tormentor:
         self._server = server
         self._random = random.Random(f"{seed}/tormentor")
         self._notes = notes
-        self._actions = [self._kill, self._kill, self._freeze, self._freeze, self._term]
-        if server.can_stop:
-            self._actions.append(self._restart)
+        self._actions = (self._kill, self._kill, self._freeze, self._freeze, self._term)
 
     async def act(self, until: float) -> None:
         """Torment until the monotonic time *until*; all that was frozen or stopped is well afterwards."""
@@ -124,14 +125,14 @@ class Tormentor:
             outage: asyncio.Task[None] | None = None
             while (left := until - time.monotonic()) > 0:
                 await asyncio.sleep(min(left, self._random.expovariate(1 / _PACE)))
-                action = self._random.choice(self._actions)
-                if action == self._restart:
+                if self._server.can_stop and self._random.random() < _OUTAGES:
                     if outage is None or outage.done():
                         outage = group.create_task(self._restart())
                     continue
+                action = self._random.choice(self._actions)
                 free = [each for each in self._crew.workers if not (each.is_asked_to_stop or each.is_frozen)]
                 if free:
-                    group.create_task(action(self._random.choice(free)))  # type: ignore[call-arg]
+                    group.create_task(action(self._random.choice(free)))
 
     async def _kill(self, worker: Worker) -> None:
         self._notes.note("kill", worker=worker.name, by="tormentor")
