@@ -107,6 +107,7 @@ def history_of(lines: list[dict[str, Any]]) -> History:
 class _Reader:
     def __init__(self) -> None:
         self.history = History()
+        self._runs: dict[str, Run] = {}
         self._open: dict[str, Run] = {}
         self._troubles: dict[str | None, Trouble] = {}
 
@@ -117,7 +118,8 @@ class _Reader:
         if what == "start":
             self._start(line)
         elif what == "end":
-            run = self._open.pop(line["run"])
+            run = self._runs[line["run"]]  # it may have ended just between the note of a kill and the kill
+            self._open.pop(run.id, None)
             run.end, run.how = line["at"], line["how"]
             run.refused = frozenset(line.get("refused", ()))
         elif what in ("kill", "exit"):
@@ -137,7 +139,7 @@ class _Reader:
             items=tuple(line["items"]),
             start=line["at"],
         )
-        self._open[run.id] = run
+        self._runs[run.id] = self._open[run.id] = run
         self.history.runs.append(run)
 
     def _ended(self, worker: str, at: float) -> None:

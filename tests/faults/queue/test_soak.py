@@ -118,6 +118,14 @@ def test_a_good_history_is_good(forged: Forged) -> None:
     assert forged.violations() == []
 
 
+def test_a_batch_that_ends_just_before_its_worker_is_killed_has_ended(forged: Forged) -> None:
+    forged.job(1, [good("w1.1")])
+    forged.run("w1.1", [A], 0.0, 0.2)
+    forged.note(0.1, "kill", worker="w1")
+    forged.note(0.3, "exit", worker="w1")
+    assert forged.violations() == []
+
+
 def test_a_lost_job_is_found(forged: Forged) -> None:
     forged.job(1, [])
     forged.endings.clear()
