@@ -24,12 +24,12 @@ unexport PYTHONHOME PYTHONPATH
 export PIP_USER = 0
 export PIP_NO_INPUT = 1
 
-.PHONY: help run test check bench clean FORCE
+.PHONY: help run test check bench soak clean FORCE
 FORCE:
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
-	@echo 'Variables: PYTHON=path of an interpreter, HOST and PORT of `make run`, ARGS for pytest and benchmarks'
+	@echo 'Variables: PYTHON=path of an interpreter, HOST and PORT of `make run`, ARGS for pytest, benchmarks and the soak'
 
 run: ## install what is needed and serve examples/users.py on http://HOST:PORT (127.0.0.1:8000)
 	@+$(INSTALLED) .venv/.app
@@ -50,6 +50,10 @@ check: ## lint, formatting, types and the direction of imports
 bench: ## install what is needed and run the benchmarks; ARGS goes to them
 	@+$(INSTALLED) .venv/.test .venv/.bench
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+soak: ## kill workers and stores at random, check what came of it; ARGS='--seconds 300 --store postgres --seed 7'
+	@+$(INSTALLED) .venv/.test
+	@exec $(BIN)/python -m soak $(ARGS)
 
 clean: ## remove .venv and every cache
 	rm -rf .venv .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

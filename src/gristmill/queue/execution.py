@@ -88,7 +88,9 @@ def _batches(opened: Sequence[_Open], cap: int) -> Iterator[list[_Piece]]:
     last: Chunk | None = None
     for entry in opened:
         chunk, left = entry.chunk, entry.left()
-        is_apart = last is not None and (last.attempt != chunk.attempt or (last.key or chunk.key) is not None)
+        is_apart = last is not None and (
+            last.attempt != chunk.attempt or last.key is not None or chunk.key is not None
+        )
         if batch and (is_apart or size + len(left) > cap):
             yield batch
             batch, size = [], 0

@@ -278,6 +278,17 @@ async def test_items_with_one_key_never_share_a_moment(mill: Any) -> None:
     assert order == {0: list(range(0, 20, 2)), 1: list(range(1, 20, 2))}
 
 
+@pytest.mark.parametrize("keyed", [0, 1, 2])
+async def test_items_with_a_key_share_no_batch_with_those_that_have_none(mill: Any, keyed: int) -> None:
+    jobs = mill.make(max_size=10)
+    refs = [
+        await jobs.enqueue("numbers", [n, n], key="a key" if n == keyed else None) for n in range(keyed + 2)
+    ]
+    await jobs.start()
+    await asyncio.gather(*(ref.wait(10) for ref in refs))
+    assert [keyed, keyed] in mill.batches
+
+
 async def test_as_many_batches_run_at_once_as_the_handler_has_slots(mill: Any) -> None:
     jobs = mill.make(concurrency=2, max_size=1)
     mill.gate.clear()
