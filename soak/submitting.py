@@ -16,7 +16,7 @@ from soak.history import item_of
 from soak.results import Ending, Outcome, Submitted
 from soak.worker import OPTIONS, SIZE
 
-_KEYS = 4
+_KEYS = 2
 _BACKLOG = 1500
 _PAUSE = 0.1
 _SIZES = (1, 1, 3, SIZE, SIZE + 1, 60, 250)
@@ -72,7 +72,7 @@ class Users:
 
     async def submit_one(self) -> None:
         """Submit a job, for as long as it takes."""
-        key = f"key{self._random.randrange(_KEYS)}" if self._random.random() < 0.3 else None
+        key = f"key{self._random.randrange(_KEYS)}" if self._random.random() < 0.4 else None
         if key is None:
             await self._send(None)
             return
