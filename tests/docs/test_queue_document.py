@@ -99,3 +99,30 @@ def test_every_command_of_the_queue_and_each_of_its_options_is_named() -> None:
 
 def _is_hidden(parameter: Any) -> bool:
     return bool(getattr(parameter, "hidden", False))
+
+
+def test_the_options_of_a_queue_work_as_they_are_shown(tmp_path: Path) -> None:
+    code = blocks("python")[2].replace("sqlite:///ledger.db", f"sqlite:///{tmp_path / 'ledger.db'}")
+    played = (
+        code
+        + """
+import asyncio
+import apsw
+
+async def main() -> None:
+    await app.jobs.open()
+    connection = apsw.Connection(FILE)
+    connection.execute("CREATE TABLE entry (amount INTEGER)")
+    job = await app.enqueue(book, [5, 6, 7])
+    await app.jobs.start()
+    print((await job.wait(10)).counts.succeeded, sorted(connection.execute("SELECT amount FROM entry")))
+    await app.jobs.stop()
+
+asyncio.run(main())
+""".replace("FILE", repr(str(tmp_path / "ledger.db")))
+    )
+    (tmp_path / "ledger.py").write_text(played)
+    said = subprocess.run(
+        [sys.executable, "ledger.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    assert said == "3 [(5,), (6,), (7,)]\n"
