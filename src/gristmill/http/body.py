@@ -14,6 +14,7 @@ from gristmill.http.watch import Verdict, Visit
 _LONGEST_LENGTH = 19  # digits; more would only cost time to read
 _GZIP = 31  # zlib's wbits for the gzip format with the largest window
 _PIECE = 1 << 18
+_PART = 1 << 14
 
 
 class ClientGone(Exception):
@@ -138,6 +139,11 @@ class Unpacker:
         Raises:
             Refused: The body is larger than the limit, a bomb, or not gzip.
         """
+        # In small parts: the end of each member copies what is left of its part, and a member may be tiny.
+        for start in range(0, len(chunk), _PART):
+            yield from self._feed(chunk[start : start + _PART])
+
+    def _feed(self, chunk: bytes) -> Iterator[bytes]:
         self._packed += len(chunk)
         piece = b""
         while chunk or len(piece) == _PIECE:  # a full piece may not be all there is of it
