@@ -65,6 +65,10 @@ class Handler:
     def reply(self, items: list[int]) -> list[int | Failed]:
         if self.mode == "storm":
             return [Failed("down", "down", retryable=True) if item >= STORM else item for item in items]
+        if self.mode == "raise" and POISON in items:
+            raise ValueError("not this one")
+        if self.mode == "short":
+            return list(items[:-1])
         if self.mode == "odd":
             return [Failed("odd", "odd") if item % 2 else item for item in items]
         return list(items)
@@ -140,7 +144,12 @@ async def main() -> None:
         set_patience(chosen.patience)
     handler = Handler(chosen.folder, chosen.mode)
 
-    @batch(name="numbers", max_size=chosen.size, timeout=600)
+    @batch(
+        name="numbers",
+        max_size=chosen.size,
+        timeout=600,
+        on_error="bisect" if chosen.mode == "raise" else "raise",
+    )
     async def numbers(items: list[int], ctx: BatchContext) -> list[int | Failed]:
         return await handler.run(items, ctx)
 
