@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from gristmill.model.chunk import Chunk, NewChunk, again, cut, each_place, pick
+from gristmill.model.chunk import Chunk, NewChunk, again, cut
 from gristmill.model.job import Job, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, ResultKind, Settled, Settlement
 from gristmill.queue.store import Store
 from gristmill.queue.url import store_from
 
 STORES = ("memory", "sqlite", "postgres", "redis")
-SQL = frozenset(("sqlite", "postgres"))
 
 
 @pytest.fixture(params=STORES)
@@ -160,6 +159,3 @@ def until() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]:
         return answer
 
     return ask
-
-
-__all__ = ["Driver", "each_place", "pick"]

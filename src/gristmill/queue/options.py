@@ -30,7 +30,8 @@ class QueueOptions:
         burst: Items at once after a quiet time; a second's worth by default.
         concurrency: Batches at once over all machines; None is unlimited.
         max_bytes: Of one batch, at about the most.
-        retention: Seconds for which a final job and its results are kept; a week.
+        retention: Seconds for which a final job and its results are kept, a week, or longer where another
+            queue of the App asks for more.
     """
 
     retry: Retry | None = None

@@ -18,6 +18,7 @@ from gristmill.queue.coding import QueueCodec
 from gristmill.queue.ids import JobIds
 from gristmill.queue.intake import Intake, ReadySource, Source
 from gristmill.queue.job_ref import JobRef
+from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.reading import ItemResult, as_settled, in_order
 from gristmill.queue.schedule import Schedule, Scheduler
@@ -51,6 +52,7 @@ class Jobs:
         for name in [*self._options, *(schedule.queue for schedule in schedules)]:
             self._handler(name)
         self._url = check_url(url) if isinstance(url, str) else url.url
+        self._is_named = isinstance(url, str)
         self._store = None if isinstance(url, str) else url
         self._ids = JobIds()
         self._intakes: dict[str, Intake] = {}
@@ -76,9 +78,9 @@ class Jobs:
 
     @property
     def retention(self) -> float:
-        """Seconds for which a final job is kept."""
+        """Seconds for which a final job is kept: the longest that any of the queues asks for."""
         each = [self._options.get(name, QueueOptions()).retention for name in self._handlers]
-        return min(each, default=0.0)
+        return max(each, default=0.0)
 
     # -- life
 
@@ -120,7 +122,14 @@ class Jobs:
         await self.open()
         if self.worker is None:
             scheduler = Scheduler(self._schedules, self._fire, self.store.now) if self._schedules else None
-            worker = Worker(handlers, self.store, self._options, scheduler=scheduler, name=name)
+            worker = Worker(
+                handlers,
+                self.store,
+                self._options,
+                retention=self.retention,
+                scheduler=scheduler,
+                name=name,
+            )
             self.worker = worker  # at once: whoever else starts meanwhile must not make a second one
             try:
                 await worker.start()
@@ -141,7 +150,10 @@ class Jobs:
         await self._starting.begin(patience)
 
     async def stop(self, grace: float = 25.0) -> None:
-        """Stop the worker as ``Worker.stop`` does, and close the store. Idempotent."""
+        """Stop the worker as ``Worker.stop`` does, and close the store. Idempotent.
+
+        Whatever is asked afterwards opens a store anew: an App may serve again.
+        """
         await self._starting.stop()
         worker, self.worker = self.worker, None
         if worker is not None:
@@ -150,6 +162,9 @@ class Jobs:
         if opening is not None:
             await asyncio.wait([opening])
             await self.store.close()
+            if self._is_named and not isinstance(self._store, MemoryStore):
+                self._store = None
+                self._intakes.clear()
 
     # -- coming in
 

@@ -32,6 +32,7 @@ class Worker:
         handlers: Whose queues.
         store: Open already; it is not closed here.
         options: name -> how a queue is worked.
+        retention: Seconds for which final jobs are kept, of every queue in the store.
         scheduler: Enqueues what is due by a cron schedule; None where there is none.
         name: Names it in the store and the log; made up by default.
     """
@@ -42,11 +43,13 @@ class Worker:
         store: Store,
         options: Mapping[str, QueueOptions],
         *,
+        retention: float,
         scheduler: Scheduler | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._store = store
+        self._retention = retention
         self._scheduler = scheduler
         self._options = {handler.name: options.get(handler.name, QueueOptions()) for handler in handlers}
         self._lease = min((each.lease for each in self._options.values()), default=30.0)
@@ -132,11 +135,14 @@ class Worker:
         return True
 
     async def _prune(self) -> None:
-        retention = min((each.retention for each in self._options.values()), default=0.0)
         while True:
             await asyncio.sleep(_PRUNE_EVERY * (0.5 + random.random()))  # noqa: S311 - spreads load
             try:
-                while await self._store.prune(older_than=retention):
-                    pass
+                await self.prune_all()
             except StoreError as error:
                 _LOG.warning("pruning old jobs failed, and is tried again: %s", error)
+
+    async def prune_all(self) -> None:
+        """Delete what has been kept for long enough."""
+        while await self._store.prune(older_than=self._retention):
+            pass

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gristmill import batch
 from gristmill.errors import (
     ConfigurationError,
     InvalidItem,
@@ -17,6 +19,7 @@ from gristmill.errors import (
     UnknownHandler,
 )
 from gristmill.model.job import JobState
+from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.service import Jobs
 
@@ -148,4 +151,36 @@ async def test_stopping_twice_and_without_a_start_does_no_harm(mill: Any) -> Non
     await jobs.stop()
     await jobs.start()
     await jobs.stop()
+    await jobs.stop()
+
+
+async def test_no_queue_loses_its_jobs_to_the_shorter_retention_of_another(mill: Any) -> None:
+    mill.make()
+
+    @batch(name="letters")
+    async def letters(items: list[str]) -> list[str]:
+        return items
+
+    for options, left in ((QueueOptions(retention=3600), 1), (QueueOptions(retention=0), 0)):
+        store = MemoryStore()
+        brief = QueueOptions(retention=0)
+        jobs = Jobs([mill.handler, letters], store, options={"numbers": options, "letters": brief})
+        worker = await jobs.start()
+        await (await jobs.enqueue("numbers", [1])).wait(10)
+        await worker.prune_all()
+        assert len((await jobs.list()).jobs) == left
+        await jobs.stop()
+
+
+async def test_a_queue_that_was_stopped_can_be_opened_again(mill: Any, tmp_path: Path) -> None:
+    mill.make()
+    jobs = Jobs([mill.handler], f"sqlite:///{tmp_path / 'queue.db'}")
+    ids = []
+    for _ in range(3):
+        await jobs.start()
+        ref = await jobs.enqueue("numbers", [1, 2])
+        assert (await ref.wait(10)).counts.succeeded == 2
+        ids.append(ref.id)
+        await jobs.stop()
+    assert [job.id for job in (await jobs.list()).jobs] == ids[::-1]
     await jobs.stop()
