@@ -92,6 +92,7 @@ async def test_a_foreign_lock_longer_than_the_patience_loses_and_doubles_nothing
     first = await mill.jobs.enqueue("numbers", range(10), unique="first", unique_for=60)
     await worker.says("holding")
     foreign = apsw.Connection(mill.url.removeprefix("sqlite:///"))
+    foreign.set_busy_timeout(5000)  # somebody may be writing just now
     foreign.execute("BEGIN IMMEDIATE")
     mill.go()
     for _ in range(4):  # the worker's settlement has been refused too by the last of them
