@@ -105,5 +105,7 @@ async def test_a_foreign_lock_longer_than_the_patience_loses_and_doubles_nothing
     second = await mill.jobs.enqueue("numbers", range(100, 110), unique="second", unique_for=60)
     assert second.created
     for ref in (first, second):
+        await mill.jobs.wait(ref.id, timeout=60)
+    for ref in (first, second):
         assert (await mill.done(ref.id)).counts.succeeded == 10
     assert mill.seen() == dict.fromkeys([*range(10), *range(100, 110)], 1)
