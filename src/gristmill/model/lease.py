@@ -29,6 +29,11 @@ class Claim:
         """Items in all chunks."""
         return sum(chunk.items for chunk in self.chunks)
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a worker died with these items before."""
+        return any(chunk.crashes for chunk in self.chunks)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from gristmill.batching.handler import BatchHandler
@@ -17,6 +18,7 @@ from gristmill.queue.coding import QueueCodec
 from gristmill.queue.execution import answer
 from gristmill.queue.keeper import LeaseKeeper
 from gristmill.queue.options import QueueOptions
+from gristmill.queue.quarantine import Quarantine
 from gristmill.queue.store import Store
 
 _LOG = logging.getLogger("gristmill.queue")
@@ -37,6 +39,7 @@ class Lane:
         store: Holds them.
         options: How.
         keeper: Keeps the leases.
+        quarantine: Lets suspects run alone; one for all lanes of the worker.
         worker: Names the worker in the store.
 
     Attributes:
@@ -49,6 +52,7 @@ class Lane:
         store: Store,
         options: QueueOptions,
         keeper: LeaseKeeper,
+        quarantine: Quarantine,
         worker: str,
     ) -> None:
         self.name = handler.name
@@ -60,6 +64,7 @@ class Lane:
         self._store = store
         self._options = options
         self._keeper = keeper
+        self._quarantine = quarantine
         self._worker = worker
         self._codec = QueueCodec(handler)
         self._room = asyncio.Semaphore(handler.slots + 1)
@@ -81,19 +86,31 @@ class Lane:
         backoff = Backoff(random.random)
         while True:
             await self._room.acquire()
+            try:
+                await self._quarantine.enter()
+            except asyncio.CancelledError:
+                self._room.release()
+                raise
             found: Claim | Idle = Idle()
+            error: StoreError | None = None
             try:
                 found = await self._claim()
                 backoff.succeeded()
-            except StoreError as error:
-                await self._stand_back(backoff, error)
+            except StoreError as refused:
+                error = refused
             finally:
                 if not isinstance(found, Claim):
-                    self._room.release()
+                    self._leave(None)
             if isinstance(found, Claim):
                 self._start(found)
-            elif not backoff.is_failing:
+            elif error is not None:
+                await self._stand_back(backoff, error)
+            else:
                 await self._wait(found)
+
+    def _leave(self, claim: Claim | None) -> None:
+        self._quarantine.leave(claim)
+        self._room.release()
 
     async def _claim(self) -> Claim | Idle:
         if self._keeper.is_shaky:
@@ -144,7 +161,7 @@ class Lane:
         self.counts["claimed"] += 1
         task = asyncio.create_task(self._work(claim), name=f"gristmill queue {self.name}")
         self._running.add(task)
-        task.add_done_callback(self._end)
+        task.add_done_callback(partial(self._end, claim))
         loop = asyncio.get_running_loop()
 
         def lost() -> None:
@@ -152,9 +169,10 @@ class Lane:
 
         self._keeper.keep(claim.lease, lost)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, claim: Claim, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._room.release()
+        self._keeper.drop(claim.lease)
+        self._leave(claim)
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("a batch of %s ended with an error of Gristmill's own", self.name, exc_info=error)
 
@@ -167,6 +185,9 @@ class Lane:
 
     async def _work(self, claim: Claim) -> None:
         try:
+            if claim.is_suspect and not await self._quarantine.isolate(claim):
+                await self._release(claim)
+                return
             async with self._slots:
                 settlement = await self._run(claim)
             if settlement is not None:
@@ -175,8 +196,6 @@ class Lane:
             if "lost" not in error.args:
                 await self._release(claim)
             raise
-        finally:
-            self._keeper.drop(claim.lease)
 
     async def _run(self, claim: Claim) -> Settlement | None:
         """Run *claim*; None if it is settled already, or lost."""

@@ -18,6 +18,7 @@ from gristmill.queue.backoff import Backoff
 from gristmill.queue.keeper import LeaseKeeper
 from gristmill.queue.lane import Lane
 from gristmill.queue.options import QueueOptions
+from gristmill.queue.quarantine import Quarantine
 from gristmill.queue.schedule import Scheduler
 from gristmill.queue.store import Store
 
@@ -54,8 +55,10 @@ class Worker:
         self._options = {handler.name: options.get(handler.name, QueueOptions()) for handler in handlers}
         self._lease = min((each.lease for each in self._options.values()), default=30.0)
         self._keeper = LeaseKeeper(store, self._lease)
+        quarantine = Quarantine()
         self.lanes = [
-            Lane(handler, store, self._options[handler.name], self._keeper, self.name) for handler in handlers
+            Lane(handler, store, self._options[handler.name], self._keeper, quarantine, self.name)
+            for handler in handlers
         ]
         self._tasks: list[asyncio.Task[None]] = []
 
