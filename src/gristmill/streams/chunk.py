@@ -19,6 +19,8 @@ class Chunk:
         source: Index of the input among the inputs of the run.
         start: Where it begins: bytes for text (of the uncompressed text), rows for Parquet, Arrow and tables.
         end: Where it ends, exclusive.
+        is_last: Whether nothing of the input follows. Every input has one such chunk, maybe an empty one.
+        weight: Bytes of the input's file it stands for, for the progress shown; compressed ones count as they are.
         body: Its content, where workers cannot read it themselves (a pipe, a compressed file, a query).
     """
 
@@ -26,6 +28,8 @@ class Chunk:
     source: int
     start: int
     end: int
+    is_last: bool = False
+    weight: int = 0
     body: bytes | None = None
 
     @property
@@ -57,12 +61,14 @@ class Task:
         chunk: Which.
         only: Run the rows [first, stop) alone, as one batch, and return nothing of them: a probe, to see
             whether they kill the worker. None: run all and return the result.
+        batch_size: Rows of a handler call at most; None for what the handler takes.
         convicted: index of a row in the chunk -> why it is not run but failed.
         layout: The sink's columns, once they are known; None lets this chunk decide them.
     """
 
     chunk: Chunk
     only: tuple[int, int] | None = None
+    batch_size: int | None = None
     convicted: Mapping[int, Crash] = field(default_factory=dict)
     layout: bytes | None = None
 
