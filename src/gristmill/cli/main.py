@@ -11,6 +11,7 @@ try:
 
     from gristmill.cli.jobs.group import jobs_group
     from gristmill.cli.migrate import migrate
+    from gristmill.cli.run import run
     from gristmill.cli.serve import serve
     from gristmill.cli.tune import tune
     from gristmill.cli.work import work
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(work)
 app.command()(migrate)
+app.command()(run)
 app.command()(tune)
 app.add_typer(jobs_group())
 

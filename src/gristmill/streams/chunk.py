@@ -62,13 +62,15 @@ class Task:
         only: Run the rows [first, stop) alone, as one batch, and return nothing of them: a probe, to see
             whether they kill the worker. None: run all and return the result.
         batch_size: Rows of a handler call at most; None for what the handler takes.
-        convicted: index of a row in the chunk -> why it is not run but failed.
+        limit: Rows to read at most; None for all of the chunk.
+        convicted: number of a record in the chunk -> why it is not run but failed.
         layout: The sink's columns, once they are known; None lets this chunk decide them.
     """
 
     chunk: Chunk
     only: tuple[int, int] | None = None
     batch_size: int | None = None
+    limit: int | None = None
     convicted: Mapping[int, Crash] = field(default_factory=dict)
     layout: bytes | None = None
 

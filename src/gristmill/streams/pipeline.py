@@ -22,9 +22,10 @@ from gristmill.streams.engines.local import LocalPool
 from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
-from gristmill.streams.report import Report
+from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
+from gristmill.streams.stopping import Stopping
 from gristmill.streams.worker.rows import RowWork
 
 _VERSION = 1
@@ -78,14 +79,14 @@ class Pipeline:
         engine: Engine | None = None,
         *,
         watch: Callable[[Report], None] = lambda report: None,
-        is_stopping: Callable[[], bool] = lambda: False,
+        stopping: Stopping | None = None,
     ) -> Report:
         """Run to the end, or go on with a run that was stopped.
 
         Args:
             engine: Where chunks run; by default a pool of processes, ``workers`` of them.
             watch: Told of what is done, some times a second, and at the end.
-            is_stopping: Asked as often; True ends the run at its last commit, to be resumed.
+            stopping: Looked at as often; once asked, the run ends early, to be resumed.
 
         Returns:
             What became of the rows; those of earlier parts of the run included.
@@ -95,7 +96,8 @@ class Pipeline:
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
         """
         marks = self.source.open()
-        dead = self._dead_letters()
+        path = self.dead_letter_path
+        dead = None if path is None else DeadLetterFile(path)
         try:
             identity = Identity(
                 version=_VERSION,
@@ -109,7 +111,7 @@ class Pipeline:
                 dead.open(checkpoint.dead)
             if checkpoint.is_done:
                 return _done(checkpoint, self.source)
-            return self._run(engine or self._engine(), checkpoint, dead, watch, is_stopping)
+            return self._run(engine or self._engine(), checkpoint, dead, watch, stopping or Stopping())
         finally:
             self.source.close()
             self.sink.close()
@@ -122,7 +124,7 @@ class Pipeline:
         checkpoint: Checkpoint,
         dead: DeadLetterFile | None,
         watch: Callable[[Report], None],
-        is_stopping: Callable[[], bool],
+        stopping: Stopping,
     ) -> Report:
         encoder = self.sink.recipe()
         work = RowWork(
@@ -147,7 +149,8 @@ class Pipeline:
                 limit=FailureLimit.parse(self.options.max_failures),
                 pace=Pace(),
                 watch=watch,
-                is_stopping=is_stopping,
+                stopping=stopping,
+                row_limit=self.options.limit,
             ).run()
             is_whole = True
             return report
@@ -163,10 +166,12 @@ class Pipeline:
     def _own_options(self) -> dict[str, Any]:
         return {"ordered": self.options.ordered, "limit": self.options.limit}
 
-    def _dead_letters(self) -> DeadLetterFile | None:
+    @property
+    def dead_letter_path(self) -> Path | None:
+        """Where rows that fail go; None if they are only counted."""
         if self.options.dead_letter is not None:
-            return DeadLetterFile(Path(self.options.dead_letter))
-        return None if self.sink.name == "standard output" else DeadLetterFile(Path(f"{self.sink.name}.dead.ndjson"))
+            return Path(self.options.dead_letter)
+        return None if self.sink.name == "standard output" else Path(f"{self.sink.name}.dead.ndjson")
 
     def _fallback(self) -> bytes | None:
         columns = self.source.columns
@@ -174,8 +179,6 @@ class Pipeline:
 
 
 def _done(checkpoint: Checkpoint, source: Source) -> Report:
-    from gristmill.streams.report import Stalls
-
     total = source.total or 0
     return Report(
         total=source.total, counts=checkpoint.counts, stalls=Stalls(lambda: 0.0), start=total, weight=total,

@@ -55,6 +55,19 @@ class Rows:
     blank: int = 0
     places: Callable[[], Sequence[Place]]
 
+    def first(self, number: int) -> Rows:
+        """Return the first *number* rows, good and bad ones."""
+        kept = set(sorted([*self.numbers, *self.bad])[:number])
+        good = [index for index, each in enumerate(self.numbers) if each in kept]
+        return Rows(
+            items=[self.items[index] for index in good],
+            numbers=[self.numbers[index] for index in good],
+            bad={each: why for each, why in self.bad.items() if each in kept},
+            total=min(number, self.total),
+            blank=self.blank,
+            places=self.places,
+        )
+
 
 class RowReader(Protocol):
     """Reads chunks as rows, in a worker."""
@@ -90,6 +103,9 @@ class Source(Protocol):
     @property
     def total(self) -> int | None:
         """The weight of all chunks together; None if nobody knows."""
+
+    def weight(self, checkpoint: Checkpoint) -> int:
+        """Return the weight of what is done at *checkpoint*, as far as that is known."""
 
     @property
     def columns(self) -> Sequence[str] | None:

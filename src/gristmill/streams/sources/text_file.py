@@ -204,6 +204,13 @@ class TextFiles:
         """What decides which rows are read."""
         return self._form.options
 
+    def weight(self, checkpoint: Checkpoint) -> int:
+        """Return the bytes that are done; of a compressed file under way none are counted."""
+        found = sum(each.size for each in self._readable[: checkpoint.source])
+        if checkpoint.source < len(self._kinds) and self._kinds[checkpoint.source] is Compression.NONE:
+            found += sum(each.end - each.start for each in checkpoint.done)
+        return found
+
     def open(self) -> Sequence[SourceMark]:
         """Look at every file: its size, its ends, its header."""
         marks: list[SourceMark] = []

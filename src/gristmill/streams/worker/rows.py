@@ -54,6 +54,8 @@ class RowRunner:
     def run(self, task: Task, marker: Marker) -> Result:
         """Run *task*; see ``Runner.run``."""
         rows = self._reader.read(task.chunk)
+        if task.limit is not None and rows.total > task.limit:
+            rows = rows.first(task.limit)
         if task.only is not None:
             self._probe(task, rows, marker)
             return Result(number=task.chunk.number)
