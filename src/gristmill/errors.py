@@ -207,7 +207,7 @@ def _malformed_input(kind: type[MalformedInput], message: str, offset: int) -> M
 
 
 class SinkError(StreamError, OSError):
-    """The output, the journal or the dead-letter file cannot be written: a full disk, a database that is away."""
+    """The output, the journal or the dead letters cannot be written: a full disk, a database that is away."""
 
 
 class SinkTaken(SinkError):

@@ -7,9 +7,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -53,7 +52,9 @@ def run(
             help="A batch handler: module:handler, path/file.py:handler, or module:app.name of an App.",
         ),
     ],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, 'patterns', or - for stdin.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, 'patterns', or - for stdin.")
+    ],
     *,
     output: Annotated[str, typer.Option("--output", "-o", help="The file to write, or - for stdout.")],
     input_format: Annotated[
@@ -67,12 +68,16 @@ def run(
     encoding: Annotated[str, typer.Option(help="Of CSV.", rich_help_panel=_Panel)] = "utf-8",
     header: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="The columns of CSV files that have no header.", rich_help_panel=_Panel),
+        typer.Option(
+            metavar="A,B", help="The columns of CSV files that have no header.", rich_help_panel=_Panel
+        ),
     ] = None,
     on_duplicate: Annotated[
         str, typer.Option(help="Columns of one name: error, rename or first.", rich_help_panel=_Panel)
     ] = "error",
-    pad: Annotated[bool, typer.Option("--pad", help="Short CSV rows end in empty cells.", rich_help_panel=_Panel)] = False,
+    pad: Annotated[
+        bool, typer.Option("--pad", help="Short CSV rows end in empty cells.", rich_help_panel=_Panel)
+    ] = False,
     extra: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Where surplus CSV cells go.", rich_help_panel=_Panel)
     ] = None,
@@ -80,18 +85,29 @@ def run(
         str | None, typer.Option(metavar="A,B", help="Read only these columns.", rich_help_panel=_Panel)
     ] = None,
     rename: Annotated[
-        list[str] | None, typer.Option(metavar="OLD=NEW", help="Call a column otherwise.", rich_help_panel=_Panel)
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="Call a column otherwise.", rich_help_panel=_Panel),
     ] = None,
-    max_record: Annotated[int, typer.Option(help="Bytes of one row at most.", min=1, rich_help_panel=_Panel)] = 16 << 20,
-    limit: Annotated[int | None, typer.Option(help="Read so many rows and no more.", min=0, rich_help_panel=_Panel)] = None,
+    max_record: Annotated[
+        int, typer.Option(help="Bytes of one row at most.", min=1, rich_help_panel=_Panel)
+    ] = 16 << 20,
+    limit: Annotated[
+        int | None, typer.Option(help="Read so many rows and no more.", min=0, rich_help_panel=_Panel)
+    ] = None,
     output_format: Annotated[
         str | None, typer.Option(help="csv, tsv, ndjson, parquet, arrow.", rich_help_panel=_Out)
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The columns of a CSV output, in order.", rich_help_panel=_Out)
+        str | None,
+        typer.Option(metavar="A,B", help="The columns of a CSV output, in order.", rich_help_panel=_Out),
     ] = None,
     dead_letter: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Where rows that fail go; OUTPUT.dead.ndjson by default.", rich_help_panel=_Out)
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where rows that fail go; OUTPUT.dead.ndjson by default.",
+            rich_help_panel=_Out,
+        ),
     ] = None,
     max_failures: Annotated[
         str | None, typer.Option(metavar="N|P%", help="Stop when more rows fail.", rich_help_panel=_Out)
@@ -100,30 +116,40 @@ def run(
         bool, typer.Option("--overwrite", help="Begin anew, and replace what is there.", rich_help_panel=_Out)
     ] = False,
     batch_size: Annotated[
-        str | None, typer.Option(metavar="N|auto", help="Rows of a handler call; the handler's max_size by default.")
+        str | None,
+        typer.Option(metavar="N|auto", help="Rows of a handler call; the handler's max_size by default."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes; one for each CPU by default; 0: this one.", min=0)
     ] = None,
     ordered: Annotated[
-        bool, typer.Option("--ordered/--unordered", help="Write results in the order of the rows, or as they come.")
+        bool,
+        typer.Option(
+            "--ordered/--unordered", help="Write results in the order of the rows, or as they come."
+        ),
     ] = True,
+    chunk_bytes: Annotated[
+        int | None, typer.Option(help="Bytes of a chunk at most: the unit of retry and commit.", min=1)
+    ] = None,
+    commit_seconds: Annotated[float, typer.Option(help="Between commits at most.", min=0)] = 1.0,
     grace: Annotated[
         float, typer.Option(metavar="SECONDS", help="What chunks under way get to end after a signal.", min=0)
     ] = 20.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be read and written; run and write nothing.")
     ] = False,
-    progress: Annotated[ProgressKind, typer.Option(help="How progress is shown, on stderr.")] = ProgressKind.AUTO,
+    progress: Annotated[
+        ProgressKind, typer.Option(help="How progress is shown, on stderr.")
+    ] = ProgressKind.AUTO,
     log_level: Annotated[LogLevel, typer.Option(help="Log this and worse.")] = LogLevel.WARNING,
 ) -> None:
     """Push rows of any number through a batch handler, in bounded memory, on all cores.
 
-    It may be killed at any instant: the same command goes on where it was, and the output is as if nothing had
-    happened. Rows that fail are in the dead-letter file, with their reason and place.
+    It may be killed at any instant: the same command goes on where it was, and the output is as if nothing
+    had happened. Rows that fail are in the dead-letter file, with their reason and place.
 
-    Exit codes: 0 done; 3 done, some rows failed; 65 an input is no such data; 74 the output cannot be written;
-    75 stopped, run it again; 130 and 143 stopped by a signal, run it again.
+    Exit codes: 0 done; 3 done, some rows failed; 65 an input is no such data; 74 the output cannot be
+    written; 75 stopped, run it again; 130 and 143 stopped by a signal, run it again.
     """
     log_to_stderr(log_level)
     handler = loaded_handler(target)
@@ -153,6 +179,8 @@ def run(
                 max_failures=max_failures,
                 dead_letter=dead_letter,
                 overwrite=overwrite,
+                chunk_bytes=chunk_bytes,
+                commit_seconds=commit_seconds,
             ),
         )
         if dry_run:

@@ -40,7 +40,9 @@ def parse_select(select: str | None, rename: Sequence[str] | None) -> dict[str, 
         changes[old] = new
     if names is None:
         if changes:
-            raise ConfigurationError("--rename needs --select: name the columns to read, renamed ones included")
+            raise ConfigurationError(
+                "--rename needs --select: name the columns to read, renamed ones included"
+            )
         return None
     if unknown := sorted(changes.keys() - set(names)):
         raise ConfigurationError(f"--rename {unknown[0]}=... renames a column that --select does not read")

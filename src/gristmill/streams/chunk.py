@@ -1,4 +1,4 @@
-"""A chunk of a file: the unit of transfer, retry, order and commit; what is asked of a worker, and its answer.
+"""A chunk of a file: the unit of transfer, retry, order and commit; the task and the result it travels in.
 
 Pure data, small and picklable: the descriptor of a chunk crosses to the
 worker, its rows do not.
@@ -20,7 +20,7 @@ class Chunk:
         start: Where it begins: bytes for text (of the uncompressed text), rows for Parquet, Arrow and tables.
         end: Where it ends, exclusive.
         is_last: Whether nothing of the input follows. Every input has one such chunk, maybe an empty one.
-        weight: Bytes of the input's file it stands for, for the progress shown; compressed ones count as they are.
+        weight: Bytes of the input's file it stands for, for the progress shown; compressed bytes as they lie.
         body: Its content, where workers cannot read it themselves (a pipe, a compressed file, a query).
     """
 

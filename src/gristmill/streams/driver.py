@@ -1,4 +1,4 @@
-"""The run itself: plan chunks, have them run, write the results in order, commit. One thread, no event loop."""
+"""The run itself: plan chunks, have them run, write the results in order, commit. One thread, no loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gristmill.errors import SourceError, TooManyFailures, WorkersLost
-from gristmill.streams.checkpoint import Checkpoint, Identity, Progress
+from gristmill.streams.checkpoint import Checkpoint, Progress
 from gristmill.streams.chunk import Chunk, Result, Task
 from gristmill.streams.dead_letter import DeadLetterFile, renumbered
 from gristmill.streams.engines.protocol import Broken, Died, Engine, Event, Finished
@@ -173,7 +173,7 @@ class Run:
             self._submit(Task(chunk=chunk, layout=self._progress.layout, limit=self._rows_left()))
 
     def _rows_left(self) -> int | None:
-        """Return how many rows may still be read; None for all. With a limit one chunk is under way at a time."""
+        """Return how many rows may still be read; None for all. With one, chunks run one at a time."""
         return None if self.row_limit is None else max(0, self.row_limit - self._progress.counts.read)
 
     def _is_probing_layout(self) -> bool:
@@ -203,8 +203,8 @@ class Run:
         if task is None:
             chunk = died.task.chunk
             raise WorkersLost(
-                f"workers die on {self.source.names[chunk.source]}, {chunk.start:,} to {chunk.end:,}, whatever rows "
-                f"they run: the last one {died.reason}"
+                f"workers die on {self.source.names[chunk.source]}, {chunk.start:,} to {chunk.end:,}, "
+                f"whatever rows they run: the last one {died.reason}"
             )
         self._again.appendleft(task)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,10 @@ import msgspec
 
 from gristmill.batching.executors.function_ref import refer
 from gristmill.batching.handler import BatchHandler
-from gristmill.errors import ConfigurationError
 from gristmill.streams.checkpoint import Checkpoint, Identity
 from gristmill.streams.dead_letter import DeadLetterFile
 from gristmill.streams.driver import Pace, Run
-from gristmill.streams.endpoints import STANDARD, sink_of, source_of
+from gristmill.streams.endpoints import sink_of, source_of
 from gristmill.streams.engines.inline import Inline
 from gristmill.streams.engines.local import LocalPool
 from gristmill.streams.engines.protocol import Engine
@@ -69,16 +69,20 @@ class Pipeline:
         self.handler = handler
         self.options = options or RunOptions()
         inputs = [source] if isinstance(source, str | Path) else source
-        self.source: Source = source_of(inputs, read or ReadOptions()) if isinstance(inputs, Sequence) else inputs
+        self.source: Source = (
+            source_of(inputs, read or ReadOptions()) if isinstance(inputs, Sequence) else inputs
+        )
         self.sink: Sink = (
-            sink_of(sink, write or WriteOptions(), self.source.names) if isinstance(sink, str | Path) else sink
+            sink_of(sink, write or WriteOptions(), self.source.names)
+            if isinstance(sink, str | Path)
+            else sink
         )
 
     def run(
         self,
         engine: Engine | None = None,
         *,
-        watch: Callable[[Report], None] = lambda report: None,
+        watch: Callable[[Report], None] | None = None,
         stopping: Stopping | None = None,
     ) -> Report:
         """Run to the end, or go on with a run that was stopped.
@@ -111,7 +115,13 @@ class Pipeline:
                 dead.open(checkpoint.dead)
             if checkpoint.is_done:
                 return _done(checkpoint, self.source)
-            return self._run(engine or self._engine(), checkpoint, dead, watch, stopping or Stopping())
+            return self._run(
+                engine or self._engine(),
+                checkpoint,
+                dead,
+                watch=watch or _look_away,
+                stopping=stopping or Stopping(),
+            )
         finally:
             self.source.close()
             self.sink.close()
@@ -123,6 +133,7 @@ class Pipeline:
         engine: Engine,
         checkpoint: Checkpoint,
         dead: DeadLetterFile | None,
+        *,
         watch: Callable[[Report], None],
         stopping: Stopping,
     ) -> Report:
@@ -147,7 +158,7 @@ class Pipeline:
                 needs_layout=encoder.needs_layout,
                 fallback=self._fallback(),
                 limit=FailureLimit.parse(self.options.max_failures),
-                pace=Pace(),
+                pace=self._pace(),
                 watch=watch,
                 stopping=stopping,
                 row_limit=self.options.limit,
@@ -163,6 +174,11 @@ class Pipeline:
             return Inline()
         return LocalPool(workers or _cpus())
 
+    def _pace(self) -> Pace:
+        pace = Pace(commit_seconds=self.options.commit_seconds)
+        largest = self.options.chunk_bytes
+        return pace if largest is None else replace(pace, chunk_bytes=largest)
+
     def _own_options(self) -> dict[str, Any]:
         return {"ordered": self.options.ordered, "limit": self.options.limit}
 
@@ -176,6 +192,10 @@ class Pipeline:
     def _fallback(self) -> bytes | None:
         columns = self.source.columns
         return None if columns is None else msgspec.json.encode(list(columns))
+
+
+def _look_away(report: Report) -> None:
+    """Show nothing of *report*."""
 
 
 def _done(checkpoint: Checkpoint, source: Source) -> Report:

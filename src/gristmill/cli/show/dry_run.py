@@ -15,7 +15,9 @@ def show_plan(console: Console, pipeline: Pipeline) -> None:
     try:
         marks = pipeline.source.open()
         for mark in marks[:_SHOWN]:
-            console.print(f"reads   {mark.name}" + ("" if mark.size is None else f", {bytes_text(mark.size)}"))
+            console.print(
+                f"reads   {mark.name}" + ("" if mark.size is None else f", {bytes_text(mark.size)}")
+            )
         if len(marks) > _SHOWN:
             console.print(f"        and {len(marks) - _SHOWN} more")
         if pipeline.source.columns is not None:

@@ -41,7 +41,9 @@ class ProgressView(Protocol):
         """Show no more."""
 
 
-def progress_view(kind: ProgressKind, console: Console, clock: Callable[[], float] = time.monotonic) -> ProgressView:
+def progress_view(
+    kind: ProgressKind, console: Console, clock: Callable[[], float] = time.monotonic
+) -> ProgressView:
     """Return what shows a run as *kind* on *console*, which is on stderr."""
     if kind is ProgressKind.AUTO:
         kind = ProgressKind.BAR if console.is_terminal else ProgressKind.LINES

@@ -24,7 +24,8 @@ def show_report(console: Console, report: Report, *, seconds: float, output: str
     counts = report.counts
     filtered = f", {counts.filtered:,} filtered out" if counts.filtered else ""
     console.print(
-        f"{counts.read:,} rows read: {counts.succeeded:,} written to {output}, {counts.failed:,} failed{filtered}"
+        f"{counts.read:,} rows read: {counts.succeeded:,} written to {output}, "
+        f"{counts.failed:,} failed{filtered}"
     )
     if report.rows:
         own = report.committed - report.start
@@ -57,7 +58,9 @@ def _show_failures(console: Console, report: Report, dead: Path | None) -> None:
             where = f"{letter.source} row {letter.row:,}, byte {letter.start:,}"
             console.print(f"             {where}: {plain(letter.message)[:200]}", style="dim", soft_wrap=True)
     if len(ranked) > _CODES:
-        console.print(f"  {sum(number for _, number in ranked[_CODES:]):>9,}  of {len(ranked) - _CODES} other codes")
+        console.print(
+            f"  {sum(number for _, number in ranked[_CODES:]):>9,}  of {len(ranked) - _CODES} other codes"
+        )
     if dead is not None and dead.exists():
         console.print(f"failed rows are in {dead}; run it as an input once the reason is gone")
 

@@ -27,7 +27,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a row is: its bytes [start, end) in its input, and their text as it stands there, if it has one."""
+    """Where a row is: its bytes [start, end) in an input, and their text as it stands, if it has one."""
 
     source: int
     start: int
@@ -80,7 +80,7 @@ class RowReader(Protocol):
         """
 
     def original(self, place: Place, item: Any) -> Any:
-        """Return the row at *place* as JSON takes it, for a dead letter: *item*, before a handler changed it."""
+        """Return the row at *place* as JSON takes it, for a dead letter: *item* as it was first."""
 
 
 class ReaderRecipe(Protocol):

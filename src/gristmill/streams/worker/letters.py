@@ -55,12 +55,20 @@ class Letters:
             attempts=crash.deaths, item=self._reader.original(place, None),
         )  # fmt: skip
 
-    def failed(self, number: int, item: Any, failed: Failed, attempts: int, *, stage: str = "handler") -> None:
+    def failed(
+        self, number: int, item: Any, failed: Failed, attempts: int, *, stage: str = "handler"
+    ) -> None:
         """Note a row that the handler failed, or whose result is of no use."""
         place = self._place(number)
         message = failed.error if isinstance(failed.error, str) else _reason(failed.error)
         self._add(
-            number, place, stage, failed.code, message, attempts=attempts, item=self._reader.original(place, item)
+            number,
+            place,
+            stage,
+            failed.code,
+            message,
+            attempts=attempts,
+            item=self._reader.original(place, item),
         )
 
     def _place(self, number: int) -> Place:
