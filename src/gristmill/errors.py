@@ -19,6 +19,8 @@
     │   ├── UniqueConflict                another job holds the unique key, for something else
     │   ├── InvalidItem (ValueError)      an item that is not of the handler's type, or too large
     │   └── LeaseLost                     the lease died; somebody else has the items
+    ├── StreamError                       a file was not read, or not written
+    │   └── MalformedInput (ValueError)   its bytes are not the format they should be
     └── BatchError                        an item, or its whole batch, got no value
         ├── ItemFailed                    the handler answered Failed for this item
         ├── ItemMissing (KeyError)        a dict reply has no entry for this item
@@ -163,6 +165,38 @@ class LeaseLost(QueueError):
     """The lease died: its items are, or will be, somebody else's."""
 
     code = "lease_lost"
+
+
+class StreamError(GristmillError):
+    """A file was not read, or not written.
+
+    ``code`` is the slug of summaries and dead letters.
+    """
+
+    code: str = "stream_error"
+
+
+class MalformedInput(StreamError, ValueError):
+    """The bytes of a file are not the format they should be; the message says what to do.
+
+    Attributes:
+        offset: The first byte that cannot be, counted from the beginning of what was given to read.
+    """
+
+    code = "malformed_input"
+
+    def __init__(self, message: str, *, offset: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the keyword arguments over a pickle."""
+        return (_malformed_input, (type(self), self.message, self.offset))
+
+
+def _malformed_input(kind: type[MalformedInput], message: str, offset: int) -> MalformedInput:
+    return kind(message, offset=offset)
 
 
 class BatchError(GristmillError):

@@ -1,0 +1,1 @@
+"""Text formats as pure functions: bytes in, record boundaries and rows out; no I/O."""
