@@ -186,7 +186,7 @@ def is_text(row: list[str]) -> bool:
 
 
 @given(files(), st.integers(1, 64), st.sampled_from([COMMA, LENIENT, PLAIN]), st.sampled_from([1, 2, 3]))
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_chunk_by_chunk_the_rows_are_those_of_the_module_csv(
     chunks: Chunks, text: str, target: int, dialect: Dialect, width: int
 ) -> None:

@@ -81,7 +81,7 @@ def one_by_one(data: bytes) -> list[Any]:
 
 
 @given(FILES, st.integers(1, 20))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_values_are_the_same_however_the_file_is_cut(data: bytes, target: int) -> None:
     found: list[Any] = []
     at = 0
