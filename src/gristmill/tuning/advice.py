@@ -14,6 +14,7 @@ from gristmill.tuning.ladder import FEWEST
 from gristmill.tuning.measuring import Measurement
 
 _CROOKED = 0.25  # a line that is this far off is not the whole truth
+_RESTLESS = 0.25  # relative standard deviation of batches that are all alike
 _MANY = 0.5  # share of failed items at which their failing is what was measured
 
 
@@ -82,7 +83,7 @@ def advise(measurement: Measurement, rule: Adaptive, *, rows: int = 0) -> Advice
         cost,
         spread,
         cliff,
-        tuple(_notes(measurement, cost, good, cliff, rows)),
+        (*_of_line(cost, good, cliff), *_of_runs(measurement, spread, rows)),
     )
 
 
@@ -132,9 +133,8 @@ def _why(size: int, bound: Bound, cost: Cost, rule: Adaptive) -> str:
             )
 
 
-def _notes(
-    measurement: Measurement, cost: Cost, good: list[tuple[int, float]], cliff: Cliff | None, rows: int
-) -> Iterator[str]:
+def _of_line(cost: Cost, good: list[tuple[int, float]], cliff: Cliff | None) -> Iterator[str]:
+    """Yield what to know of the fit."""
     if cliff is not None:
         yield (
             f"Cliff: batches of {words.items(cliff.first_bad)} take {cliff.factor:.1f} times as long "
@@ -146,10 +146,20 @@ def _notes(
             f"The times are no straight line: they are up to {words.share(off)} away from it. "
             "Trust the table more than the fit."
         )
+
+
+def _of_runs(measurement: Measurement, spread: float, rows: int) -> Iterator[str]:
+    """Yield what to know of the batches that were run."""
+    if spread > _RESTLESS:
+        yield (
+            f"Batches of one size differ by {words.share(spread)}: the machine, "
+            "or what the handler asks, is busy. Measure again when it is quiet."
+        )
     if measurement.failed:
         reasons = ", ".join(code for code, _ in measurement.codes[:3])
         yield f"{words.count(measurement.failed)} of {words.items(measurement.items)} failed ({reasons})." + (
-            " What was measured is how fast they fail; give a sample that succeeds, again and again."
+            " What was measured is how fast they fail: give rows that succeed again and again, "
+            "or more rows than that."
             if measurement.failed > _MANY * measurement.items
             else ""
         )

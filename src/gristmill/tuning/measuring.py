@@ -49,12 +49,12 @@ class SizeRuns:
     @property
     def low(self) -> float:
         """Seconds below which one batch in ten was."""
-        return self._tenths()[0]
+        return min(self._tenths()[0], self.median)  # interpolating equal numbers may round up
 
     @property
     def high(self) -> float:
         """Seconds above which one batch in ten was."""
-        return self._tenths()[-1]
+        return max(self._tenths()[-1], self.median)
 
     @property
     def throughput(self) -> float:

@@ -52,6 +52,7 @@ def draw_picture(
     look = {
         "svg.fonttype": "none",  # text stays text
         "svg.hashsalt": "gristmill",  # the same picture, the same bytes
+        "text.parse_math": False,  # a name may hold dollars
         "font.size": 10,
         "text.color": _INK,
         "axes.edgecolor": "#999999",
@@ -102,8 +103,8 @@ def _throughput(axes: Axes, measurement: Measurement, advice: Advice) -> None:
     sizes = [each.size for each in found]
     rates = [each.throughput for each in found]
     bars = [
-        [each.throughput - each.size / each.high for each in found],
-        [each.size / each.low - each.throughput for each in found],
+        [max(0.0, each.throughput - each.size / each.high) for each in found],
+        [max(0.0, each.size / each.low - each.throughput) for each in found],
     ]
     _points(axes, sizes, rates, bars)
     along = curve_sizes(found[0].size, found[-1].size, 200)

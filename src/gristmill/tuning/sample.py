@@ -91,8 +91,9 @@ def read_sample(path: Path, item_type: Any, *, limit: int, wanted: SampleFormat 
         try:
             make(row)
         except (ValueError, RecursionError) as error:
-            wants = getattr(item_type, "__name__", repr(item_type))
-            raise ConfigurationError(f"{path}, {where} is no item, which is a {wants}: {error}") from error
+            is_value = kind in _DELIMITERS and "got `object`" in str(error)
+            hint = "; a row is an object, so give single values as NDJSON" if is_value else ""
+            raise ConfigurationError(f"{path}, {where} is no item of the handler: {error}{hint}") from error
     return Sample([row for _, row in found], make)
 
 

@@ -8,6 +8,8 @@ _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _HUNDRED = 100
 _TEN = 10
+_NEARLY_ONE = 0.9995  # shown as 1.00
+_ROUNDING = 1e-6  # 999.9999999 is a thousand
 
 
 def duration(seconds: float) -> str:
@@ -67,7 +69,7 @@ def short(number: float) -> str:
     ['0', '0.5', '950', '1.2k', '45k', '2.5M']
     """
     for size, prefix in _PREFIXES:
-        if number >= size * 0.9995:
+        if number >= size * _NEARLY_ONE:
             return f"{number / size:.3g}{prefix}"
     return f"{number:.3g}"
 
@@ -81,7 +83,7 @@ def rounded(number: float, *, up: bool) -> int:
     if number < 1:
         return 1
     step: int = 10 ** max(0, math.floor(math.log10(number)) - 1)
-    steps = math.ceil(number / step) if up else math.floor(number / step)
+    steps = math.ceil(number / step - _ROUNDING) if up else math.floor(number / step + _ROUNDING)
     return steps * step
 
 
@@ -93,13 +95,13 @@ def digits(number: float) -> str:
     """
     if number >= _HUNDRED:
         return f"{number:,.0f}"
-    if number >= 1:
+    if number >= _NEARLY_ONE:
         return f"{number:.1f}" if number >= _TEN else f"{number:.2f}"
     return f"{number:.2g}"
 
 
 def _in_unit(seconds: float) -> tuple[float, str]:
     for size, unit in _UNITS:
-        if seconds >= size * 0.9995:
+        if seconds >= size * _NEARLY_ONE:
             return seconds / size, unit
     return seconds * 1e9, "ns"

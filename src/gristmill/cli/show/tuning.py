@@ -33,6 +33,7 @@ def show_tuning(
     console.print(sizes_table(measurement, advice, is_unicode=signs_for(console.encoding) is UNICODE))
     console.print()
     console.print(curves(console, measurement, advice))
+    console.print()
     for line in verdict(handler, advice):
         console.print(line)
 
@@ -104,15 +105,15 @@ def verdict(handler: BatchHandler[Any, Any], advice: Advice) -> list[Text]:
     cost = advice.cost
     lines = [
         Text.assemble(
-            "A batch costs ", (words.duration(cost.fixed_cost), "bold"), " and each item ",
-            (words.duration(cost.item_cost), "bold"), " more; ",
-            f"batches of one size differ by {words.share(advice.noise)}.",
+            "A batch costs ",
+            (words.duration(cost.fixed_cost), "bold"),
+            " and each item ",
+            (words.duration(cost.item_cost), "bold"),
+            f" more (noise {words.share(advice.noise)}).",
         ),
-        Text.assemble(
-            "Recommended: ", (f"max_size={advice.size}", f"bold {MARK}"),
-            f". {advice.why[0].upper()}{advice.why[1:]}.",
-        ),
-    ]  # fmt: skip
+        Text.assemble("Recommended: ", (f"max_size={advice.size}", f"bold {MARK}")),
+        Text(f"{advice.why[0].upper()}{advice.why[1:]}."),
+    ]
     now = handler.limits.max_size
     if not isinstance(now, int):
         lines.append(Text("Its max_size is Adaptive, which finds such a size by itself and follows it."))
