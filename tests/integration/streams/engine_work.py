@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import threading
 import time
@@ -87,6 +88,13 @@ def stop_itself(_: str) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def limit(argument: str) -> None:
+    """Let this process have so many bytes more than it has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + int(argument)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 def spin(_: str) -> None:
     while True:
         time.sleep(3600)
@@ -109,6 +117,7 @@ VERBS = {
     "freeze": stop_itself,
     "spin": spin,
     "print": show,
+    "limit": limit,
     "kill": lambda number: os.kill(os.getpid(), int(number)),
     "exit": lambda code: os._exit(int(code)),
     "segfault": lambda _: ctypes.string_at(0),
@@ -141,6 +150,9 @@ class Worker:
             return Result(number=task.chunk.number, layout=threading.Lock())  # type: ignore[arg-type]
         if verb == "nothing":
             return None  # type: ignore[return-value]
+        if verb == "doze":  # outside of a handler call
+            stop_itself("")
+            verb = "pid"
         marker.running(4, 7)
         VERBS[verb](argument)
         marker.idle()
