@@ -19,6 +19,9 @@
     │   ├── UniqueConflict                another job holds the unique key, for something else
     │   ├── InvalidItem (ValueError)      an item that is not of the handler's type, or too large
     │   └── LeaseLost                     the lease died; somebody else has the items
+    ├── StreamError                       a file or table could not be read or written
+    │   ├── ParquetInvalid (ValueError)   bytes that are no Parquet file, or cannot be joined
+    │   └── SchemaMismatch (ValueError)   parts of one output have different columns
     └── BatchError                        an item, or its whole batch, got no value
         ├── ItemFailed                    the handler answered Failed for this item
         ├── ItemMissing (KeyError)        a dict reply has no entry for this item
@@ -163,6 +166,24 @@ class LeaseLost(QueueError):
     """The lease died: its items are, or will be, somebody else's."""
 
     code = "lease_lost"
+
+
+class StreamError(GristmillError):
+    """A file or table could not be read or written; the message says what to do."""
+
+    code: str = "stream_error"
+
+
+class ParquetInvalid(StreamError, ValueError):
+    """Bytes that should be Parquet are not, are damaged, or are of a kind that cannot be joined."""
+
+    code = "parquet_invalid"
+
+
+class SchemaMismatch(StreamError, ValueError):
+    """Parts of one output have different columns; the message names the first difference."""
+
+    code = "schema_mismatch"
 
 
 class BatchError(GristmillError):
