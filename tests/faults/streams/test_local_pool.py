@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.integration.streams.engine_work import Work, task
 
 from gristmill.batching.executors.child_process import context_of
 from gristmill.streams.chunk import Task
@@ -23,7 +24,6 @@ from gristmill.streams.engines.local_main import MainOptions
 from gristmill.streams.engines.local_process import Held, LocalProcess
 from gristmill.streams.engines.messages import Ready, dump_work
 from gristmill.streams.engines.protocol import Died, Event, Finished, Mark
-from tests.integration.streams.engine_work import Work, task
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfd and /proc")
 
@@ -413,4 +413,3 @@ def test_ctrl_c_in_a_terminal_is_answered_by_the_parent_alone(tmp_path: Path, fi
         Path(fifo + ".end").write_text("")
         assert parent.communicate(timeout=30)[0] == "Finished\n"
     assert parent.returncode == 0
-

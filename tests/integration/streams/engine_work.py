@@ -25,7 +25,9 @@ class Unsendable(Exception):
 
 def task(number: int, body: bytes, *, only: tuple[int, int] | None = None) -> Task:
     chunk = Chunk(number=number, source=0, start=10, end=20, body=body)
-    return Task(chunk=chunk, only=only, convicted={3: Crash(code="crashed", message="m", deaths=3)}, layout=b"L")
+    return Task(
+        chunk=chunk, only=only, convicted={3: Crash(code="crashed", message="m", deaths=3)}, layout=b"L"
+    )
 
 
 def hold(argument: str) -> None:

@@ -39,9 +39,7 @@ class LineForm:
     @property
     def advice(self) -> str:
         """One array over many lines, mostly."""
-        return (
-            "is the file one JSON array? Each line is to be one value. Or raise --max-record"
-        )
+        return "is the file one JSON array? Each line is to be one value. Or raise --max-record"
 
     def head(self, window: bytes, name: str, *, is_last: bool) -> Head | None:  # noqa: ARG002 - enough is there
         """Return that there is no header, but maybe a byte order mark."""
