@@ -19,6 +19,14 @@
     │   ├── UniqueConflict                another job holds the unique key, for something else
     │   ├── InvalidItem (ValueError)      an item that is not of the handler's type, or too large
     │   └── LeaseLost                     the lease died; somebody else has the items
+    ├── StreamError                       a run over files or tables had to stop; it can be resumed
+    │   ├── SourceError                   an input cannot be read as what it should be
+    │   │   ├── SourceChanged             it changed while it was read
+    │   │   └── MalformedInput (ValueError) its bytes are not the format they should be
+    │   ├── SinkError (OSError)           the output cannot be written
+    │   │   └── SinkTaken                 another process has gone on with the run
+    │   ├── TooManyFailures               more rows failed than may
+    │   └── WorkersLost                   workers die, and no row is to blame
     └── BatchError                        an item, or its whole batch, got no value
         ├── ItemFailed                    the handler answered Failed for this item
         ├── ItemMissing (KeyError)        a dict reply has no entry for this item
@@ -163,6 +171,55 @@ class LeaseLost(QueueError):
     """The lease died: its items are, or will be, somebody else's."""
 
     code = "lease_lost"
+
+
+class StreamError(GristmillError):
+    """A run over files or tables had to stop. What was committed is safe, and the run can be resumed."""
+
+
+class SourceError(StreamError):
+    """An input cannot be read as what it should be; the message says where, and what to do."""
+
+
+class SourceChanged(SourceError):
+    """An input is not what it was when the run began."""
+
+
+class MalformedInput(SourceError, ValueError):
+    """The bytes of an input are not the format they should be; the message says what to do.
+
+    Attributes:
+        offset: The first byte that cannot be, counted from the beginning of what was given to read.
+    """
+
+    def __init__(self, message: str, *, offset: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the keyword arguments over a pickle."""
+        return (_malformed_input, (type(self), self.message, self.offset))
+
+
+def _malformed_input(kind: type[MalformedInput], message: str, offset: int) -> MalformedInput:
+    return kind(message, offset=offset)
+
+
+class SinkError(StreamError, OSError):
+    """The output, the journal or the dead-letter file cannot be written: a full disk, a database that is away."""
+
+
+class SinkTaken(SinkError):
+    """Another process has gone on with this run; this one must not write any more."""
+
+
+class TooManyFailures(StreamError):
+    """More rows failed than ``max_failures`` allows."""
+
+
+class WorkersLost(StreamError):
+    """Workers die or cannot start, and no row is to blame."""
 
 
 class BatchError(GristmillError):

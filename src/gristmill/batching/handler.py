@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable
+from dataclasses import replace
 from threading import get_ident
 from typing import Any, Generic, Literal, TypeVar, overload
 
@@ -13,6 +14,7 @@ from gristmill.batching import snapshot
 from gristmill.batching.batch import Mark, Waiter
 from gristmill.batching.batcher import Batcher
 from gristmill.batching.direct import Direct
+from gristmill.batching.executors.inline import Inline
 from gristmill.batching.feed import Feed
 from gristmill.batching.frame import Frame, current_frame
 from gristmill.batching.gathering import Gathering
@@ -20,12 +22,14 @@ from gristmill.batching.inbox import Submitted
 from gristmill.batching.loops import Desk, Loops
 from gristmill.batching.recipe import Recipe
 from gristmill.batching.reply import Settled
+from gristmill.batching.runner import Call
 from gristmill.batching.signature import Signature, item_and_result
 from gristmill.batching.sorting import Sorter
 from gristmill.batching.ticket import Ticket
 from gristmill.errors import BlockingCall, ManyFailed
 from gristmill.model.limits import Limits
 from gristmill.model.outcome import Failed, Ok, Outcome, failed_from
+from gristmill.model.sizing import Adaptive
 from gristmill.model.stats import Stats
 
 T = TypeVar("T")
@@ -249,6 +253,19 @@ class BatchHandler(Generic[T, R]):
         """
         direct = Direct(self._recipe, asyncio.get_running_loop(), bisect=bisect)
         return await direct.run(items, attempt=attempt, transaction=transaction)
+
+    def inline(self, max_size: int | Adaptive | None = None) -> BatchHandler[T, R]:
+        """Return a handler like this one whose function runs in the thread that calls it.
+
+        For worker processes, which are the executor themselves.
+
+        Args:
+            max_size: Instead of its own.
+        """
+        limits = self.limits if max_size is None else replace(self.limits, max_size=max_size)
+        executor = None if self._signature.is_async else Inline()
+        call = Call(self.name, self.func, executor, takes_context=self._signature.takes_context)
+        return BatchHandler(Recipe(call, limits, None), self._signature)
 
     @property
     def cap(self) -> int:

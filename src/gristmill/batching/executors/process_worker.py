@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import multiprocessing
 import os
 import pickle
 import queue
 import signal
-import sys
 import threading
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from gristmill.batching.executors.function_ref import FunctionRef, resolve
+from gristmill.batching.executors.parent_death import PARENT_IS_GONE, die_with_parent
 from gristmill.batching.executors.protocol import Function
 from gristmill.batching.executors.remote_error import pack
 from gristmill.errors import ConfigurationError
-
-if sys.platform == "linux":
-    import fcntl
 
 # A call is two messages, its function and its arguments; a reply is one.
 # The arguments may hold classes of the function's module, which has to be
 # there, under its name, before they are read.
 _Call: TypeAlias = tuple[bytes, bytes]
-
-PARENT_IS_GONE = 1
-"""The exit code of a worker that was busy when its parent died."""
 
 
 def work(connection: Connection) -> None:
@@ -43,7 +36,7 @@ def work(connection: Connection) -> None:
     is_first = True
     while (call := reader.inbox.get()) is not None:
         if is_first:
-            _die_with_parent()
+            die_with_parent()
         is_good, reply = server.serve(call)
         del call  # an idle worker holds no items
         if not reader.send(reply) or (is_first and not is_good):
@@ -147,21 +140,3 @@ def _dump_value(function: Function, value: object) -> bytes:
             f"the reply of {function.__qualname__} cannot be sent from a worker process: "
             f"{type(error).__name__}: {error}; reply with data that pickle takes"
         ) from error
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends, even if user code lets no other thread run.
-
-    PR_SET_PDEATHSIG would not do: it watches the parent thread, which is the
-    fork server's here. multiprocessing gives each child a pipe that only its
-    parent holds open; Linux can send a signal when that hangs up.
-    """
-    parent = multiprocessing.parent_process()
-    if sys.platform != "linux" or parent is None:
-        return
-    sentinel = parent.sentinel
-    fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(sentinel, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
-    if multiprocessing.connection.wait([sentinel], 0):  # it was gone before the kernel was asked
-        os._exit(PARENT_IS_GONE)

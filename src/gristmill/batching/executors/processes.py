@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
 from collections.abc import Callable
 from multiprocessing import util
 from typing import Any, Literal
 
+from gristmill.batching.executors.child_process import context_of, cpus
 from gristmill.batching.executors.crew import Crew, after_fork
 from gristmill.batching.executors.function_ref import refer
 from gristmill.batching.executors.process_worker import do_nothing
@@ -65,9 +63,9 @@ class Processes:
             raise ConfigurationError(
                 f"Processes(max_batches={max_batches}): use 1 or more, or None for no end"
             )
-        self._workers = workers or _cpus()
+        self._workers = workers or cpus()
         options = WorkerOptions(
-            context=_context(start_method),
+            context=context_of(start_method, "Processes"),
             initializer=initializer or do_nothing,
             initargs=initargs,
             max_batches=max_batches,
@@ -120,25 +118,3 @@ class Processes:
         # multiprocessing waits for its children when the interpreter ends. Its own finalizers run before
         # that, the atexit functions of others perhaps not. One counts only in the process that made it.
         util.Finalize(self, self._crew.close, exitpriority=10)
-
-
-def _context(
-    start_method: str | None,
-) -> multiprocessing.context.ForkServerContext | multiprocessing.context.SpawnContext:
-    available = [name for name in ("forkserver", "spawn") if name in multiprocessing.get_all_start_methods()]
-    method = available[0] if start_method is None else start_method
-    if method not in available:
-        raise ConfigurationError(
-            f"Processes(start_method={method!r}): use one of {', '.join(available)} here"
-        )
-    if method == "forkserver":
-        return multiprocessing.get_context("forkserver")
-    return multiprocessing.get_context("spawn")
-
-
-def _cpus() -> int:
-    if sys.version_info >= (3, 13):
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import threading
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from gristmill.batching.executors import process_worker
+from gristmill.batching.executors.child_process import Context, describe_end, is_alive, launch, reap
 from gristmill.batching.executors.crew import Job, name_of
 from gristmill.batching.executors.function_ref import refer
 from gristmill.batching.executors.protocol import Function
@@ -23,20 +19,12 @@ from gristmill.errors import ConfigurationError, WorkerDied
 GRACE = 5.0
 """Seconds an idle worker has to end by itself before it is killed."""
 
-# Two threads that ask multiprocessing for the same exit code at once read it
-# from the same pipe, and one gets nothing; starting a process asks for those of all.
-_children = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_children.acquire, after_in_parent=_children.release, after_in_child=_children.release
-    )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
     """How the workers of a pool are started, and how long they are kept."""
 
-    context: ForkServerContext | SpawnContext
+    context: Context
     initializer: Function
     initargs: tuple[Any, ...]
     max_batches: int | None
@@ -114,9 +102,7 @@ class WorkerProcess:
     def _ensure_started(self, job: Job) -> bool:
         """Return whether the worker was started for this very job."""
         if self._process is not None:
-            with _children:
-                is_alive = self._process.is_alive()
-            if is_alive and not self._is_stopped:
+            if is_alive(self._process) and not self._is_stopped:
                 return False
             self._discard()
         self._start(job)
@@ -126,7 +112,7 @@ class WorkerProcess:
         hello = _pack(self._options.initializer, self._options.initargs)
         ours, theirs = self._options.context.Pipe()
         try:
-            process = _launch(self._options.context, theirs)
+            process = launch(self._options.context, process_worker.work, (theirs,))
         except Exception as error:
             ours.close()
             raise WorkerDied(
@@ -182,10 +168,10 @@ class WorkerProcess:
         name = name_of(job.function)
         if is_starting:
             return WorkerDied(
-                f"worker process {pid} {_end(code)} while it started, before {name} was called; "
+                f"worker process {pid} {describe_end(code)} while it started, before {name} was called; "
                 'if the program is a script, what it does must be under `if __name__ == "__main__":`'
             )
-        return WorkerDied(f"worker process {pid} {_end(code)} while it ran {name}")
+        return WorkerDied(f"worker process {pid} {describe_end(code)} while it ran {name}")
 
     def _discard(self) -> int | None:
         """Hang up, wait for the end of the process, and return its exit code."""
@@ -198,22 +184,7 @@ class WorkerProcess:
         if not wait([process.sentinel], GRACE):
             process.kill()
             wait([process.sentinel])
-        with _children:
-            process.join()
-        return process.exitcode
-
-
-def _launch(context: ForkServerContext | SpawnContext, connection: Connection) -> BaseProcess:
-    process = context.Process(target=process_worker.work, args=(connection,), name="gristmill-worker")
-    try:
-        with _children:
-            process.start()
-    except ChildProcessError:
-        if isinstance(context, SpawnContext):
-            raise
-        # This process was forked from the one that started the fork server, and may not use it.
-        return _launch(get_context("spawn"), connection)
-    return process
+        return reap(process)
 
 
 def _pack(function: Function, args: tuple[Any, ...]) -> tuple[bytes, bytes]:
@@ -238,14 +209,3 @@ def _unpack(function: Function, reply: bytes) -> Any:
     if is_good:
         return value
     raise unpack(value)
-
-
-def _end(code: int | None) -> str:
-    if code is None:
-        return "ended"
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from gristmill.batching.executors.function_ref import refer
-from gristmill.batching.executors.process_worker import PARENT_IS_GONE, do_nothing, work
+from gristmill.batching.executors.parent_death import PARENT_IS_GONE
+from gristmill.batching.executors.process_worker import do_nothing, work
 
 
 def busy(fifo: str) -> None:

@@ -1,0 +1,56 @@
+"""What files need beyond writing: to be on the disk, to be locked, to be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from gristmill.errors import ConfigurationError
+
+if sys.platform != "win32":
+    import fcntl
+
+
+def sync_data(file: IO[Any]) -> None:
+    """Return once what was written to *file* is on the disk."""
+    file.flush()
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(file.fileno())
+    else:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the names in *folder* are on the disk; where folders cannot be opened they need not."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except (PermissionError, IsADirectoryError):
+        return
+    try:
+        with contextlib.suppress(OSError):  # some network file systems cannot
+            os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def lock(file: IO[Any], message: str) -> None:
+    """Lock *file* for this process, until it is closed or the process ends.
+
+    Raises:
+        ConfigurationError: With *message*: another process has it.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigurationError(message) from error
+
+
+def cut(file: IO[bytes], length: int) -> None:
+    """Cut *file* to *length* bytes, and stand at its end."""
+    file.truncate(length)
+    file.seek(length)

@@ -1,0 +1,239 @@
+"""The run itself: plan chunks, have them run, write the results in order, commit. One thread, no event loop."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gristmill.errors import SourceError, TooManyFailures, WorkersLost
+from gristmill.streams.checkpoint import Checkpoint, Identity, Progress
+from gristmill.streams.chunk import Chunk, Result, Task
+from gristmill.streams.dead_letter import DeadLetterFile, renumbered
+from gristmill.streams.engines.protocol import Broken, Died, Engine, Event, Finished
+from gristmill.streams.failures import FailureLimit
+from gristmill.streams.ladder import Ladder
+from gristmill.streams.report import Report, Stalls
+from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sources.protocol import Source
+from gristmill.streams.window import ChunkSizer, Window
+
+_TICK = 0.25
+"""Seconds between looks at the clock and the signals while nothing happens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How much is under way, and how often it is committed.
+
+    Attributes:
+        chunk_bytes: Of a chunk at most.
+        chunk_seconds: What a chunk should take.
+        window: Chunks under way at most, for each worker.
+        commit_seconds: Between commits at most.
+        commit_bytes: Written between commits at most.
+    """
+
+    chunk_bytes: int = 2 << 20
+    chunk_seconds: float = 1.0
+    window: int = 4
+    commit_seconds: float = 1.0
+    commit_bytes: int = 64 << 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run, from where its checkpoint is to its end.
+
+    Attributes:
+        source: Open.
+        sink: Open.
+        engine: Started.
+        dead: Open; None if failed rows are counted only.
+        checkpoint: Where to go on.
+        is_ordered: Whether results are written in the order of the rows.
+        needs_layout: Whether the first chunk decides the sink's columns.
+        fallback: The columns where none does.
+        limit: How many rows may fail.
+        pace: How fast.
+        watch: Told of each commit and tick.
+        is_stopping: Asked in between: whether to end early.
+        clock: Monotonic seconds.
+    """
+
+    source: Source
+    sink: Sink
+    engine: Engine
+    dead: DeadLetterFile | None
+    checkpoint: Checkpoint
+    is_ordered: bool
+    needs_layout: bool
+    fallback: bytes | None
+    limit: FailureLimit
+    pace: Pace
+    watch: Callable[[Report], None]
+    is_stopping: Callable[[], bool]
+    clock: Callable[[], float] = time.monotonic
+    report: Report = field(init=False)
+    _progress: Progress = field(init=False)
+    _window: Window = field(init=False)
+    _sizer: ChunkSizer = field(init=False)
+    _ladder: Ladder = field(default_factory=Ladder, init=False)
+    _again: deque[Task] = field(default_factory=deque, init=False)
+    _plan: Iterator[Chunk] = field(init=False)
+    _is_planned: bool = field(default=False, init=False)
+    _with_engine: int = field(default=0, init=False)
+    _began: dict[int, float] = field(default_factory=dict, init=False)
+    _committed_at: float = field(init=False)
+    _written: int = field(default=0, init=False)
+    _stalls: Stalls = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Set up what grows."""
+        self._progress = Progress(self.checkpoint)
+        self._window = Window(limit=self.pace.window * max(1, self.engine.workers), is_ordered=self.is_ordered)
+        self._sizer = ChunkSizer(self.pace.chunk_bytes, seconds=self.pace.chunk_seconds)
+        self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.size)
+        self._committed_at = self.clock()
+        self._stalls = Stalls(self.clock)
+        self.report = Report(total=self.source.total, counts=self._progress.counts, stalls=self._stalls)
+
+    def run(self) -> Report:
+        """Run to the end, or until it is stopping; what is written is committed either way.
+
+        Returns:
+            What became of it; ``is_done`` tells whether it is over.
+
+        Raises:
+            StreamError: It cannot go on. What was committed is safe.
+        """
+        try:
+            while not (self._is_planned and not self._window.under_way):
+                if self.is_stopping():
+                    return self._stopped()
+                self._fill()
+                if self._with_engine:
+                    self._handle(self._wait())
+                self._commit_if_due()
+                self.watch(self.report)
+        except BaseException as error:
+            self._save(error)
+            raise
+        return self._finish()
+
+    def _wait(self) -> list[Event]:
+        reason = "order" if self._window.is_full and self._window.is_waiting_for_order else "workers"
+        with self._stalls.waiting(reason):
+            return list(self.engine.wait(_TICK))
+
+    def _fill(self) -> None:
+        """Give the engine what it has room for."""
+        while self.engine.room > 0:
+            if self._again:
+                self._submit(self._again.popleft())
+                continue
+            if self._is_planned or self._window.is_full or self._is_probing_layout():
+                return
+            with self._stalls.waiting("source"):
+                chunk = next(self._plan, None)
+            if chunk is None:
+                self._is_planned = True
+                return
+            self._window.give_out(chunk)
+            self._submit(Task(chunk=chunk, layout=self._progress.layout))
+
+    def _is_probing_layout(self) -> bool:
+        """Tell whether a chunk is under way that may decide the columns, so that others wait for it."""
+        return self.needs_layout and self._progress.layout is None and bool(self._window.under_way)
+
+    def _submit(self, task: Task) -> None:
+        self._began[task.chunk.number] = self.clock()
+        self.engine.submit(task)
+        self._with_engine += 1
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            self._with_engine -= 1
+            if isinstance(event, Broken):
+                raise event.error
+            if isinstance(event, Died):
+                self._died(event)
+            elif event.task.only is not None:
+                self._again.appendleft(self._ladder.survived(event.task))
+            else:
+                self._finished(event)
+
+    def _died(self, died: Died) -> None:
+        self.report.deaths += 1
+        task = self._ladder.died(died)
+        if task is None:
+            chunk = died.task.chunk
+            raise WorkersLost(
+                f"workers die on {self.source.names[chunk.source]}, {chunk.start:,} to {chunk.end:,}, whatever rows "
+                f"they run: the last one {died.reason}"
+            )
+        self._again.appendleft(task)
+
+    def _finished(self, event: Finished) -> None:
+        chunk, result = event.task.chunk, event.result
+        self._ladder.close(chunk)
+        self._sizer.record(chunk.size, self.clock() - self._began.pop(chunk.number))
+        if self._progress.layout is None:
+            self._progress.layout = result.layout
+        self.report.seen(result)
+        with self._stalls.waiting("sink"):
+            for ready, its in self._window.take(result):
+                self._write(ready, its)
+
+    def _write(self, chunk: Chunk, result: Result) -> None:
+        self.sink.write(result)
+        if self.dead is not None:
+            self.dead.write(renumbered(result.dead, self._progress.rows if self.is_ordered else 0))
+        self._written += len(result.body) + len(result.dead)
+        self._progress.add(chunk, result.counts, result.codes)
+        self.report.written(chunk)
+        self.limit.check(self._progress.counts)
+
+    def _commit_if_due(self) -> None:
+        if not self._written and self.report.weight == self.report.committed:
+            return
+        is_due = self.clock() - self._committed_at >= self.pace.commit_seconds
+        if is_due or self._written >= self.pace.commit_bytes:
+            self._commit()
+
+    def _commit(self) -> None:
+        with self._stalls.waiting("sink"):
+            if self.dead is not None:
+                self.dead.sync()
+            self.sink.commit(self._checkpoint())
+        self._committed_at = self.clock()
+        self._written = 0
+        self.report.commit()
+
+    def _checkpoint(self, *, is_done: bool = False) -> Checkpoint:
+        return self._progress.checkpoint(
+            out=self.sink.length, dead=0 if self.dead is None else self.dead.length, is_done=is_done
+        )
+
+    def _stopped(self) -> Report:
+        """Commit what is written; what is under way runs again when the run is resumed."""
+        self._commit()
+        self.watch(self.report)
+        return self.report
+
+    def _save(self, error: BaseException) -> None:
+        """Commit what was written before *error*, if it was not the sink that failed."""
+        if isinstance(error, SourceError | TooManyFailures | WorkersLost):
+            self._commit()
+
+    def _finish(self) -> Report:
+        last = self._checkpoint(is_done=True)
+        with self._stalls.waiting("sink"):
+            if self.dead is not None:
+                self.dead.sync()
+            self.sink.finish(last, self._progress.layout or self.fallback)
+        self.report.is_done = True
+        self.report.commit()
+        self.watch(self.report)
+        return self.report

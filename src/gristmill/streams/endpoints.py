@@ -1,0 +1,114 @@
+"""From what people write to sources and sinks: paths, patterns, ``-`` and URLs."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gristmill.errors import ConfigurationError, SourceError
+from gristmill.streams.formats.csv_form import CsvForm
+from gristmill.streams.formats.dialect import Dialect
+from gristmill.streams.formats.naming import Format, compression_of, format_of
+from gristmill.streams.formats.ndjson_form import LineForm
+from gristmill.streams.formats.text_output import TextOutput
+from gristmill.streams.options import ReadOptions, WriteOptions
+from gristmill.streams.sinks.file import FileSink, StandardOutput
+from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sources.protocol import Source
+from gristmill.streams.sources.text_file import TextFiles, TextForm
+
+STANDARD = "-"
+
+
+def source_of(inputs: Sequence[str | Path], options: ReadOptions) -> Source:
+    """Return the source that *inputs* name: files, patterns, or ``-`` for standard input.
+
+    Raises:
+        SourceError: There is no such file, or no file of a pattern.
+        ConfigurationError: Their format is not known, or not one.
+    """
+    paths = expanded([str(each) for each in inputs])
+    form = _common_format(paths, options)
+    if form in (Format.CSV, Format.TSV, Format.NDJSON):
+        stdin = sys.stdin.buffer if STANDARD in paths else None
+        return TextFiles(paths, _text_form(form, options), max_record=options.max_record, standard_input=stdin)
+    raise ConfigurationError(f"{form.value} cannot be read yet")
+
+
+def expanded(inputs: Sequence[str]) -> list[str]:
+    """Return the paths that *inputs* name, patterns replaced by what they match, in the order of their names."""
+    if not inputs:
+        raise ConfigurationError("there is no input; give files, patterns, or - for standard input")
+    found: list[str] = []
+    for each in inputs:
+        if each == STANDARD or Path(each).exists() or not glob.has_magic(each):
+            found.append(each)
+            continue
+        matches = sorted(path for path in glob.glob(each, recursive=True) if not Path(path).is_dir())
+        if not matches:
+            raise SourceError(f"no file matches {each!r}")
+        found += matches
+    if twice := sorted({each for each in found if found.count(each) > 1}):
+        raise ConfigurationError(f"{twice[0]} is an input twice; name it once")
+    return found
+
+
+def _common_format(paths: Sequence[str], options: ReadOptions) -> Format:
+    if options.format is not None:
+        return _format(options.format)
+    if STANDARD in paths:
+        raise ConfigurationError("standard input does not say its format; say it with --input-format")
+    forms = {path: format_of(path, "--input-format") for path in paths}
+    if len(set(forms.values())) > 1:
+        first, other = paths[0], next(path for path in paths if forms[path] != forms[paths[0]])
+        raise ConfigurationError(f"the inputs are of several formats: {first} and {other}; run them one by one")
+    return forms[paths[0]]
+
+
+def _format(text: str) -> Format:
+    try:
+        return Format({"jsonl": "ndjson", "json": "ndjson"}.get(text, text))
+    except ValueError:
+        known = ", ".join(each.value for each in Format)
+        raise ConfigurationError(f"there is no format {text!r}; there is {known}") from None
+
+
+def _text_form(form: Format, options: ReadOptions) -> TextForm:
+    if form is Format.NDJSON:
+        return LineForm(select=options.select)
+    delimiter = options.delimiter or ("\t" if form is Format.TSV else ",")
+    return CsvForm(
+        dialect=Dialect(delimiter, options.quoting),
+        encoding=options.encoding,
+        on_duplicate=options.on_duplicate,
+        select=options.select,
+        pad=options.pad,
+        extra=options.extra,
+        header=options.header,
+    )
+
+
+def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str]) -> Sink:
+    """Return the sink that *output* names: a file, or ``-`` for standard output.
+
+    Raises:
+        ConfigurationError: Its format is not known, or it is one of *inputs*.
+    """
+    name = str(output)
+    if name == STANDARD:
+        return StandardOutput(_text_output(Format.NDJSON if options.format is None else _format(options.format), name, options))
+    path = Path(name)
+    for each in inputs:
+        if each not in (STANDARD, "standard input") and Path(each).resolve() == path.resolve():
+            raise ConfigurationError(f"{name} is an input too; write to another file")
+    form = format_of(name, "--output-format") if options.format is None else _format(options.format)
+    if form in (Format.CSV, Format.TSV, Format.NDJSON):
+        return FileSink(path, _text_output(form, name, options))
+    raise ConfigurationError(f"{form.value} cannot be written yet")
+
+
+def _text_output(form: Format, name: str, options: WriteOptions) -> TextOutput:
+    delimiter = {Format.CSV: ",", Format.TSV: "\t"}.get(form)
+    return TextOutput(delimiter=delimiter, compression=compression_of(name), columns=options.columns)

@@ -1,0 +1,107 @@
+r"""Where a piece of a CSV file may end: after a record, never inside quotes, never between ``\r`` and ``\n``.
+
+Counting quotes is enough where every cell is quoted as a whole or not at all: a line end with an even number
+of quotes before it ends a record. (Ge, Li, Eilebrecht, Chandramouli, Kossmann: "Speculative Distributed CSV
+Data Parsing for Big Data Analytics", SIGMOD 2019, on what parity can tell and what it cannot.) That the quotes
+are so is checked where the text is parsed, by ``check_quotes``; the two together never misread a file without
+a word.
+"""
+
+from __future__ import annotations
+
+from gristmill.streams.formats.dialect import Dialect
+from gristmill.streams.formats.encoding import bom_length
+from gristmill.streams.formats.patterns import FIRST_LINE, LINE, patterns
+
+_QUOTE = b'"'
+
+
+def cut(window: bytes | memoryview, dialect: Dialect, *, is_last: bool) -> int | None:
+    r"""Return the length of the longest beginning of *window* that ends where a record ends.
+
+    A file cut in this way gives the same records whatever the windows are. Line ends ``\n`` are looked for
+    first; a piece ends after a ``\r`` alone only if there is nothing better, as in files whose lines all end
+    so.
+
+    Args:
+        window: Bytes of the file from the beginning of a record; a ``memoryview`` is copied.
+        dialect: Of the file.
+        is_last: Whether the file ends with the window. Then all of it is taken, open quotes or not.
+
+    Returns:
+        None if no record ends in the window: read on, and ask again with a longer one.
+    """
+    if is_last:
+        return len(window)
+    text = bytes(window)  # no copy if it is bytes
+    if dialect.quoting == "lenient" and _QUOTE in text:
+        return _cut_lenient(text, dialect) or None
+    return _even_end(text, len(text), quotes=dialect.quoting != "none") or None
+
+
+def first_record(window: bytes | memoryview, dialect: Dialect, *, is_last: bool) -> tuple[int, int] | None:
+    """Return the byte range of the first record that is not blank, its line end included.
+
+    Args:
+        window: The beginning of a file; a byte order mark is passed over.
+        dialect: Of the file.
+        is_last: Whether the file ends with the window.
+
+    Returns:
+        None if the window holds no whole record; if it is the last one, the file has none at all.
+    """
+    at = bom_length(window)
+    text = bytes(window)[at:]  # a mark before a quote would hide that it opens a cell
+    if dialect.quoting == "none":
+        pattern = LINE if is_last else FIRST_LINE
+    else:
+        pattern = patterns(dialect.delimiter).record if is_last else patterns(dialect.delimiter).first
+    start = 0
+    while (found := pattern.match(text, start)) and found.end() > start:
+        if text[start : found.end()].strip(b"\r\n"):
+            return at + start, at + found.end()
+        start = found.end()
+    return None
+
+
+def _cut_lenient(text: bytes, dialect: Dialect) -> int:
+    """Count quotes where they stand as in RFC 4180, and go record by record from where they do not."""
+    scan = patterns(dialect.delimiter)
+    end = _end_of(scan.well_formed.match(text))
+    sure = _even_end(text, end, quotes=True)
+    return sure if end == len(text) else _end_of(scan.whole.match(text, sure))
+
+
+def _end_of(found: object) -> int:
+    return found.end()  # type: ignore[attr-defined,no-any-return]  # these patterns match nothing, at least
+
+
+def _even_end(text: bytes, end: int, *, quotes: bool) -> int:
+    r"""Return the end of the last record in ``text[:end]``, 0 if none ends there.
+
+    Args:
+        text: What comes after *end* is looked at only to tell ``\r`` from ``\r\n``.
+        end: As far as quotes may be counted.
+        quotes: Whether line ends behind an odd number of quotes are no ends.
+    """
+    found = _last_outside(text, b"\n", end, quotes=quotes)
+    if found < 0:
+        found = _last_outside(text, b"\r", min(end, len(text) - 1), quotes=quotes)
+    return found + 1
+
+
+def _last_outside(text: bytes, mark: bytes, end: int, *, quotes: bool) -> int:
+    """Return where the last *mark* outside of quotes is in ``text[:end]``; -1 if there is none.
+
+    Walks back from the end, quoted cell by quoted cell, so that a text with few quotes costs one count.
+    """
+    if not quotes:
+        return text.rfind(mark, 0, end)
+    inside = text.count(_QUOTE, 0, end) % 2
+    while (found := text.rfind(mark, 0, end)) >= 0:
+        inside ^= text.count(_QUOTE, found, end) % 2
+        if not inside:
+            return found
+        end = text.rfind(_QUOTE, 0, found)  # where the cell that holds the mark opens
+        inside = 0
+    return -1

@@ -1,0 +1,152 @@
+"""Results as CSV: the columns are those of the first chunk, or of the result type."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from gristmill.codec import pydantic_models
+from gristmill.codec.results import encode_hook
+
+_PLAIN = frozenset((str, int, float, type(None)))
+"""Types whose text csv writes as it should be: None as nothing, numbers as they are."""
+
+
+def names_of(result_type: Any) -> list[str] | None:
+    """Return the columns that *result_type* has; None if it does not say."""
+    if isinstance(result_type, type) and issubclass(result_type, msgspec.Struct):
+        return list(result_type.__struct_encode_fields__)
+    if pydantic_models.is_model(result_type):
+        return list(result_type.model_fields)
+    if dataclasses.is_dataclass(result_type):
+        return [field.name for field in dataclasses.fields(result_type)]
+    if isinstance(result_type, type) and issubclass(result_type, dict) and result_type is not dict:
+        return list(result_type.__annotations__)  # a TypedDict
+    return None
+
+
+def as_dicts(results: Sequence[Any]) -> Sequence[Any]:
+    """Return *results* with objects made dicts; scalars as ``{"value": ...}``."""
+    kinds = set(map(type, results))
+    if kinds == {dict}:
+        return results
+    return [each if type(each) is dict else _as_dict(each) for each in results]
+
+
+def _as_dict(result: Any) -> dict[str, Any]:
+    plain = msgspec.to_builtins(result, enc_hook=encode_hook, builtin_types=(bytes, bytearray))
+    return plain if isinstance(plain, dict) else {"value": plain}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvRowRecipe:
+    """Makes ``CsvRowEncoder``.
+
+    Attributes:
+        delimiter: One character.
+        columns: The columns to write, in order; None: those of the results.
+    """
+
+    delimiter: str = ","
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def needs_layout(self) -> bool:
+        """Always: a file has one header."""
+        return True
+
+    def rows(self, result_type: Any) -> CsvRowEncoder:
+        """Return an encoder."""
+        names = list(self.columns) if self.columns else names_of(result_type)
+        return CsvRowEncoder(self.delimiter, names)
+
+
+class CsvRowEncoder:
+    """Writes rows of the columns it is given.
+
+    A value is written as ``csv`` does: nothing for None, numbers as they are;
+    besides, ``true`` and ``false``, ISO 8601 for times, JSON for lists and objects.
+    """
+
+    def __init__(self, delimiter: str, names: list[str] | None) -> None:
+        self._delimiter = delimiter
+        self._names = names
+        self._layout: bytes | None = None
+        self._columns: list[str] = []
+        self._known: frozenset[str] = frozenset()
+
+    def layout(self, results: Sequence[Any]) -> bytes | None:
+        """Return the names of the columns, as JSON."""
+        if self._names is not None:
+            return msgspec.json.encode(self._names)
+        if not results:
+            return None
+        first: dict[str, None] = {}
+        for each in as_dicts(results):
+            first.update(dict.fromkeys(map(str, each)))
+        return msgspec.json.encode(list(first))
+
+    def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[bytes, Mapping[int, str]]:
+        """Return the lines; a result with a column that is none of them cannot be written."""
+        if layout is None or not results:
+            return b"", {}
+        if layout != self._layout:
+            self._layout, self._columns = layout, msgspec.json.decode(layout, type=list[str])
+            self._known = frozenset(self._columns)
+        dicts = as_dicts(results)
+        bad: dict[int, str] = {}
+        rows = self._fast(dicts)
+        if rows is None:
+            bad = {index: self._complaint(each) for index, each in enumerate(dicts) if not each.keys() <= self._known}
+            rows = [
+                [each.get(name) for name in self._columns] for index, each in enumerate(dicts) if index not in bad
+            ]
+        if not set(map(type, chain.from_iterable(rows))) <= _PLAIN:
+            rows = [[_text(value) for value in row] for row in rows]
+        text = io.StringIO()
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode("utf-8", "surrogatepass"), bad
+
+    def _fast(self, dicts: Sequence[dict[str, Any]]) -> Sequence[Any] | None:
+        """Return the rows if all have exactly the columns; None otherwise."""
+        if set(map(len, dicts)) != {len(self._columns)}:
+            return None
+        columns = self._columns
+        get = itemgetter(*columns) if len(columns) > 1 else lambda each: (each[columns[0]],)
+        try:
+            return list(map(get, dicts))
+        except KeyError:
+            return None
+
+    def _complaint(self, row: Mapping[str, Any]) -> str:
+        unknown = ", ".join(sorted(str(each) for each in row.keys() - self._known))
+        return f"the result has {unknown}, and the output has only {', '.join(self._columns)}"
+
+
+def _text(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is bool:
+        return "true" if value else "false"
+    plain = msgspec.to_builtins(value, enc_hook=encode_hook)
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    return plain if type(plain) in _PLAIN else msgspec.json.encode(plain).decode()
+
+
+def header_line(layout: bytes | None, delimiter: str) -> bytes:
+    """Return the header that *layout* stands for."""
+    if layout is None:
+        return b""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(msgspec.json.decode(layout, type=list[str]))
+    return text.getvalue().encode()

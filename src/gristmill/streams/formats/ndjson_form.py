@@ -1,0 +1,141 @@
+"""JSON lines as a text form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gristmill.codec import pydantic_models
+from gristmill.codec.items import decode_hook
+from gristmill.errors import MalformedInput, SourceError
+from gristmill.streams.chunk import Chunk
+from gristmill.streams.formats.encoding import bom_length, check_head
+from gristmill.streams.formats.json_lines import cut_lines, line_spans, parse_lines
+from gristmill.streams.sources.protocol import BadRow, Place, Rows
+from gristmill.streams.sources.text_file import Head, Readable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineForm:
+    """How JSON lines are read.
+
+    Attributes:
+        select: name -> the name it gets, of the fields to read; None: all, as they are called.
+    """
+
+    select: Mapping[str, str] | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides which rows are read."""
+        return {"input format": "ndjson", "selected columns": None if self.select is None else dict(self.select)}
+
+    @property
+    def advice(self) -> str:
+        """One array over many lines, mostly."""
+        return "each line is to be one JSON value; is the file one JSON array? Or allow longer lines with --max-record"
+
+    def head(self, window: bytes, name: str, *, is_last: bool) -> Head | None:  # noqa: ARG002 - enough is there
+        """Return that there is no header, but maybe a byte order mark."""
+        try:
+            check_head(window, "utf-8")
+        except MalformedInput as error:
+            raise SourceError(f"{name}: {error}") from error
+        return Head(length=bom_length(window), columns=None)
+
+    def cut(self, window: bytes, *, is_last: bool) -> int | None:
+        """Return where whole lines end."""
+        return cut_lines(window, is_last=is_last)
+
+    def recipe(self, heads: Sequence[Head], files: Sequence[Readable]) -> LineRecipe:
+        """Return what reads chunks."""
+        return LineRecipe(form=self, heads=tuple(heads), files=tuple(files))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRecipe:
+    """Makes ``LineReader`` in workers."""
+
+    form: LineForm
+    heads: tuple[Head, ...]
+    files: tuple[Readable, ...]
+
+    def rows(self, item_type: Any) -> LineReader:
+        """Return a reader of rows as *item_type*."""
+        return LineReader(self, item_type)
+
+    def columns(self) -> Any:
+        """Return a reader of columns."""
+        raise NotImplementedError
+
+
+class LineReader:
+    """Reads chunks of JSON lines as rows."""
+
+    def __init__(self, recipe: LineRecipe, item_type: Any) -> None:
+        self._recipe = recipe
+        self._decode = _decoder(item_type, recipe.form.select)
+
+    def read(self, chunk: Chunk) -> Rows:
+        """Return the rows of *chunk*."""
+        start = max(chunk.start, self._recipe.heads[chunk.source].length)
+        if start >= chunk.end:
+            return Rows(items=[], places=list)
+        if chunk.body is None:
+            text = self._recipe.files[chunk.source].read(start, chunk.end)
+        else:
+            text = chunk.body[start - chunk.start :]
+        found = parse_lines(text, self._decode)
+        bad = {
+            number: BadRow(
+                stage="validate" if each.code == "invalid_item" else "parse", code=each.code, message=each.message
+            )
+            for number, each in found.bad.items()
+        }
+        return Rows(
+            items=found.rows,
+            numbers=found.records,
+            bad=bad,
+            total=len(found.rows) + len(bad),
+            blank=found.blank,
+            places=lambda: [
+                Place(source=chunk.source, start=start + first, end=start + end, raw=text[first:end])
+                for first, end in line_spans(text)
+            ],
+        )
+
+    def original(self, place: Place, item: Any) -> Any:
+        """Return the row as the file has it."""
+        return item if place.raw is None else msgspec.Raw(place.raw)
+
+
+def _decoder(item_type: Any, select: Mapping[str, str] | None) -> Callable[[bytes], Any]:
+    if select is not None:
+        inner = _converter(item_type)
+        plain = msgspec.json.Decoder()
+
+        def selected(line: bytes) -> Any:
+            row = plain.decode(line)
+            if not isinstance(row, dict):
+                raise msgspec.ValidationError(f"an object is expected, not {type(row).__name__}")
+            return inner({new: row.get(name) for name, new in select.items()})
+
+        return selected
+    if pydantic_models.is_model(item_type):
+        validate: Callable[[bytes], Any] = item_type.__pydantic_validator__.validate_json
+        return validate
+    if pydantic_models.mentions_model(item_type):
+        return pydantic_models.validator(item_type)
+    return msgspec.json.Decoder(item_type, dec_hook=decode_hook).decode
+
+
+def _converter(item_type: Any) -> Callable[[Any], Any]:
+    if item_type is Any or item_type is dict:
+        return lambda row: row
+    if pydantic_models.is_model(item_type):
+        validate: Callable[[Any], Any] = item_type.__pydantic_validator__.validate_python
+        return validate
+    return lambda row: msgspec.convert(row, item_type, dec_hook=decode_hook)

@@ -1,0 +1,110 @@
+"""CSV and JSON lines as files that chunks are appended to, plain or compressed chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from gristmill.streams.formats.compression import Compression, compress
+from gristmill.streams.formats.csv_writing import CsvRowRecipe, header_line
+from gristmill.streams.formats.ndjson_writing import LineRecipe
+from gristmill.streams.sinks.appending import Bytes
+from gristmill.streams.sinks.protocol import EncoderRecipe, RowEncoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextOutput:
+    """A text format, and how it is compressed.
+
+    Compressed chunks are members (gzip) or frames (zstd) of their own, which
+    readers of these formats take for one stream: so a compressed file can be
+    cut back to a commit as a plain one can.
+
+    Attributes:
+        delimiter: Of CSV; None for JSON lines.
+        compression: Of the file.
+        columns: Of CSV, in their order; None: those of the results.
+    """
+
+    delimiter: str | None
+    compression: Compression = Compression.NONE
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides the output."""
+        form = "ndjson" if self.delimiter is None else "csv"
+        columns = None if self.columns is None else list(self.columns)
+        return {
+            "output format": form,
+            "output delimiter": self.delimiter,
+            "output compression": self.compression.value,
+            "output columns": columns,
+        }
+
+    @property
+    def is_streamed(self) -> bool:
+        """It can go to a pipe."""
+        return True
+
+    def recipe(self) -> EncoderRecipe:
+        """Return what encodes results in workers."""
+        inner: Any = (
+            LineRecipe()
+            if self.delimiter is None
+            else CsvRowRecipe(delimiter=self.delimiter, columns=self.columns)
+        )
+        return inner if self.compression is Compression.NONE else Compressed(inner, self.compression)
+
+    def head(self, layout: bytes | None) -> bytes:
+        """Return the header."""
+        line = b"" if self.delimiter is None else header_line(layout, self.delimiter)
+        return compress(line, self.compression)
+
+    def frame(self, body: Bytes) -> Iterable[Bytes]:
+        """Yield the body."""
+        yield body
+
+    def tail(self, file: BinaryIO, length: int) -> Iterable[bytes]:  # noqa: ARG002 - nothing follows
+        """Yield nothing."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """Compresses what another recipe's encoders give.
+
+    Attributes:
+        inner: The other one.
+        compression: How.
+    """
+
+    inner: Any
+    compression: Compression
+
+    @property
+    def needs_layout(self) -> bool:
+        """As the inner one."""
+        return bool(self.inner.needs_layout)
+
+    def rows(self, result_type: Any) -> RowEncoder:
+        """Return an encoder."""
+        return CompressedRows(self.inner.rows(result_type), self.compression)
+
+
+class CompressedRows:
+    """Compresses what another encoder of rows gives."""
+
+    def __init__(self, inner: RowEncoder, compression: Compression) -> None:
+        self._inner = inner
+        self._compression = compression
+
+    def layout(self, results: Sequence[Any]) -> bytes | None:
+        """Return what the inner one does."""
+        return self._inner.layout(results)
+
+    def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[bytes, Mapping[int, str]]:
+        """Return what the inner one does, compressed."""
+        body, bad = self._inner.encode(results, layout)
+        return compress(body, self._compression), bad

@@ -1,0 +1,112 @@
+"""Dicts of a file become the items a handler takes, one by one, so that a bad one fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from gristmill.codec import pydantic_models
+from gristmill.codec.items import decode_hook
+from gristmill.streams.sources.protocol import BadRow
+
+_SHOWN = 3
+
+
+class Converter(Protocol):
+    """Makes items of rows."""
+
+    def all(
+        self, rows: Sequence[Any], numbers: Sequence[int]
+    ) -> tuple[list[Any], Sequence[int], dict[int, BadRow]]:
+        """Return the items, the number of each, and number -> what is wrong with those that are none."""
+
+
+def converter(item_type: Any) -> Converter | None:
+    """Return what makes *item_type* of a dict; None where a dict will do."""
+    if item_type is Any or item_type is dict or getattr(item_type, "__origin__", None) is dict:
+        return None
+    if pydantic_models.mentions_model(item_type):
+        return _Pydantic(item_type)
+    return _Msgspec(item_type)
+
+
+class _Each:
+    """Converts row by row after the first bad one."""
+
+    def all(
+        self, rows: Sequence[Any], numbers: Sequence[int]
+    ) -> tuple[list[Any], Sequence[int], dict[int, BadRow]]:
+        try:
+            return self._many(rows), numbers, {}
+        except Exception:  # noqa: BLE001 - one of them; it is said of that one below
+            pass
+        items: list[Any] = []
+        kept: list[int] = []
+        bad: dict[int, BadRow] = {}
+        for row, number in zip(rows, numbers, strict=True):
+            try:
+                items.append(self._one(row))
+            except Exception as error:  # noqa: BLE001 - a validator may raise what it likes
+                bad[number] = BadRow(stage="validate", code="invalid_item", message=_told(error))
+            else:
+                kept.append(number)
+        return items, kept, bad
+
+    def _many(self, rows: Sequence[Any]) -> list[Any]:
+        return [self._one(row) for row in rows]
+
+    def _one(self, row: Any) -> Any:
+        raise NotImplementedError
+
+
+class _Msgspec(_Each):
+    """Strings become numbers, truths and times where the type wants them.
+
+    An empty cell that cannot be what its field wants is left out, so that the field's default holds.
+    """
+
+    def __init__(self, item_type: Any) -> None:
+        self._type = item_type
+        self._list = list[item_type]
+
+    def _many(self, rows: Sequence[Any]) -> list[Any]:
+        found: list[Any] = msgspec.convert(rows, self._list, strict=False, dec_hook=decode_hook)
+        return found
+
+    def _one(self, row: Any) -> Any:
+        try:
+            return msgspec.convert(row, self._type, strict=False, dec_hook=decode_hook)
+        except Exception:
+            filled = {name: cell for name, cell in row.items() if cell != ""} if isinstance(row, dict) else row
+            if len(filled) == len(row):
+                raise
+            try:
+                return msgspec.convert(filled, self._type, strict=False, dec_hook=decode_hook)
+            except Exception:  # noqa: BLE001, S110 - the first error says it of the row as it is
+                pass
+            raise
+
+
+class _Pydantic(_Each):
+    """Pydantic converts strings itself."""
+
+    def __init__(self, item_type: Any) -> None:
+        if pydantic_models.is_model(item_type):
+            self._validate = item_type.__pydantic_validator__.validate_python
+        else:
+            from pydantic import TypeAdapter  # noqa: PLC0415 - an optional extra, here in its own adapter
+
+            self._validate = TypeAdapter(item_type).validate_python
+
+    def _one(self, row: Any) -> Any:
+        return self._validate(row)
+
+
+def _told(error: Exception) -> str:
+    found = pydantic_models.errors_of(error)
+    if found is None:
+        return str(error)
+    parts = [f"{text} at {'.'.join(map(str, path)) or 'the row'}" for path, text in found[:_SHOWN]]
+    return "; ".join(parts)

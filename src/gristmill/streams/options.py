@@ -1,0 +1,86 @@
+"""How a pipeline reads, runs and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gristmill.errors import ConfigurationError
+from gristmill.streams.formats.dialect import Quoting
+from gristmill.streams.formats.header import OnDuplicate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How inputs are read.
+
+    Attributes:
+        format: ``csv``, ``tsv``, ``ndjson``, ``parquet``, ``arrow`` or ``dead-letter``; None: by the names.
+        delimiter: Of CSV; None: by the format.
+        quoting: Of CSV: ``rfc4180``, ``lenient`` (stray quotes are characters) or ``none``.
+        encoding: Of CSV.
+        on_duplicate: What becomes of columns of one name: ``error``, ``rename`` or ``first``.
+        header: The names of the columns of CSV files without a header.
+        pad: Whether missing cells at the end of a CSV row are empty.
+        extra: Name of the column that gets the cells of a CSV row beyond the header.
+        select: name -> the name it gets, of the columns to read; None: all.
+        max_record: Bytes of one record at most.
+    """
+
+    format: str | None = None
+    delimiter: str | None = None
+    quoting: Quoting = "rfc4180"
+    encoding: str = "utf-8"
+    on_duplicate: OnDuplicate = "error"
+    header: tuple[str, ...] | None = None
+    pad: bool = False
+    extra: str | None = None
+    select: Mapping[str, str] | None = None
+    max_record: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """How the output is written.
+
+    Attributes:
+        format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
+        columns: The columns of CSV, in order; None: those of the results.
+    """
+
+    format: str | None = None
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run goes.
+
+    Attributes:
+        workers: Processes; None: one for each CPU; 0: this process.
+        batch_size: Rows of a handler call: a number, ``"auto"`` to learn it, None for the handler's ``max_size``.
+        ordered: Whether results are written in the order of the rows.
+        limit: Rows to read at most; None: all.
+        max_failures: Rows that may fail: a number, or a share as ``"1%"``; None: all.
+        dead_letter: The file for rows that fail; None: ``OUTPUT.dead.ndjson``.
+        overwrite: Whether to begin anew and replace what is there.
+        grace: Seconds that chunks under way get to end when the run is stopped.
+    """
+
+    workers: int | None = None
+    batch_size: int | str | None = None
+    ordered: bool = True
+    limit: int | None = None
+    max_failures: int | str | None = None
+    dead_letter: str | None = None
+    overwrite: bool = False
+    grace: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.workers is not None and self.workers < 0:
+            raise ConfigurationError(f"workers is a number of processes, or 0 for none; not {self.workers}")
+        if self.batch_size not in (None, "auto") and not (isinstance(self.batch_size, int) and self.batch_size > 0):
+            raise ConfigurationError(f"batch_size is a number of rows from 1, or 'auto'; not {self.batch_size!r}")
+        if self.limit is not None and self.limit < 0:
+            raise ConfigurationError(f"limit is a number of rows, not {self.limit}")

@@ -1,0 +1,208 @@
+"""A text file as a sink: appended to, cut back to the last commit, and renamed when it is whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gristmill.errors import ConfigurationError, SinkError
+from gristmill.streams.checkpoint import Checkpoint, Identity, check_same
+from gristmill.streams.chunk import Result
+from gristmill.streams.disk import cut, sync_data, sync_folder
+from gristmill.streams.journal import Journal
+from gristmill.streams.sinks.appending import Appending
+from gristmill.streams.sinks.protocol import EncoderRecipe
+
+
+class FileSink:
+    """Appends encoded chunks to ``PATH.partial``, with a journal in ``PATH.journal``; at the end it is ``PATH``.
+
+    A commit is: the data on the disk, then a line of the journal on the disk.
+    So the journal never tells of data that is not there, and after a kill the
+    file is cut back to what the journal tells: the method of Spring Batch's
+    and Bytewax's file writers, with the syncs that make it hold when the
+    power fails.
+
+    Args:
+        path: Where the output will be.
+        form: Encodes, and says what stands before and after the chunks.
+    """
+
+    def __init__(self, path: Path, form: Appending) -> None:
+        self.path = path
+        self.partial = path.with_name(path.name + ".partial")
+        self.journal = Journal(path.with_name(path.name + ".journal"))
+        self.length = 0
+        self._form = form
+        self._file: BinaryIO | None = None
+        self._is_begun = False
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides the output."""
+        return self._form.options
+
+    def recipe(self) -> EncoderRecipe:
+        """Return what encodes results in workers."""
+        return self._form.recipe()
+
+    def open(self, identity: Identity, *, overwrite: bool) -> Checkpoint | None:
+        """Begin or resume; see ``Sink.open``."""
+        if not self.path.parent.is_dir():
+            raise ConfigurationError(f"there is no folder {self.path.parent} to write {self.path.name} to")
+        if self.path.is_dir():
+            raise ConfigurationError(f"{self.path} is a folder; name a file in it")
+        found = self.journal.read()
+        if found is None or overwrite:
+            return self._begin(identity, overwrite=overwrite)
+        check_same(found[0], identity, str(self.journal.path))
+        checkpoint = found[1]
+        if checkpoint.is_done:
+            if self.partial.exists():  # the end was interrupted between its two steps
+                self._put_in_place()
+            if self.path.exists():
+                return checkpoint
+            return self._begin(identity, overwrite=False)  # somebody took the output away: they want it anew
+        self._reopen(checkpoint)
+        return checkpoint
+
+    def _begin(self, identity: Identity, *, overwrite: bool) -> None:
+        if self.path.exists() and not overwrite:
+            self.journal.remove()
+            raise ConfigurationError(f"{self.path} is there already; use --overwrite to replace it")
+        self.journal.begin(identity)
+        self._file = self.partial.open("w+b")
+        sync_folder(self.path.parent)
+        self.length = 0
+        self._is_begun = False
+
+    def _reopen(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.out and not self.partial.exists():
+            raise SinkError(f"{self.partial} is gone; put it back, or use --overwrite to begin anew")
+        self.partial.touch()
+        self._file = self.partial.open("r+b")
+        if self._file.seek(0, 2) < checkpoint.out:
+            raise SinkError(
+                f"{self.partial} is shorter than what was committed; put it back, or use --overwrite to begin anew"
+            )
+        cut(self._file, checkpoint.out)
+        self.length = checkpoint.out
+        self._is_begun = checkpoint.out > 0
+
+    def write(self, result: Result) -> None:
+        """Append the result's body."""
+        if len(result.body):
+            self._head(result.layout)
+            for part in self._form.frame(result.body):
+                self._append(part)
+
+    def _head(self, layout: bytes | None) -> None:
+        if not self._is_begun:
+            self._is_begun = True
+            self._append(self._form.head(layout))
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        if len(data):
+            self._opened().write(data)
+            self.length += len(data)
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            raise RuntimeError(f"{self.path} is not open")
+        return self._file
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Record *checkpoint* after what was written; both on the disk."""
+        sync_data(self._opened())
+        self.journal.commit(checkpoint)
+
+    def finish(self, checkpoint: Checkpoint, layout: bytes | None) -> None:
+        """Write what comes after the chunks, and put the file in its place."""
+        self._head(layout)
+        file = self._opened()
+        file.flush()
+        for part in self._form.tail(file, self.length):
+            file.write(part)
+        sync_data(file)
+        self.close_file()
+        self.journal.commit(checkpoint)  # first: a partial file that a journal calls done only waits for its name
+        self._put_in_place()
+
+    def _put_in_place(self) -> None:
+        self.partial.replace(self.path)
+        sync_folder(self.path.parent)
+
+    def close_file(self) -> None:
+        """Close the data file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def close(self) -> None:
+        """Let go of the files, and of the lock."""
+        self.close_file()
+        self.journal.close()
+
+
+class StandardOutput:
+    """Standard output: what is written is gone, so nothing of it can be resumed.
+
+    Args:
+        form: Encodes, and says what stands before and after the chunks.
+    """
+
+    def __init__(self, form: Appending) -> None:
+        self.name = "standard output"
+        self.length = 0
+        self._form = form
+        self._is_begun = False
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides the output."""
+        return self._form.options
+
+    def recipe(self) -> EncoderRecipe:
+        """Return what encodes results in workers."""
+        return self._form.recipe()
+
+    def open(self, identity: Identity, *, overwrite: bool) -> Checkpoint | None:  # noqa: ARG002 - nothing is kept
+        """Begin; nothing can be resumed."""
+        if not self._form.is_streamed:
+            raise ConfigurationError("this format cannot go to standard output; name a file with -o")
+        return None
+
+    def write(self, result: Result) -> None:
+        """Write the result's body."""
+        if len(result.body):
+            self._head(result.layout)
+            for part in self._form.frame(result.body):
+                self._append(part)
+
+    def _head(self, layout: bytes | None) -> None:
+        if not self._is_begun:
+            self._is_begun = True
+            self._append(self._form.head(layout))
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        sys.stdout.buffer.write(data)
+        self.length += len(data)
+
+    def commit(self, checkpoint: Checkpoint) -> None:  # noqa: ARG002 - as above
+        """Pass on what was written."""
+        sys.stdout.buffer.flush()
+
+    def finish(self, checkpoint: Checkpoint, layout: bytes | None) -> None:  # noqa: ARG002 - as above
+        """Write what comes after the chunks."""
+        self._head(layout)
+        sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        """Do nothing."""

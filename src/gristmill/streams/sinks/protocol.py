@@ -1,0 +1,89 @@
+"""What the driver and the workers ask of a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from gristmill.streams.checkpoint import Checkpoint, Identity
+from gristmill.streams.chunk import Result
+
+
+class RowEncoder(Protocol):
+    """Turns results into what the sink writes, in a worker."""
+
+    def layout(self, results: Sequence[Any]) -> bytes | None:
+        """Return the columns that *results* decide; None where the sink needs none, or they decide nothing."""
+
+    def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[bytes, Mapping[int, str]]:
+        """Return the encoded results, and for those that cannot be: index -> why. They are left out."""
+
+
+class EncoderRecipe(Protocol):
+    """Makes encoders in workers. Picklable."""
+
+    @property
+    def needs_layout(self) -> bool:
+        """Whether all chunks must have the same columns, which the first one decides."""
+
+    def rows(self, result_type: Any) -> RowEncoder:
+        """Return an encoder of rows of *result_type*; ``Any`` for dicts and whatever comes."""
+
+    def columns(self) -> Any:
+        """Return an encoder of columns (``streams.worker.columns.ColumnEncoder``)."""
+
+
+class Sink(Protocol):
+    """Takes results and commits them together with a checkpoint, in one atomic step."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides the output, for the identity of a run; of JSON's types."""
+
+    @property
+    def length(self) -> int:
+        """What was written so far, as ``Checkpoint.out`` counts it."""
+
+    def recipe(self) -> EncoderRecipe:
+        """Return what encodes results in workers."""
+
+    def open(self, identity: Identity, *, overwrite: bool) -> Checkpoint | None:
+        """Begin the run, or go on with it: what was written after its last commit is gone then.
+
+        Returns:
+            The last checkpoint of the same run; None if there was none.
+
+        Raises:
+            ConfigurationError: What is there is of another run.
+            SinkError: It cannot be written.
+        """
+
+    def write(self, result: Result) -> None:
+        """Write *result*; it counts from the next commit on.
+
+        Raises:
+            SinkError: The disk is full, the database away.
+        """
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Record *checkpoint* with all that was written before; both are safe when this returns.
+
+        Raises:
+            SinkError: As ``write``; nothing after the last commit counts then.
+            SinkTaken: Another process has gone on with the run.
+        """
+
+    def finish(self, checkpoint: Checkpoint, layout: bytes | None) -> None:
+        """Put the output in its place and record *checkpoint*, which says that the run is over.
+
+        Args:
+            checkpoint: The last one.
+            layout: The columns to use if no result has decided them.
+        """
+
+    def close(self) -> None:
+        """Let go of everything without a commit. Idempotent."""

@@ -1,0 +1,1 @@
+"""What is read, and where it is cut into chunks."""

@@ -1,0 +1,124 @@
+"""What the driver and the workers ask of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gristmill.streams.checkpoint import Checkpoint, SourceMark
+from gristmill.streams.chunk import Chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A row that is none, or not what the handler takes.
+
+    Attributes:
+        stage: ``parse`` or ``validate``.
+        code: The stable slug: ``column_count``, ``bad_encoding``, ``malformed_json``, ``invalid_item`` ...
+        message: For people.
+    """
+
+    stage: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a row is: its bytes [start, end) in its input, and their text as it stands there, if it has one."""
+
+    source: int
+    start: int
+    end: int
+    raw: bytes | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Rows:
+    """The rows of a chunk.
+
+    Attributes:
+        items: The good ones, as the handler takes them.
+        numbers: Number of each of them among the records of the chunk, empty lines included.
+        bad: number -> what is wrong with that record.
+        total: Good and bad ones.
+        blank: Empty lines, which are no rows.
+        places: Finds where each record of the chunk is; called only when one fails.
+    """
+
+    items: list[Any]
+    numbers: Sequence[int] = ()
+    bad: Mapping[int, BadRow] = field(default_factory=dict)
+    total: int = 0
+    blank: int = 0
+    places: Callable[[], Sequence[Place]]
+
+
+class RowReader(Protocol):
+    """Reads chunks as rows, in a worker."""
+
+    def read(self, chunk: Chunk) -> Rows:
+        """Return the rows of *chunk*.
+
+        Raises:
+            SourceError: It cannot be read as what it should be; the run stops.
+        """
+
+    def original(self, place: Place, item: Any) -> Any:
+        """Return the row at *place* as JSON takes it, for a dead letter: *item*, before a handler changed it."""
+
+
+class ReaderRecipe(Protocol):
+    """Makes readers in workers. Picklable."""
+
+    def rows(self, item_type: Any) -> RowReader:
+        """Return a reader of rows as *item_type*; ``Any`` for dicts."""
+
+    def columns(self) -> Any:
+        """Return a reader of columns (``streams.worker.columns.ColumnReader``)."""
+
+
+class Source(Protocol):
+    """Inputs of one form, cut into chunks by the driver."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The inputs, as people know them."""
+
+    @property
+    def total(self) -> int | None:
+        """The weight of all chunks together; None if nobody knows."""
+
+    @property
+    def columns(self) -> Sequence[str] | None:
+        """The names of the columns, where rows have the same ones."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides which rows are read, for the identity of a run; of JSON's types."""
+
+    def open(self) -> Sequence[SourceMark]:
+        """Look at the inputs; return what tells their states.
+
+        Raises:
+            SourceError: One cannot be read.
+        """
+
+    def recipe(self) -> ReaderRecipe:
+        """Return what reads the chunks in workers; call ``open`` first."""
+
+    def plan(self, checkpoint: Checkpoint, size: Callable[[], int]) -> Iterator[Chunk]:
+        """Yield the chunks that are left, in order.
+
+        Args:
+            checkpoint: What is done.
+            size: Says, before each chunk, about how many bytes it should have.
+
+        Raises:
+            SourceError: An input cannot be cut.
+        """
+
+    def close(self) -> None:
+        """Let go of the inputs. Idempotent."""

@@ -1,0 +1,86 @@
+"""How many chunks may be under way, how large they are, and in which order they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gristmill.streams.chunk import Chunk, Result
+
+FIRST = 64 * 1024
+"""Bytes of the first chunk: small, so that the first results come soon and decide the columns."""
+_GROWTH = 2
+_MEMORY = 0.3
+"""Weight of the latest chunk in what the sizer has learnt."""
+
+
+class ChunkSizer:
+    """Finds the size of chunks that take workers about as long as wanted.
+
+    Slow handlers get small chunks, so that little is lost with a worker,
+    progress is seen and all workers end together; fast ones get large ones.
+
+    Args:
+        largest: Bytes at most.
+        seconds: How long a chunk should take.
+        smallest: Bytes at least.
+    """
+
+    def __init__(self, largest: int, *, seconds: float = 1.0, smallest: int = 16 * 1024) -> None:
+        self._largest = largest
+        self._smallest = min(smallest, largest)
+        self._seconds = seconds
+        self._per_byte: float | None = None
+        self.size = min(FIRST, largest)
+
+    def record(self, size: int, seconds: float) -> None:
+        """Learn that a chunk of *size* bytes took *seconds*."""
+        if size <= 0 or seconds <= 0:
+            return
+        latest = seconds / size
+        known = self._per_byte
+        self._per_byte = latest if known is None else known + _MEMORY * (latest - known)
+        wanted = int(self._seconds / self._per_byte)
+        self.size = max(self._smallest, min(wanted, self.size * _GROWTH, self._largest))
+
+
+@dataclass(slots=True)
+class Window:
+    """Holds results until it is their turn.
+
+    Args:
+        limit: Chunks that may be given out and not written.
+        is_ordered: Whether results wait for those before them.
+
+    Attributes:
+        under_way: number -> chunk, of those given out and not written.
+    """
+
+    limit: int
+    is_ordered: bool
+    under_way: dict[int, Chunk] = field(default_factory=dict)
+    _ready: dict[int, Result] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further chunk may be given out."""
+        return len(self.under_way) >= self.limit
+
+    @property
+    def is_waiting_for_order(self) -> bool:
+        """Whether results are there, and the one before them is not."""
+        return self.is_ordered and bool(self._ready)
+
+    def give_out(self, chunk: Chunk) -> None:
+        """Note that *chunk* is with a worker."""
+        self.under_way[chunk.number] = chunk
+
+    def take(self, result: Result) -> Iterator[tuple[Chunk, Result]]:
+        """Take *result*, and yield what may be written now, in order; it is under way no more then."""
+        self._ready[result.number] = result
+        while True:
+            number = next(iter(self.under_way), None) if self.is_ordered else next(iter(self._ready), None)
+            if number is None or number not in self._ready:
+                return
+            ready = self._ready.pop(number)
+            yield self.under_way.pop(number), ready

@@ -1,0 +1,1 @@
+"""What happens to a chunk in a worker: read, run, encode."""

@@ -1,0 +1,98 @@
+"""The dead letters of one chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gristmill.codec.results import encode_hook
+from gristmill.model.outcome import Failed
+from gristmill.streams.chunk import Crash
+from gristmill.streams.dead_letter import DeadLetter, raw_fields
+from gristmill.streams.sources.protocol import BadRow, Place, RowReader, Rows
+
+_ENCODER = msgspec.json.Encoder(enc_hook=encode_hook)
+
+
+class Letters:
+    """Collects what failed in a chunk; where its rows are is looked up when the first one fails.
+
+    Args:
+        reader: Of the chunk.
+        source: The input's name.
+        rows: All rows of the chunk.
+
+    Attributes:
+        codes: code -> how many failed with it.
+        total: How many failed.
+    """
+
+    def __init__(self, reader: RowReader, source: str, rows: Rows) -> None:
+        self._reader = reader
+        self._source = source
+        self._rows = rows
+        self._places: Sequence[Place] | None = None
+        self._letters: dict[int, DeadLetter] = {}
+        self.codes: dict[str, int] = {}
+
+    @property
+    def total(self) -> int:
+        """How many failed."""
+        return len(self._letters)
+
+    def bad(self, number: int, bad: BadRow) -> None:
+        """Note a row that is none."""
+        place = self._place(number)
+        self._add(number, place, bad.stage, bad.code, bad.message, **raw_fields(place.raw))
+
+    def crash(self, number: int, crash: Crash) -> None:
+        """Note a row that killed its worker."""
+        place = self._place(number)
+        self._add(
+            number, place, "crash", crash.code, crash.message,
+            attempts=crash.deaths, item=self._reader.original(place, None),
+        )  # fmt: skip
+
+    def failed(self, number: int, item: Any, failed: Failed, attempts: int, *, stage: str = "handler") -> None:
+        """Note a row that the handler failed, or whose result is of no use."""
+        place = self._place(number)
+        message = failed.error if isinstance(failed.error, str) else _reason(failed.error)
+        self._add(
+            number, place, stage, failed.code, message, attempts=attempts, item=self._reader.original(place, item)
+        )
+
+    def _place(self, number: int) -> Place:
+        if self._places is None:
+            self._places = self._rows.places()
+        return self._places[number]
+
+    def _add(self, number: int, place: Place, stage: str, code: str, message: str, **more: Any) -> None:
+        self.codes[code] = self.codes.get(code, 0) + 1
+        self._letters[number] = DeadLetter(
+            source=self._source,
+            row=number + 1,
+            start=place.start,
+            end=place.end,
+            stage=stage,
+            code=code,
+            message=message,
+            **more,
+        )
+
+    def lines(self) -> bytes:
+        """Return the letters in the order of their rows, one line each."""
+        return b"".join(_line(letter) for _, letter in sorted(self._letters.items()))
+
+
+def _line(letter: DeadLetter) -> bytes:
+    try:
+        return _ENCODER.encode(letter) + b"\n"
+    except Exception:  # noqa: BLE001 - the letter must be written; its item is in the input
+        return _ENCODER.encode(msgspec.structs.replace(letter, item=None)) + b"\n"
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {cause}"
