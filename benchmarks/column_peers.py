@@ -1,7 +1,7 @@
 """One peer of `stream_columns` in a process of its own: read, add the column `gross`, write.
 
-`python -m benchmarks.column_peers PEER csv|parquet INPUT OUTPUT THREADS`. Each keeps the order of the rows, and
-Parquet is snappy for everyone.
+`python -m benchmarks.column_peers PEER csv|parquet INPUT OUTPUT THREADS`. Each keeps the order of the rows,
+and Parquet is snappy for everyone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One Python subject of `stream_cpu` in a process of its own, with two workers.
 
-`python -m benchmarks.cpu_peers SUBJECT COUNT TURNS CHUNK [POISON]` maps `spin_row` over COUNT items, in order, and
-prints how many were answered as it goes and how it ended. `calibrate MICROSECONDS` prints the turns of that time.
+`python -m benchmarks.cpu_peers SUBJECT COUNT TURNS CHUNK [POISON]` maps `spin_row` over COUNT items, in
+order, and prints how many were answered as it goes, and how it ended. `calibrate MICROSECONDS` prints the
+turns of that time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ TELL_EVERY = 0.2
 
 
 def calibrate(microseconds: float) -> int:
-    """Turns that take so long on one core: the fastest of several tries, as a busy machine only slows down."""
+    """Turns that take so much time of one core: the fastest of several tries."""
     turns = 100_000
     best = float("inf")
     for _ in range(20):
@@ -39,7 +40,9 @@ def sequential(items: Sequence[Row], chunk: int) -> Iterable[Row]:
 def halves(items: Sequence[Row], chunk: int) -> Iterable[Row]:
     """The ceiling: two processes that know their half from the start, and answer nothing."""
     del chunk
-    workers = [multiprocessing.Process(target=spin_rows, args=(items[half::WORKERS],)) for half in range(WORKERS)]
+    workers = [
+        multiprocessing.Process(target=spin_rows, args=(items[half::WORKERS],)) for half in range(WORKERS)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

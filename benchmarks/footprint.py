@@ -1,4 +1,4 @@
-"""Run a command to its end: wall time, CPU time of it and its children, and the peak memory of the whole tree."""
+"""Run a command to its end: wall time, CPU time, and the peak memory of all its processes together."""
 
 from __future__ import annotations
 

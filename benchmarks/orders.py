@@ -1,8 +1,8 @@
 """The input of the stream benchmarks: a table of orders, the same for the same number of rows.
 
-`python -m benchmarks.orders ROWS FOLDER` writes `orders.csv` and `orders.parquet` there and prints their sizes.
-About 8 % of the notes hold commas and 1 % a newline or quotes, so a CSV reader must know quoting, and nobody can
-cut the file at any newline.
+`python -m benchmarks.orders ROWS FOLDER` writes `orders.csv` and `orders.parquet` there and prints the sizes.
+About 8 % of the notes hold commas and 1 % a newline or quotes: a CSV reader must know quoting, and nobody
+can cut the file at just any newline.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def notes() -> list[str]:
     """A thousand texts of 2-9 words, the odd ones among them written as people write."""
     texts = []
     for number in range(1000):
-        words = [WORDS[(number * 7 + place * (number % 9 + 1)) % len(WORDS)] for place in range(2 + number % 8)]
+        words = [
+            WORDS[(number * 7 + place * (number % 9 + 1)) % len(WORDS)] for place in range(2 + number % 8)
+        ]
         if number % 100 == 0:
             words.insert(1, "said\nthen" if number % 200 else 'said "now"')
         texts.append((", " if number % 12 == 0 else " ").join(words))

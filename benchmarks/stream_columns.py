@@ -6,15 +6,33 @@ import sys
 
 from benchmarks.measure import Report, Settings, interleave, ratio, spread
 from benchmarks.orders import Orders, orders
-from benchmarks.stream_run import WORKERS, Subject, check, chosen, measured, ours
+from benchmarks.stream_run import PEAK, WORKERS, Subject, check, chosen, measured, ours
 
 ROWS = 5_000_000
-COLUMNS = ("format", "subject", "seconds", "rows/s, x1000", "with fsync", "CPU s", "peak MB", "x DuckDB's rows/s")
+COLUMNS = (
+    "format",
+    "subject",
+    "seconds",
+    "rows/s, x1000",
+    "with fsync",
+    "CPU s",
+    "peak MB",
+    "x DuckDB's rows/s",
+)
 PEERS = ("DuckDB", "DuckDB, as text", "Polars", "PyArrow")
 
 
 def peer(name: str, form: str) -> Subject:
-    command = [sys.executable, "-m", "benchmarks.column_peers", name, form, "{source}", "{target}", str(WORKERS)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.column_peers",
+        name,
+        form,
+        "{source}",
+        "{target}",
+        str(WORKERS),
+    ]
     return Subject(name=name, command=command)
 
 
@@ -55,8 +73,10 @@ def run(settings: Settings) -> Report:
     rows = settings.rows or (200_000 if settings.quick else ROWS)
     with orders(rows) as table:
         report.remarks.append(str(table))
-        report.remarks.append("peak: resident MB of all processes, sampled each 25 ms; shared pages count in each")
-        report.remarks.append("Gristmill fsyncs what it commits, the peers do not; `with fsync` adds the fsync")
+        report.remarks.append(PEAK)
+        report.remarks.append(
+            "Gristmill fsyncs what it commits, the peers do not; `with fsync` adds the fsync"
+        )
         for form in ("csv", "parquet"):
             one_format(report, settings, table, form)
     report.remarks = list(dict.fromkeys(report.remarks))

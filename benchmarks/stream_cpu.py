@@ -1,4 +1,4 @@
-"""CPU-bound handlers on two workers: the share of two full cores that is left for the handler, and a killed worker."""
+"""CPU-bound handlers on two workers: the share of two full cores that items get, and a killed worker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ COMMAND = "gristmill run"
 POOLS = ("Pool.imap", "ProcessPoolExecutor.map", "loky", "gristmill, many")
 ALONE = "ProcessPoolExecutor, singles"
 NODE_POOLS = ("Node worker pool", "Piscina")
-COLUMNS = ("item", "subject", "items a task", "items/s", "share of 2 cores", "x the ceiling", "CPU s an item, x alone")
+COLUMNS = (
+    "item",
+    "subject",
+    "items a task",
+    "items/s",
+    "share of 2 cores",
+    "x the ceiling",
+    "CPU s an item, x alone",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +51,11 @@ class Load:
 
 def command_of(subject: str, load: Load, chunk: int) -> list[str]:
     is_node = subject.startswith("Node") or subject == "Piscina"
-    start = ["node", str(CACHE / "node" / "cpu.mjs")] if is_node else [sys.executable, "-m", "benchmarks.cpu_peers"]
+    start = (
+        ["node", str(CACHE / "node" / "cpu.mjs")]
+        if is_node
+        else [sys.executable, "-m", "benchmarks.cpu_peers"]
+    )
     turns = load.node_turns if is_node else load.turns
     poison = [] if load.poison is None else [str(load.poison)]
     return [*start, subject, str(load.count), str(turns), str(chunk), *poison]
@@ -90,7 +102,12 @@ def best_chunk(subject: str, load: Load) -> int:
 
 def calibrated(command: list[str], cost: str) -> int:
     done = subprocess.run(
-        [*command, "calibrate", str(COSTS[cost])], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        [*command, "calibrate", str(COSTS[cost])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=ROOT,
     )
     return int(done.stdout)
 
@@ -144,7 +161,9 @@ def one_cost(report: Report, settings: Settings, load: Load) -> dict[str, int]:
         for name in NODE_POOLS:
             mine_share, theirs = shared(taken, mine), shared(taken, name)
             if mine_share and theirs:
-                pairs = zip(taken[mine], taken["sequential"], taken[name], taken["Node sequential"], strict=True)
+                pairs = zip(
+                    taken[mine], taken["sequential"], taken[name], taken["Node sequential"], strict=True
+                )
                 shares = [(m["rate"] / s["rate"]) / (n["rate"] / a["rate"]) for m, s, n, a in pairs]
                 target = f"{load.cost} an item, share of 2 cores of {mine} against {name}"
                 report.judge(target, Spread.of(shares), 1.0, at_least=True)
@@ -152,7 +171,7 @@ def one_cost(report: Report, settings: Settings, load: Load) -> dict[str, int]:
 
 
 def one_killed(report: Report, settings: Settings, load: Load, chunks: Mapping[str, int]) -> None:
-    """The same with one item, midway, that kills the process it is in: once for each peer, all passes for us."""
+    """The same with one item, midway, that kills its process: once for each peer, in all passes for us."""
     poisoned = replace(load, poison=load.count // 2)
     expected = load.count * COSTS[load.cost] / 1e6 / WORKERS
     for name in [*POOLS[:3], *(NODE_POOLS if node_is_ready() else ())]:
@@ -177,7 +196,9 @@ def one_killed(report: Report, settings: Settings, load: Load, chunks: Mapping[s
 
 def run(settings: Settings) -> Report:
     report = Report("stream, CPU-bound: two workers, a fresh process each time, from start to end", COLUMNS)
-    report.remarks.append("`two halves` is the ceiling: two processes with their half from the start, no answers")
+    report.remarks.append(
+        "`two halves` is the ceiling: two processes with their half from the start, no answers"
+    )
     if not command_is_ready():
         report.remarks.append("there is no `gristmill run` yet: the peers and `many` alone")
     if node_is_ready():

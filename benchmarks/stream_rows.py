@@ -1,4 +1,4 @@
-"""A column added to a CSV file, row by row as dicts: Gristmill with 2 workers beside Node and the csv module."""
+"""A column added to a CSV file, rows as dicts: Gristmill with 2 workers beside Node and the csv module."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ import sys
 from benchmarks.measure import Passes, Report, Sample, Settings, Spread, interleave, ratio, spread
 from benchmarks.orders import Orders, orders
 from benchmarks.processes import CACHE, node_is_ready, node_versions
-from benchmarks.stream_run import Subject, check, chosen, measured, ours
+from benchmarks.stream_run import PEAK, Subject, check, chosen, measured, ours
 
 ROWS = 1_000_000
 TIMES = 4
 """How many times longer the second file is."""
-COLUMNS = ("subject", "seconds", "rows/s, x1000", "MB/s", "CPU s", "x Node's rows/s", "peak MB", f"at {TIMES}x")
+COLUMNS = (
+    "subject",
+    "seconds",
+    "rows/s, x1000",
+    "MB/s",
+    "CPU s",
+    "x Node's rows/s",
+    "peak MB",
+    f"at {TIMES}x",
+)
 
 
 def subjects() -> list[Subject]:
@@ -21,7 +30,9 @@ def subjects() -> list[Subject]:
     node = Subject(name="Node", command=["node", script, "{source}", "{target}"], environment=production)
 
     def python(name: str) -> Subject:
-        return Subject(name=name, command=[sys.executable, "-m", "benchmarks.row_peers", name, "{source}", "{target}"])
+        return Subject(
+            name=name, command=[sys.executable, "-m", "benchmarks.row_peers", name, "{source}", "{target}"]
+        )
 
     found = [ours("gristmill", "rows:add_gross"), ours("gristmill, 1 worker", "rows:add_gross", workers=1)]
     return [*found, *([node] if node_is_ready() else []), python("csv.DictReader"), python("csv.reader")]
@@ -48,7 +59,9 @@ def judge(report: Report, taken: Passes, longer: Passes) -> None:
 
 
 def run(settings: Settings) -> Report:
-    report = Report("stream, rows as dicts: one column added to a CSV file, a fresh process each time", COLUMNS)
+    report = Report(
+        "stream, rows as dicts: one column added to a CSV file, a fresh process each time", COLUMNS
+    )
     rows = settings.rows or (100_000 if settings.quick else ROWS)
     entries = chosen(subjects(), settings, report)
     check(entries, "csv")
@@ -74,7 +87,7 @@ def run(settings: Settings) -> Report:
                 f"{spread(longer, name, 'peak').median:.0f}",
             )
         )
-    report.remarks.append("peak: resident MB of all processes, sampled each 25 ms; shared pages count in each")
+    report.remarks.append(PEAK)
     report.remarks.append("Gristmill fsyncs what it commits, the peers do not")
     if node_is_ready():
         report.remarks.append(f"Node peers: {node_versions()}")

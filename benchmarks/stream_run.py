@@ -1,4 +1,4 @@
-"""Run one subject over the table of orders: its command, a fresh output folder, the checks, and what it took."""
+"""Run one subject over the table of orders: its command, a fresh output folder, what it took, the checks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 WORKERS = 2
 CHECKED = 20_000
 """Rows of the small table with which every subject is checked before anything is timed."""
+PEAK = "peak: resident MB of all processes together, sampled each 25 ms; pages they share count in each"
 PREVIEW = 2000
 """Characters of a failed subject's output that are shown."""
 

@@ -1,1 +1,1 @@
-"""The handlers of the stream benchmarks, one module each, so that a worker loads only what its handler needs."""
+"""The handlers of the stream benchmarks, one module each: a worker loads only what its handler needs."""
