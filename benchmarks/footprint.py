@@ -9,7 +9,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -34,28 +35,40 @@ class Run:
     """The end of what it printed, both streams."""
 
 
-def peak_of(pid: int, over: threading.Event) -> float:
-    """Sample the resident memory of *pid* and its descendants until *over*; return the highest sum in MB."""
-    family: list[psutil.Process] = []
-    peak = 0.0
-    sample = 0
-    while True:
+@dataclass(slots=True)
+class Tree:
+    """The processes of a run: the highest sum of their memory, and the CPU time last seen of each."""
+
+    pid: int
+    peak: float = 0.0
+    cpu: dict[psutil.Process, float] = field(default_factory=dict)
+    _family: list[psutil.Process] = field(default_factory=list)
+
+    def watch(self, over: threading.Event) -> None:
+        """Sample all of them until *over*, or until the first has ended."""
+        for sample in count():
+            if sample % FAMILY_EVERY == 0 and not self._look_around():
+                return
+            total = sum(self._sample(member) for member in self._family)
+            self.peak = max(self.peak, total / 1e6)
+            if over.wait(EVERY):
+                return
+
+    def _look_around(self) -> bool:
         try:
-            if sample % FAMILY_EVERY == 0:
-                first = psutil.Process(pid)
-                family = [first, *first.children(recursive=True)]
+            first = psutil.Process(self.pid)
+            self._family = [first, *first.children(recursive=True)]
         except psutil.NoSuchProcess:
-            return peak
-        total = 0
-        for member in family:
-            try:
-                total += member.memory_info().rss
-            except psutil.Error:
-                continue  # it ended; the next look at the family leaves it out
-        peak = max(peak, total / 1e6)
-        sample += 1
-        if over.wait(EVERY):
-            return peak
+            return False
+        return True
+
+    def _sample(self, member: psutil.Process) -> int:
+        try:
+            used = member.cpu_times()
+            self.cpu[member] = used.user + used.system
+            return int(member.memory_info().rss)
+        except psutil.Error:
+            return 0  # it ended; the next look leaves it out
 
 
 def run(
@@ -63,7 +76,6 @@ def run(
 ) -> Run:
     """Run *command* in a session of its own and measure it; all of it is killed after *timeout* seconds."""
     over = threading.Event()
-    peaks: list[float] = []
     out_of_time = threading.Event()
     with tempfile.TemporaryFile() as log:
         began = time.perf_counter()
@@ -81,7 +93,8 @@ def run(
             out_of_time.set()
             os.killpg(process.pid, signal.SIGKILL)
 
-        sampler = threading.Thread(target=lambda: peaks.append(peak_of(process.pid, over)))
+        tree = Tree(process.pid)
+        sampler = threading.Thread(target=tree.watch, args=(over,))
         clock = threading.Timer(timeout, stop)
         sampler.start()
         clock.start()
@@ -97,8 +110,9 @@ def run(
         said = log.read().decode(errors="replace")
     return Run(
         seconds=seconds,
-        cpu=used.ru_utime + used.ru_stime,
-        peak=peaks[0],
+        # The kernel knows exactly of those that were waited for; children of a fork server are not.
+        cpu=max(used.ru_utime + used.ru_stime, sum(tree.cpu.values())),
+        peak=tree.peak,
         status=None if out_of_time.is_set() else process.returncode,
         said=said,
     )
