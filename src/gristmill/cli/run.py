@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from types import FrameType
 from typing import Annotated
 
@@ -27,6 +28,8 @@ from gristmill.errors import (
     StreamError,
     TooManyFailures,
 )
+from gristmill.streams.engines.protocol import Engine
+from gristmill.streams.engines.ray import RayEngine
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.pipeline import Pipeline
 from gristmill.streams.stopping import Stopping
@@ -39,6 +42,14 @@ NO_OUTPUT = 74
 """The output could not be written (``EX_IOERR``)."""
 TRY_AGAIN = 75
 """It stopped, and goes on when it is run again (``EX_TEMPFAIL``)."""
+
+
+class EngineKind(StrEnum):
+    """Where chunks run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 _Panel = "How rows are read"
 _Out = "How results are written"
@@ -122,6 +133,12 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Processes; one for each CPU by default; 0: this one.", min=0)
     ] = None,
+    engine: Annotated[
+        EngineKind, typer.Option(help="Where chunks run: processes of this machine, or Ray.")
+    ] = EngineKind.LOCAL,
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; one on this machine by default.")
+    ] = None,
     ordered: Annotated[
         bool,
         typer.Option(
@@ -186,7 +203,7 @@ def run(
         if dry_run:
             show_plan(console(), pipeline)
             return
-        sys.exit(_run(pipeline, progress, Stopping(grace=grace)))
+        sys.exit(_run(pipeline, _engine(engine, address, workers), progress, Stopping(grace=grace)))
     except TooManyFailures as error:
         fail(f"{error}; what was done is safe: run the same command to go on", TRY_AGAIN)
     except SourceError as error:
@@ -199,13 +216,13 @@ def run(
         fail(str(error))
 
 
-def _run(pipeline: Pipeline, progress: ProgressKind, stopping: Stopping) -> int:
+def _run(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind, stopping: Stopping) -> int:
     shown = console(err=True)
     began = time.monotonic()
     view = progress_view(progress, shown)
     with _listening(stopping) as signals:
         try:
-            report = pipeline.run(watch=view.look, stopping=stopping)
+            report = pipeline.run(engine, watch=view.look, stopping=stopping)
         finally:
             view.close()
     if progress is not ProgressKind.JSON:
@@ -239,6 +256,15 @@ def _listening(stopping: Stopping) -> Iterator[list[int]]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _engine(kind: EngineKind, address: str | None, workers: int | None) -> Engine | None:
+    """Return the engine that was asked for; None for the pipeline's own."""
+    if kind is EngineKind.LOCAL:
+        if address is not None:
+            raise ConfigurationError("--address is that of a Ray cluster: add --engine ray")
+        return None
+    return RayEngine(address, workers)
 
 
 def _batch_size(text: str | None) -> int | str | None:

@@ -13,6 +13,8 @@ from gristmill.http.codec import ItemCodec, complaints_of, invalid_item
 from gristmill.http.lines import LineSplitter
 from gristmill.http.problems import Refused, problem
 
+_CELL = 131_072  # letters; the limit that the module csv begins with
+
 
 class Records:
     """Joins physical lines to records: a quoted cell may hold line breaks. Linear in what comes.
@@ -99,11 +101,18 @@ def cells_of(record: bytes) -> list[str]:
         Refused: ``malformed_csv``.
     """
     try:
-        return next(csv.reader([record.decode()]), [])
+        return _read(record.decode())
     except (UnicodeDecodeError, csv.Error) as error:
         is_text = not isinstance(error, UnicodeDecodeError)
         what = "a cell is too long, or a byte is NUL" if is_text else "not UTF-8"
         raise Refused(problem("malformed_csv", detail=f"the row is not CSV: {what}")) from error
+
+
+def _read(record: str) -> list[str]:
+    cells = next(csv.reader([record]), [])
+    if len(record) > _CELL and any(len(cell) > _CELL for cell in cells):
+        raise csv.Error  # as csv does by itself, unless somebody in this process has raised its limit
+    return cells
 
 
 def header_of(record: bytes | None) -> list[str]:

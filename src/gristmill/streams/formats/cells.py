@@ -6,7 +6,6 @@ has no quotes, or has them around every cell, or on a few lines only; counting t
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from itertools import repeat
@@ -16,16 +15,12 @@ from gristmill.streams.formats.dialect import QUOTE, Dialect
 
 def split_cells(text: str, dialect: Dialect) -> Iterable[Sequence[str]]:
     """Return the cells of each record of *text*, in which quotes stand as RFC 4180 wants, or are none."""
-    end = _line_end(text)
-    if end is not None and not text.startswith(end) and end + end not in text:
-        lines = text.split(end)
-        if not lines[-1]:
-            lines.pop()  # what is after the last line end
-        if dialect.quoting == "none" or QUOTE not in text:
-            return map(str.split, lines, repeat(dialect.delimiter))
-        if (found := _few_quoted(lines, dialect)) is not None:
-            return found
-    return csv_cells(text, dialect)
+    lines = _lines(text)
+    if lines is None:
+        return csv_cells(text, dialect)
+    if dialect.quoting == "none" or QUOTE not in text:
+        return map(str.split, lines, repeat(dialect.delimiter))
+    return _few_quoted(lines, dialect) or csv_cells(text, dialect)
 
 
 def csv_cells(text: str, dialect: Dialect) -> Iterable[list[str]]:
@@ -42,44 +37,37 @@ def all_quoted(text: str, dialect: Dialect, width: int) -> Iterable[Sequence[str
     Returns:
         None if it is not so.
     """
-    end = _line_end(text)
-    if end is None or not text.startswith(QUOTE) or text.count(QUOTE) != 2 * width * _count_lines(text, end):
+    end = "\r\n" if "\r" in text else "\n"
+    count = text.count("\n") + (not text.endswith("\n"))
+    if not text.startswith(QUOTE) or text.count(QUOTE) != 2 * width * count:
         return None
     parts = text.split(QUOTE)
     if not parts[-1]:
         parts[-1] = end
     cells, marks = parts[1::2], parts[2::2]
-    lines = len(cells) // width
     line_ends = marks[width - 1 :: width]
-    if line_ends.count(end) != lines or marks.count(dialect.delimiter) != len(marks) - lines:
+    if line_ends.count(end) != count or marks.count(dialect.delimiter) != len(marks) - count:
         return None
     return zip(*[iter(cells)] * width, strict=True)
 
 
-def _count_lines(text: str, end: str) -> int:
-    return text.count(end) + (not text.endswith(end))
+def _lines(text: str) -> list[str] | None:
+    """Return the lines of *text* without their ends; None if one is blank, or if they do not end alike."""
+    pairs = "\r" in text
+    lines = text.split("\r\n" if pairs else "\n")
+    ends = len(lines) - 1
+    if pairs and not ends == text.count("\r") == text.count("\n"):
+        return None
+    if not lines[-1]:
+        lines.pop()  # what is after the last line end
+    return None if "" in lines else lines
 
 
-def _line_end(text: str) -> str | None:
-    """Return what all lines of *text* end with; None if they do not end alike."""
-    if "\r" not in text:
-        return "\n"
-    pairs = text.count("\r\n")
-    return "\r\n" if pairs == text.count("\r") == text.count("\n") else None
-
-
-def _few_quoted(lines: list[str], dialect: Dialect) -> list[list[str]] | None:
+def _few_quoted(lines: list[str], dialect: Dialect) -> Iterable[list[str]] | None:
     """Return the cells of *lines*; None if most have quotes, or if a cell goes over the end of a line."""
     quoted = [line for line in lines if QUOTE in line]
-    if len(quoted) * 2 > len(lines):
+    if len(quoted) * 2 > len(lines) or any(line.count(QUOTE) % 2 for line in quoted):
         return None
-    strict = Dialect(dialect.delimiter)
-    try:
-        rows = list(strict.reader(quoted))
-    except csv.Error:  # the last of them opens a cell that another line closes
-        return None
-    if len(rows) < len(quoted):  # csv has joined lines, which may not be neighbours
-        return None
-    following = iter(rows).__next__
+    following = iter(dialect.reader(quoted)).__next__
     delimiter = dialect.delimiter
-    return [following() if QUOTE in line else line.split(delimiter) for line in lines]
+    return (following() if QUOTE in line else line.split(delimiter) for line in lines)

@@ -95,8 +95,8 @@ def _even_end(text: bytes, end: int, *, quotes: bool) -> int:
 def _last_outside(text: bytes, mark: bytes, end: int, *, quotes: bool) -> int:
     """Return where the last *mark* outside of quotes is in ``text[:end]``; -1 if there is none.
 
-    Walks back from the end, quoted cell by quoted cell, so that it costs one count where a record ends nearby;
-    where none does, a pattern goes over the text from its beginning, which is slow but not as slow.
+    Walks back from the end, quoted cell by quoted cell, so that it costs one count where a record ends near
+    it; where none does, a pattern goes over the text from its beginning, which is slow but not as slow.
     """
     if not quotes:
         return text.rfind(mark, 0, end)

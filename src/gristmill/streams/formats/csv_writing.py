@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -15,9 +12,7 @@ import msgspec
 
 from gristmill.codec import pydantic_models
 from gristmill.codec.results import encode_hook
-
-_PLAIN = frozenset((str, int, float, type(None)))
-"""Types whose text csv writes as it should be: None as nothing, numbers as they are."""
+from gristmill.streams.formats.csv_cells import line_of, lines_of
 
 
 def names_of(result_type: Any) -> list[str] | None:
@@ -103,32 +98,23 @@ class CsvRowEncoder:
             self._known = frozenset(self._columns)
         dicts = as_dicts(results)
         bad: dict[int, str] = {}
-        rows = self._fast(dicts)
-        if rows is None:
+        columns = self._fast(dicts)
+        if columns is None:
             bad = {
                 index: self._complaint(each)
                 for index, each in enumerate(dicts)
                 if not each.keys() <= self._known
             }
-            rows = [
-                [each.get(name) for name in self._columns]
-                for index, each in enumerate(dicts)
-                if index not in bad
-            ]
-        if not set(map(type, chain.from_iterable(rows))) <= _PLAIN:
-            rows = [[_text(value) for value in row] for row in rows]
-        text = io.StringIO()
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
-        return text.getvalue().encode("utf-8", "surrogatepass"), bad
+            kept = [each for index, each in enumerate(dicts) if index not in bad]
+            columns = [[each.get(name) for each in kept] for name in self._columns]
+        return lines_of(columns, self._delimiter).encode("utf-8", "surrogatepass"), bad
 
-    def _fast(self, dicts: Sequence[dict[str, Any]]) -> Sequence[Any] | None:
-        """Return the rows if all have exactly the columns; None otherwise."""
+    def _fast(self, dicts: Sequence[dict[str, Any]]) -> list[list[Any]] | None:
+        """Return the columns if all rows have exactly these; None otherwise."""
         if set(map(len, dicts)) != {len(self._columns)}:
             return None
-        columns = self._columns
-        get = itemgetter(*columns) if len(columns) > 1 else lambda each: (each[columns[0]],)
         try:
-            return list(map(get, dicts))
+            return [list(map(itemgetter(name), dicts)) for name in self._columns]
         except KeyError:
             return None
 
@@ -137,24 +123,8 @@ class CsvRowEncoder:
         return f"the result has {unknown}, and the output has only {', '.join(self._columns)}"
 
 
-def _text(value: Any) -> Any:
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is bool:
-        return "true" if value else "false"
-    plain = msgspec.to_builtins(value, enc_hook=encode_hook)
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
-    return plain if type(plain) in _PLAIN else msgspec.json.encode(plain).decode()
-
-
 def header_line(layout: bytes | None, delimiter: str) -> bytes:
     """Return the header that *layout* stands for."""
     if layout is None:
         return b""
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(
-        msgspec.json.decode(layout, type=list[str])
-    )
-    return text.getvalue().encode()
+    return line_of(msgspec.json.decode(layout, type=list[str]), delimiter).encode()

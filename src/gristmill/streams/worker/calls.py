@@ -20,6 +20,8 @@ from gristmill.streams.engines.protocol import Marker
 _TARGET = 1.0
 """Seconds of one handler call that automatic sizes aim at."""
 _LARGEST = 100_000
+_LAST = 5.0
+"""Seconds that tasks which a handler left running get to end."""
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ class Caller:
             chosen = Adaptive(target_latency=_TARGET, max_size=_LARGEST)
         self._handler = handler.inline(chosen)
         self._retry = handler.limits.retry
-        self._runner = asyncio.Runner()
+        self._loop = asyncio.new_event_loop()  # no Runner: it would look after SIGINT at every chunk
 
     def call(self, items: Sequence[Any], marker: Marker, batch_size: int | None = None) -> Called:
         """Return what the handler says to *items*.
@@ -69,11 +71,11 @@ class Caller:
             marker: Told which rows are with the handler.
             batch_size: Rows of a call at most.
         """
-        return self._runner.run(self._call(items, marker, batch_size))
+        return self._loop.run_until_complete(self._call(items, marker, batch_size))
 
     def probe(self, items: list[Any]) -> None:
         """Call the handler with *items* as one batch; only whether the process lives counts."""
-        self._runner.run(self._handler.run_batch(items))
+        self._loop.run_until_complete(self._handler.run_batch(items))
 
     async def _call(self, items: Sequence[Any], marker: Marker, batch_size: int | None) -> Called:
         called = Called([None] * len(items), {})
@@ -105,8 +107,15 @@ class Caller:
             ).run()
 
     def close(self) -> None:
-        """End the loop."""
-        self._runner.close()
+        """End the loop, and what the handler left running on it."""
+        loop = self._loop
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=_LAST))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 class _Round:

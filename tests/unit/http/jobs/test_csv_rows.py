@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from gristmill.http.codec import item_codec
 from gristmill.http.jobs.csv_rows import Records, RowCodec, cells_of, ends_inside_quotes, header_of
 from gristmill.http.problems import Refused
+from gristmill.streams.formats.csv_records import spans
+from gristmill.streams.formats.dialect import Dialect
 
 
 def records(body: bytes, *, piece: int = 3, limit: int = 1000) -> list[bytes | None]:
@@ -70,6 +72,35 @@ def test_a_record_that_is_no_csv_is_refused(record: bytes) -> None:
     with pytest.raises(Refused) as caught:
         cells_of(record)
     assert caught.value.problem.code == "malformed_csv"
+
+
+def test_a_cell_is_too_long_wherever_the_limit_of_the_module_csv_stands() -> None:
+    before = csv.field_size_limit(10_000_000)
+    try:
+        with pytest.raises(Refused):
+            cells_of(b"x" * 131_073)
+        assert cells_of(b"x" * 131_072 + b"," + b"y" * 9) == ["x" * 131_072, "y" * 9]
+    finally:
+        csv.field_size_limit(before)
+
+
+HOSTILE = st.lists(
+    st.sampled_from([*'ab,"\n', '""', '","', '"\n"', "\r\n", ',"', '\n"', '"\n', " ", "é"]), max_size=30
+).map("".join)
+
+
+@given(HOSTILE, st.integers(1, 7))
+def test_a_body_has_the_records_that_a_file_of_the_same_bytes_has(text: str, piece: int) -> None:
+    body = text.encode()
+    lenient = Dialect(quoting="lenient")
+    expected = [
+        body[start:end].rstrip(b"\n") for start, end in spans(body, lenient) if body[start:end].strip()
+    ]
+    found = [record if record is None else record.rstrip(b"\n") for record in records(body, piece=piece)]
+    if found and found[-1] is None:  # quotes that never close are one bad record here
+        assert found[:-1] == expected[:-1]
+    else:
+        assert found == expected
 
 
 def test_the_header_may_begin_with_a_byte_order_mark() -> None:

@@ -1,0 +1,40 @@
+"""Lines of CSV made column by column are those of the module csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.streams.formats.csv_cells import line_of, lines_of
+
+CELLS = st.one_of(
+    st.text(alphabet='ab,"\n\r;\t \x00é', max_size=5), st.integers(), st.floats(allow_nan=False), st.none()
+)
+
+
+def read(text: str, delimiter: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+
+
+def shown(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+@given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width))))
+def test_lines_are_read_back_as_what_was_written(rows: list[list[Any]]) -> None:
+    columns = [[row[place] for row in rows] for place in range(len(rows[0]) if rows else 1)]
+    for delimiter in (",", "\t"):
+        assert read(lines_of(columns, delimiter), delimiter) == [list(map(shown, row)) for row in rows]
+
+
+def test_only_cells_that_need_quotes_get_them() -> None:
+    columns = [["a", "b,c"], ["\n", "\r"], ['"', "d"], [1, 2.5]]
+    assert lines_of(columns, ",") == 'a,"\n","""",1\n"b,c","\r",d,2.5\n'
+
+
+def test_truths_times_and_lists_have_a_text_of_their_own() -> None:
+    assert line_of([True, False, [1, "a"], {"b": None}], ",") == 'true,false,"[1,""a""]","{""b"":null}"\n'
