@@ -7,7 +7,7 @@ has no quotes, or has them around every cell, or on a few lines only; counting t
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
 from gristmill.streams.formats.dialect import QUOTE, Dialect
@@ -20,7 +20,7 @@ def split_cells(text: str, dialect: Dialect) -> Iterable[Sequence[str]]:
         return csv_cells(text, dialect)
     if dialect.quoting == "none" or QUOTE not in text:
         return map(str.split, lines, repeat(dialect.delimiter))
-    return _few_quoted(lines, dialect) or csv_cells(text, dialect)
+    return _few_quoted(lines, "\r\n" if "\r" in text else "\n", dialect) or csv_cells(text, dialect)
 
 
 def csv_cells(text: str, dialect: Dialect) -> Iterable[list[str]]:
@@ -63,11 +63,29 @@ def _lines(text: str) -> list[str] | None:
     return None if "" in lines else lines
 
 
-def _few_quoted(lines: list[str], dialect: Dialect) -> Iterable[list[str]] | None:
-    """Return the cells of *lines*; None if most have quotes, or if a cell goes over the end of a line."""
+def _few_quoted(lines: list[str], end: str, dialect: Dialect) -> Iterable[list[str]] | None:
+    """Return the cells of *lines*, which ended in *end*; None if most have quotes."""
     quoted = [line for line in lines if QUOTE in line]
-    if len(quoted) * 2 > len(lines) or any(line.count(QUOTE) % 2 for line in quoted):
+    if len(quoted) * 2 > len(lines):
         return None
+    if any(line.count(QUOTE) % 2 for line in quoted):  # cells that go over the end of a line
+        lines = list(_whole_records(lines, end))
+        quoted = [line for line in lines if QUOTE in line]
     following = iter(dialect.reader(quoted)).__next__
     delimiter = dialect.delimiter
     return (following() if QUOTE in line else line.split(delimiter) for line in lines)
+
+
+def _whole_records(lines: list[str], end: str) -> Iterator[str]:
+    """Yield *lines*, those joined again that are of one record."""
+    following = iter(lines)
+    for line in following:
+        if QUOTE in line and line.count(QUOTE) % 2:
+            parts = [line]
+            for part in following:
+                parts.append(part)
+                if part.count(QUOTE) % 2:
+                    break
+            yield end.join(parts)
+        else:
+            yield line

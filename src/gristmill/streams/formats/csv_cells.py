@@ -8,7 +8,6 @@ only in those that do are cells quoted one by one. The bytes are those that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,11 +49,14 @@ def _cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
 def _quoted(texts: Sequence[str], delimiter: str) -> Sequence[str]:
     """Return *texts*, those in quotes that hold what would end them."""
     whole = "\0".join(texts)
-    special = [each for each in (delimiter, '"', "\n", "\r") if each in whole]
-    if not special:
+    if not any(mark in whole for mark in (delimiter, '"', "\n", "\r")):
         return texts
-    needs = re.compile(f"[{re.escape(''.join(special))}]").search
-    return ['"' + text.replace('"', '""') + '"' if needs(text) else text for text in texts]
+    return [
+        '"' + text.replace('"', '""') + '"'
+        if delimiter in text or '"' in text or "\n" in text or "\r" in text
+        else text
+        for text in texts
+    ]
 
 
 def _text(value: Any) -> Any:
