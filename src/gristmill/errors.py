@@ -27,6 +27,8 @@
     │   │   └── SinkTaken                 another process has gone on with the run
     │   ├── TooManyFailures               more rows failed than may
     │   └── WorkersLost                   workers die, and no row is to blame
+    │   ├── ParquetInvalid (ValueError)   bytes that are no Parquet file, or cannot be joined
+    │   └── SchemaMismatch (ValueError)   parts of one output have different columns
     └── BatchError                        an item, or its whole batch, got no value
         ├── ItemFailed                    the handler answered Failed for this item
         ├── ItemMissing (KeyError)        a dict reply has no entry for this item
@@ -207,7 +209,7 @@ def _malformed_input(kind: type[MalformedInput], message: str, offset: int) -> M
 
 
 class SinkError(StreamError, OSError):
-    """The output, the journal or the dead-letter file cannot be written: a full disk, a database that is away."""
+    """The output, the journal or the dead letters cannot be written: a full disk, a database that is away."""
 
 
 class SinkTaken(SinkError):
@@ -220,6 +222,14 @@ class TooManyFailures(StreamError):
 
 class WorkersLost(StreamError):
     """Workers die or cannot start, and no row is to blame."""
+
+
+class ParquetInvalid(StreamError, ValueError):
+    """Bytes that should be Parquet are not, are damaged, or are of a kind that cannot be joined."""
+
+
+class SchemaMismatch(StreamError, ValueError):
+    """Parts of one output have different columns; the message names the first difference."""
 
 
 class BatchError(GristmillError):
