@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gristmill.errors import SourceError, TooManyFailures, WorkersLost
-from gristmill.streams.checkpoint import Checkpoint, Identity, Progress
+from gristmill.streams.checkpoint import Checkpoint, Progress
 from gristmill.streams.chunk import Chunk, Result, Task
 from gristmill.streams.dead_letter import DeadLetterFile, renumbered
 from gristmill.streams.engines.protocol import Broken, Died, Engine, Event, Finished
@@ -29,6 +29,7 @@ class Pace:
 
     Attributes:
         chunk_bytes: Of a chunk at most.
+        first_bytes: Of the first chunk: small, so that the first results come soon and decide the columns.
         chunk_seconds: What a chunk should take.
         window: Chunks under way at most, for each worker.
         commit_seconds: Between commits at most.
@@ -36,6 +37,7 @@ class Pace:
     """
 
     chunk_bytes: int = 2 << 20
+    first_bytes: int = 64 << 10
     chunk_seconds: float = 1.0
     window: int = 4
     commit_seconds: float = 1.0
@@ -93,7 +95,9 @@ class Run:
         """Set up what grows."""
         self._progress = Progress(self.checkpoint)
         self._window = Window(limit=self.pace.window * max(1, self.engine.workers), is_ordered=self.is_ordered)
-        self._sizer = ChunkSizer(self.pace.chunk_bytes, seconds=self.pace.chunk_seconds)
+        self._sizer = ChunkSizer(
+            self.pace.chunk_bytes, seconds=self.pace.chunk_seconds, first=self.pace.first_bytes
+        )
         self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.size)
         self._committed_at = self.clock()
         self._stalls = Stalls(self.clock)

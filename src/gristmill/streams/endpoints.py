@@ -18,12 +18,20 @@ from gristmill.streams.sinks.file import FileSink, StandardOutput
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.sources.text_file import TextFiles, TextForm
+from gristmill.streams.sources.typed_text import CsvColumnFiles
 
 STANDARD = "-"
 
 
-def source_of(inputs: Sequence[str | Path], options: ReadOptions) -> Source:
+def source_of(
+    inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar: bool = False
+) -> Source:
     """Return the source that *inputs* name: files, patterns, or ``-`` for standard input.
+
+    Args:
+        inputs: What people wrote.
+        options: How they are read.
+        is_columnar: Whether the handler takes columns.
 
     Raises:
         SourceError: There is no such file, or no file of a pattern.
@@ -32,9 +40,27 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions) -> Source:
     paths = expanded([str(each) for each in inputs])
     form = _common_format(paths, options)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
-        stdin = sys.stdin.buffer if STANDARD in paths else None
-        return TextFiles(paths, _text_form(form, options), max_record=options.max_record, standard_input=stdin)
+        return _text_source(paths, _text_form(form, options), options, is_columnar=is_columnar)
     raise ConfigurationError(f"{form.value} cannot be read yet")
+
+
+def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_columnar: bool) -> Source:
+    stdin = sys.stdin.buffer if STANDARD in paths else None
+    if options.types and not (is_columnar and isinstance(form, CsvForm)):
+        raise ConfigurationError(
+            "types are for columns of CSV and a handler that takes pyarrow.RecordBatch; say the types of items in "
+            "the annotation of the handler"
+        )
+    if is_columnar and isinstance(form, CsvForm):
+        return CsvColumnFiles(
+            paths,
+            form,
+            types=options.types or {},
+            is_inferring=options.infer,
+            max_record=options.max_record,
+            standard_input=stdin,
+        )
+    return TextFiles(paths, form, max_record=options.max_record, standard_input=stdin)
 
 
 def expanded(inputs: Sequence[str]) -> list[str]:

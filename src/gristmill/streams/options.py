@@ -25,6 +25,10 @@ class ReadOptions:
         extra: Name of the column that gets the cells of a CSV row beyond the header.
         select: name -> the name it gets, of the columns to read; None: all.
         max_record: Bytes of one record at most.
+        types: column -> type, for columnar handlers: ``int64``, ``double``, ``bool``, ``string``, ``date32``,
+            ``timestamp[us]``, ``decimal(12,2)`` and their smaller kin.
+        infer: Whether a columnar handler gets the other columns of text in the types that samples of them have;
+            False: as strings.
     """
 
     format: str | None = None
@@ -37,6 +41,8 @@ class ReadOptions:
     extra: str | None = None
     select: Mapping[str, str] | None = None
     max_record: int = 16 << 20
+    types: Mapping[str, str] | None = None
+    infer: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,8 @@ class RunOptions:
 
     Attributes:
         workers: Processes; None: one for each CPU; 0: this process.
-        batch_size: Rows of a handler call: a number, ``"auto"`` to learn it, None for the handler's ``max_size``.
+        batch_size: Rows of a handler call: a number, ``"auto"`` to learn it, None for the handler's ``max_size``
+            (for columnar handlers that do not say one: all of a chunk).
         ordered: Whether results are written in the order of the rows.
         limit: Rows to read at most; None: all.
         max_failures: Rows that may fail: a number, or a share as ``"1%"``; None: all.
@@ -80,7 +87,10 @@ class RunOptions:
         """Refuse what cannot work."""
         if self.workers is not None and self.workers < 0:
             raise ConfigurationError(f"workers is a number of processes, or 0 for none; not {self.workers}")
-        if self.batch_size not in (None, "auto") and not (isinstance(self.batch_size, int) and self.batch_size > 0):
-            raise ConfigurationError(f"batch_size is a number of rows from 1, or 'auto'; not {self.batch_size!r}")
+        is_number = isinstance(self.batch_size, int) and self.batch_size > 0
+        if self.batch_size not in (None, "auto") and not is_number:
+            raise ConfigurationError(
+                f"batch_size is a number of rows from 1, or 'auto'; not {self.batch_size!r}"
+            )
         if self.limit is not None and self.limit < 0:
             raise ConfigurationError(f"limit is a number of rows, not {self.limit}")

@@ -12,20 +12,23 @@ import msgspec
 
 from gristmill.batching.executors.function_ref import refer
 from gristmill.batching.handler import BatchHandler
-from gristmill.errors import ConfigurationError
 from gristmill.streams.checkpoint import Checkpoint, Identity
 from gristmill.streams.dead_letter import DeadLetterFile
 from gristmill.streams.driver import Pace, Run
-from gristmill.streams.endpoints import STANDARD, sink_of, source_of
+from gristmill.streams.endpoints import sink_of, source_of
 from gristmill.streams.engines.inline import Inline
 from gristmill.streams.engines.local import LocalPool
 from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
-from gristmill.streams.report import Report
+from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
+from gristmill.streams.worker.columns import ColumnWork
 from gristmill.streams.worker.rows import RowWork
+
+COLUMNS = Pace(chunk_bytes=16 << 20, first_bytes=1 << 20, window=3)
+"""The pace of columnar handlers, for which the fixed costs of a chunk count."""
 
 _VERSION = 1
 """Of what checkpoints hold."""
@@ -68,7 +71,11 @@ class Pipeline:
         self.handler = handler
         self.options = options or RunOptions()
         inputs = [source] if isinstance(source, str | Path) else source
-        self.source: Source = source_of(inputs, read or ReadOptions()) if isinstance(inputs, Sequence) else inputs
+        self.source: Source = (
+            source_of(inputs, read or ReadOptions(), is_columnar=handler.is_columnar)
+            if isinstance(inputs, Sequence)
+            else inputs
+        )
         self.sink: Sink = (
             sink_of(sink, write or WriteOptions(), self.source.names) if isinstance(sink, str | Path) else sink
         )
@@ -77,7 +84,7 @@ class Pipeline:
         self,
         engine: Engine | None = None,
         *,
-        watch: Callable[[Report], None] = lambda report: None,
+        watch: Callable[[Report], None] = lambda report: None,  # noqa: ARG005 - tells nobody
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> Report:
         """Run to the end, or go on with a run that was stopped.
@@ -125,7 +132,8 @@ class Pipeline:
         is_stopping: Callable[[], bool],
     ) -> Report:
         encoder = self.sink.recipe()
-        work = RowWork(
+        kind = ColumnWork if self.handler.is_columnar else RowWork
+        work = kind(
             handler=refer(self.handler),
             reader=self.source.recipe(),
             encoder=encoder,
@@ -145,7 +153,7 @@ class Pipeline:
                 needs_layout=encoder.needs_layout,
                 fallback=self._fallback(),
                 limit=FailureLimit.parse(self.options.max_failures),
-                pace=Pace(),
+                pace=COLUMNS if self.handler.is_columnar else Pace(),
                 watch=watch,
                 is_stopping=is_stopping,
             ).run()
@@ -166,7 +174,9 @@ class Pipeline:
     def _dead_letters(self) -> DeadLetterFile | None:
         if self.options.dead_letter is not None:
             return DeadLetterFile(Path(self.options.dead_letter))
-        return None if self.sink.name == "standard output" else DeadLetterFile(Path(f"{self.sink.name}.dead.ndjson"))
+        if self.sink.name == "standard output":
+            return None
+        return DeadLetterFile(Path(f"{self.sink.name.rstrip('/')}.dead.ndjson"))
 
     def _fallback(self) -> bytes | None:
         columns = self.source.columns
@@ -174,8 +184,6 @@ class Pipeline:
 
 
 def _done(checkpoint: Checkpoint, source: Source) -> Report:
-    from gristmill.streams.report import Stalls
-
     total = source.total or 0
     return Report(
         total=source.total, counts=checkpoint.counts, stalls=Stalls(lambda: 0.0), start=total, weight=total,

@@ -56,6 +56,39 @@ class Rows:
     places: Callable[[], Sequence[Place]]
 
 
+@dataclass(slots=True, kw_only=True)
+class Columns:
+    """The rows of a chunk as columns.
+
+    Attributes:
+        batch: The good rows, a ``pyarrow.RecordBatch``.
+        numbers: Number of each of them among the records of the chunk, empty lines included.
+        texts: column -> its text as it stands in the input, a string array; of those made from text.
+        bad: number -> what is wrong with that record.
+        total: Good and bad ones.
+        blank: Empty lines, which are no rows.
+        places: Finds where each record of the chunk is; called only when one fails.
+    """
+
+    batch: Any
+    numbers: Sequence[int]
+    texts: Mapping[str, Any] = field(default_factory=dict)
+    bad: Mapping[int, BadRow] = field(default_factory=dict)
+    total: int = 0
+    blank: int = 0
+    places: Callable[[], Sequence[Place]]
+
+
+class ColumnReader(Protocol):
+    """Reads chunks as columns, in a worker."""
+
+    def read(self, chunk: Chunk) -> Columns:
+        """Return the rows of *chunk*; raises as ``RowReader.read``."""
+
+    def original(self, place: Place, item: Any) -> Any:
+        """As ``RowReader.original``; *item* is the row as a dict."""
+
+
 class RowReader(Protocol):
     """Reads chunks as rows, in a worker."""
 
@@ -76,8 +109,8 @@ class ReaderRecipe(Protocol):
     def rows(self, item_type: Any) -> RowReader:
         """Return a reader of rows as *item_type*; ``Any`` for dicts."""
 
-    def columns(self) -> Any:
-        """Return a reader of columns (``streams.worker.columns.ColumnReader``)."""
+    def columns(self) -> ColumnReader:
+        """Return a reader of columns."""
 
 
 class Source(Protocol):
