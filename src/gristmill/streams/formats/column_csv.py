@@ -11,6 +11,7 @@ import pyarrow.csv
 
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.column_casts import cast_text
+from gristmill.streams.formats.column_text import bytes_of
 from gristmill.streams.formats.column_types import ColumnType
 from gristmill.streams.formats.csv_form import CsvRecipe
 from gristmill.streams.formats.csv_records import check_quotes, spans
@@ -86,7 +87,7 @@ class CsvColumnReader:
             return None
         arrays = [_one(table.column(place)) for place in range(table.num_columns)]
         batch = pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in layout.columns])
-        if not _may_have_blank(text):
+        if not _has_blank(text, batch):
             return batch, range(batch.num_rows), 0
         found = spans(text, dialect)
         numbers = [number for number, (first, end) in enumerate(found) if text[first:end].strip(b"\r\n")]
@@ -173,8 +174,21 @@ def _empty(layout: Layout) -> Any:
     return pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(names), names=names)
 
 
-def _may_have_blank(text: bytes) -> bool:
+def _has_blank(text: bytes, batch: Any) -> bool:
+    """Tell whether lines of *text* may be blank, for Arrow passes over them.
+
+    They are not if each line feed ends a row or is in a cell, which is counted
+    several times as fast as two line feeds side by side are looked for.
+    """
+    if b"\r" not in text:
+        ends = text.count(b"\n") + (not text.endswith(b"\n"))
+        if ends == batch.num_rows or ends == batch.num_rows + sum(map(_line_feeds, batch.columns)):
+            return False
     return text[:1] in (b"\r", b"\n") or b"\n\n" in text or b"\n\r" in text or b"\r\r" in text
+
+
+def _line_feeds(column: Any) -> int:
+    return bytes(bytes_of(column)).count(b"\n")
 
 
 def _places(text: bytes, source: int, start: int, dialect: Dialect) -> list[Place]:
