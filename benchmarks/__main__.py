@@ -23,6 +23,10 @@ NAMES = (
     "http_batch",
     "sweep",
     "queue",
+    "stream_columns",
+    "stream_rows",
+    "stream_cpu",
+    "stream_resume",
 )
 
 
@@ -37,6 +41,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peers", default=None, help="comma-separated subjects to measure; all when left out"
     )
+    parser.add_argument(
+        "--rows", type=int, default=None, help="rows of the input of the stream benchmarks; each has its own"
+    )
     parser.add_argument("--json", type=Path, default=None, help="also write every sample to this file")
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(NAMES)
@@ -50,6 +57,7 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
         passes=chosen.passes or (1 if chosen.quick else 5),
         seconds=chosen.seconds or (0.5 if chosen.quick else 2.0),
         quick=chosen.quick,
+        rows=chosen.rows,
         peers=frozenset(chosen.peers.split(",")) if chosen.peers else None,
     )
 

@@ -16,6 +16,8 @@ class Settings:
     seconds: float = 2.0
     quick: bool = False
     peers: frozenset[str] | None = None
+    rows: int | None = None
+    """Rows of the input of the stream benchmarks; None: as many as each asks for."""
 
     @property
     def warm_up(self) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.batching.context import BatchContext
 from gristmill.batching.decorator import batch
-from gristmill.batching.executors import Inline, Processes, Threads
+from gristmill.batching.executors import Inline, Processes, Ray, Threads
 from gristmill.batching.handler import BatchHandler
 from gristmill.model.linger import Linger
 from gristmill.model.outcome import Failed, Ok, Outcome
@@ -31,6 +31,7 @@ __all__ = [
     "Outcome",
     "Processes",
     "QueueOptions",
+    "Ray",
     "Retry",
     "Schedule",
     "Threads",

@@ -22,13 +22,13 @@
     ├── StreamError                       a run over files or tables had to stop; it can be resumed
     │   ├── SourceError                   an input cannot be read as what it should be
     │   │   ├── SourceChanged             it changed while it was read
-    │   │   └── MalformedInput (ValueError) its bytes are not the format they should be
+    │   │   ├── MalformedInput (ValueError) its bytes are not the format they should be
+    │   │   └── ParquetInvalid (ValueError) they should be Parquet and are not, or cannot be joined
     │   ├── SinkError (OSError)           the output cannot be written
+    │   │   ├── SchemaMismatch            parts of one output have different columns
     │   │   └── SinkTaken                 another process has gone on with the run
     │   ├── TooManyFailures               more rows failed than may
     │   └── WorkersLost                   workers die, and no row is to blame
-    │   ├── ParquetInvalid (ValueError)   bytes that are no Parquet file, or cannot be joined
-    │   └── SchemaMismatch (ValueError)   parts of one output have different columns
     └── BatchError                        an item, or its whole batch, got no value
         ├── ItemFailed                    the handler answered Failed for this item
         ├── ItemMissing (KeyError)        a dict reply has no entry for this item
@@ -208,8 +208,16 @@ def _malformed_input(kind: type[MalformedInput], message: str, offset: int) -> M
     return kind(message, offset=offset)
 
 
+class ParquetInvalid(SourceError, ValueError):
+    """Bytes that should be Parquet are not, are damaged, or are of a kind that cannot be joined."""
+
+
 class SinkError(StreamError, OSError):
     """The output, the journal or the dead letters cannot be written: a full disk, a database that is away."""
+
+
+class SchemaMismatch(SinkError):
+    """Parts of one output have different columns; the message names the first difference."""
 
 
 class SinkTaken(SinkError):
@@ -222,14 +230,6 @@ class TooManyFailures(StreamError):
 
 class WorkersLost(StreamError):
     """Workers die or cannot start, and no row is to blame."""
-
-
-class ParquetInvalid(StreamError, ValueError):
-    """Bytes that should be Parquet are not, are damaged, or are of a kind that cannot be joined."""
-
-
-class SchemaMismatch(StreamError, ValueError):
-    """Parts of one output have different columns; the message names the first difference."""
 
 
 class BatchError(GristmillError):

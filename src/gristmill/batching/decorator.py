@@ -182,7 +182,7 @@ def batch(
         on_error: ``"bisect"`` re-runs the halves of a batch that raised until
             the poison items stand alone; only for handlers that are atomic or
             idempotent.
-        executor: Where batches run: ``Inline()``, ``Threads()``, ``Processes()``.
+        executor: Where batches run: ``Inline()``, ``Threads()``, ``Processes()``, ``Ray()``.
 
         options: All of the above but ``name`` and ``executor``, as ``Limits`` documents them.
 
@@ -194,7 +194,9 @@ def batch(
     """
     limits = _limits(options)
     if executor is not None and not callable(getattr(executor, "run", None)):
-        raise ConfigurationError(f"executor takes Inline(), Threads() or Processes(), not {executor!r}")
+        raise ConfigurationError(
+            f"executor takes Inline(), Threads(), Processes() or Ray(), not {executor!r}"
+        )
 
     def decorate(function: Callable[..., Any]) -> Any:
         signature = read_signature(function)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
 from gristmill.app import App
-from gristmill.cli.target import TargetBroken, load_app
+from gristmill.batching.handler import BatchHandler
+from gristmill.cli.target import TargetBroken, load_app, load_handler
 from gristmill.errors import (
     ConfigurationError,
     GristmillError,
@@ -20,6 +22,8 @@ from gristmill.errors import (
     StoreVersion,
     UnknownHandler,
 )
+
+T = TypeVar("T")
 
 FAILED = 1
 """It was understood, and could not be done: no such job, the store is away."""
@@ -51,8 +55,17 @@ def code_of(error: GristmillError) -> int:
 
 def loaded(target: str) -> App:
     """Return the App that *target* names; exit with what is wrong with it otherwise."""
+    return _loaded(target, load_app)
+
+
+def loaded_handler(target: str) -> BatchHandler[Any, Any]:
+    """Return the handler that *target* names; exit with what is wrong with it otherwise."""
+    return _loaded(target, load_handler)
+
+
+def _loaded(target: str, load: Callable[[str], T]) -> T:
     try:
-        return load_app(target)
+        return load(target)
     except TargetBroken as broken:
         if broken.__cause__ is not None:
             _show_own_frames(broken.__cause__)

@@ -11,7 +11,9 @@ try:
 
     from gristmill.cli.jobs.group import jobs_group
     from gristmill.cli.migrate import migrate
+    from gristmill.cli.run import run
     from gristmill.cli.serve import serve
+    from gristmill.cli.tune import tune
     from gristmill.cli.work import work
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("typer", "rich", "uvicorn", "starlette"):
@@ -29,6 +31,8 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(work)
 app.command()(migrate)
+app.command()(run)
+app.command()(tune)
 app.add_typer(jobs_group())
 
 

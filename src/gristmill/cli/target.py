@@ -33,9 +33,7 @@ def load_app(target: str) -> App:
         ConfigurationError: There is no such module, file or attribute, or it is no App.
         TargetBroken: Its own code failed.
     """
-    place, _, attribute = target.partition(":") if not _is_file(target) else (target, "", "")
-    attribute = attribute or DEFAULT_ATTRIBUTE
-    module = _import_file(Path(place)) if _is_file(place) else _import_module(place)
+    place, attribute, module = _imported(target)
     found: Any = module
     for name in attribute.split("."):
         try:
@@ -48,6 +46,58 @@ def load_app(target: str) -> App:
         kind = _article(type(found).__name__)
         raise ConfigurationError(f"{target} is {kind}, no App and no batch handler; {_hint(place, module)}")
     return found
+
+
+def load_handler(target: str) -> BatchHandler[Any, Any]:
+    """Return the batch handler that *target* names.
+
+    Args:
+        target: As for ``load_app``. Of an App its only handler is taken, or the
+            one whose name follows: ``module:app.users``.
+
+    Raises:
+        ConfigurationError: There is no such handler, or the App has several; the message names them.
+        TargetBroken: Its own code failed.
+    """
+    place, attribute, module = _imported(target)
+    found: Any = module
+    walked: list[str] = []
+    for name in attribute.split("."):
+        of_app = _handlers(found).get(name) if isinstance(found, App) else None
+        try:
+            found = of_app or getattr(found, name)
+        except AttributeError as error:
+            hint = _app_hint(place, walked, found) if isinstance(found, App) else _hint(place, module)
+            raise ConfigurationError(f"{place} has no {attribute!r}; {hint}") from error
+        walked.append(name)
+    if isinstance(found, App):
+        handlers = list(_handlers(found).values())
+        if len(handlers) != 1:
+            held = "several handlers" if handlers else "no handler"
+            raise ConfigurationError(f"{place}:{attribute} has {held}; {_app_hint(place, walked, found)}")
+        return handlers[0]
+    if not isinstance(found, BatchHandler):
+        kind = _article(type(found).__name__)
+        raise ConfigurationError(f"{target} is {kind}, no batch handler and no App; {_hint(place, module)}")
+    return found
+
+
+def _imported(target: str) -> tuple[str, str, ModuleType]:
+    """Return the place and the attribute that *target* names, and the module at that place."""
+    place, _, attribute = target.partition(":") if not _is_file(target) else (target, "", "")
+    module = _import_file(Path(place)) if _is_file(place) else _import_module(place)
+    return place, attribute or DEFAULT_ATTRIBUTE, module
+
+
+def _handlers(app: App) -> dict[str, BatchHandler[Any, Any]]:
+    return {handler.name: handler for handler in app.handlers}
+
+
+def _app_hint(place: str, walked: list[str], app: App) -> str:
+    names = list(_handlers(app))
+    if not names:
+        return "write App(handlers=[...])"
+    return "try " + " or ".join(f"{place}:{'.'.join([*walked, name])}" for name in names)
 
 
 def _is_file(place: str) -> bool:

@@ -20,6 +20,28 @@ _EARLY = 30  # batches after which probes are rarer
 _EARLY_PERIOD, _PERIOD = 3, 6  # a probe is at most every so many full batches
 
 
+def efficient_size(fixed_cost: float, item_cost: float, efficiency: float) -> int:
+    """Return the fewest items of which a batch spends the share *efficiency* of its time on items.
+
+    Args:
+        fixed_cost: Seconds a batch costs whatever its size, at least 0.
+        item_cost: Seconds each item adds, above 0.
+        efficiency: Between 0 and 1.
+
+    >>> efficient_size(0.005, 0.00002, 0.9)
+    2250
+    """
+    return math.ceil(efficiency / (1.0 - efficiency) * fixed_cost / item_cost * (1.0 - _ROUNDING))
+
+
+def size_within(target_latency: float, fixed_cost: float, item_cost: float, sigma: float) -> float:
+    """Return the most items of a batch that meets *target_latency*, noise of *sigma* seconds allowed for.
+
+    A number of items that need not be whole; below 1 when not even one item meets it.
+    """
+    return (target_latency - fixed_cost - _CAUTION * sigma) / item_cost
+
+
 class SizeBound(StrEnum):
     """Which term set the cap. The value is the metric label."""
 
@@ -201,8 +223,7 @@ class SizeController:
             return self._target, SizeBound.LEARNING
         wanted, bound = self._ceiling()
         if model.is_identifiable or model.fixed_cost:
-            share = settings.efficiency / (1.0 - settings.efficiency)
-            knee = math.ceil(share * model.fixed_cost / model.item_cost * (1.0 - _ROUNDING))
+            knee = efficient_size(model.fixed_cost, model.item_cost, settings.efficiency)
             if knee < wanted:
                 wanted, bound = knee, SizeBound.EFFICIENCY
         if wanted < settings.min_size:
@@ -214,9 +235,9 @@ class SizeController:
         settings, model = self._settings, self.model
         ceiling, bound = float(settings.max_size), SizeBound.MAX_SIZE
         if settings.target_latency is not None:
-            room = settings.target_latency - model.fixed_cost - _CAUTION * model.sigma
-            if room / model.item_cost < ceiling:
-                ceiling, bound = room / model.item_cost, SizeBound.TARGET_LATENCY
+            fits = size_within(settings.target_latency, model.fixed_cost, model.item_cost, model.sigma)
+            if fits < ceiling:
+                ceiling, bound = fits, SizeBound.TARGET_LATENCY
         if self._guard.limit < ceiling:
             ceiling, bound = self._guard.limit, SizeBound.GUARD
         return ceiling, bound

@@ -51,6 +51,7 @@ class Lane:
         handler: BatchHandler[Any, Any],
         store: Store,
         options: QueueOptions,
+        *,
         keeper: LeaseKeeper,
         quarantine: Quarantine,
         worker: str,

@@ -36,7 +36,7 @@ class Quarantine:
         self._held += 1
 
     async def isolate(self, suspect: object) -> bool:
-        """Wait until nothing but *suspect* is held; False, at once, if another suspect is: give this one back."""
+        """Wait until nothing but *suspect* is held; False if another suspect is: give this one back."""
         if self._suspect is not None:
             return False
         self._suspect = suspect

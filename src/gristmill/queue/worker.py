@@ -57,7 +57,14 @@ class Worker:
         self._keeper = LeaseKeeper(store, self._lease)
         quarantine = Quarantine()
         self.lanes = [
-            Lane(handler, store, self._options[handler.name], self._keeper, quarantine, self.name)
+            Lane(
+                handler,
+                store,
+                self._options[handler.name],
+                keeper=self._keeper,
+                quarantine=quarantine,
+                worker=self.name,
+            )
             for handler in handlers
         ]
         self._tasks: list[asyncio.Task[None]] = []

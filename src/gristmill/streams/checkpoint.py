@@ -1,4 +1,4 @@
-"""How far a run has come: what is committed with the output, in one atomic step, and read when it is resumed."""
+"""How far a run has come: committed with the output in one atomic step, and read when it is resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         next: Number of the chunk to be committed next, in ordered runs.
-        source: Index of the input that is under way; those before it are done. The number of inputs, if all are.
+        source: Index of the input that is under way; those before it are done. If all are, their number.
         offset: Everything of it before this is done.
         rows: Records of it so far, empty lines included, for the row numbers of dead letters.
         beyond: What is done after that, in unordered runs.
@@ -95,7 +95,9 @@ def differences(old: Identity, new: Identity) -> list[str]:
     """Return why a run that began as *old* cannot go on as *new*, each in one line for people."""
     found: list[str] = []
     if old.version != new.version:
-        found.append(f"another version of Gristmill began it (checkpoint {old.version}, this is {new.version})")
+        found.append(
+            f"another version of Gristmill began it (checkpoint {old.version}, this is {new.version})"
+        )
     if old.handler != new.handler:
         found.append(f"the handler was {old.handler}, and is now {new.handler}")
     was, now = [each.name for each in old.sources], [each.name for each in new.sources]
@@ -138,8 +140,8 @@ def check_same(old: Identity, new: Identity, place: str) -> None:
     found = differences(old, new)
     if found:
         raise ConfigurationError(
-            f"{place} is the checkpoint of another run: {'; '.join(found)}. Use --overwrite to throw away what "
-            "it has written and begin anew, or another output"
+            f"{place} is the checkpoint of another run: {'; '.join(found)}. Use --overwrite to throw away "
+            "what it has written and begin anew, or another output"
         )
 
 

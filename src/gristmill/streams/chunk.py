@@ -1,4 +1,4 @@
-"""A chunk of a file: the unit of transfer, retry, order and commit; what is asked of a worker, and its answer.
+"""A chunk of a file: the unit of transfer, retry, order and commit; the task and the result it travels in.
 
 Pure data, small and picklable: the descriptor of a chunk crosses to the
 worker, its rows do not.
@@ -20,7 +20,7 @@ class Chunk:
         start: Where it begins: bytes for text (of the uncompressed text), rows for Parquet, Arrow and tables.
         end: Where it ends, exclusive.
         is_last: Whether nothing of the input follows. Every input has one such chunk, maybe an empty one.
-        weight: Bytes of the input's file it stands for, for the progress shown; compressed ones count as they are.
+        weight: Bytes of the input's file it stands for, for the progress shown; compressed bytes as they lie.
         body: Its content, where workers cannot read it themselves (a pipe, a compressed file, a query).
     """
 
@@ -62,13 +62,15 @@ class Task:
         only: Run the rows [first, stop) alone, as one batch, and return nothing of them: a probe, to see
             whether they kill the worker. None: run all and return the result.
         batch_size: Rows of a handler call at most; None for what the handler takes.
-        convicted: index of a row in the chunk -> why it is not run but failed.
+        limit: Rows to read at most; None for all of the chunk.
+        convicted: number of a record in the chunk -> why it is not run but failed.
         layout: The sink's columns, once they are known; None lets this chunk decide them.
     """
 
     chunk: Chunk
     only: tuple[int, int] | None = None
     batch_size: int | None = None
+    limit: int | None = None
     convicted: Mapping[int, Crash] = field(default_factory=dict)
     layout: bytes | None = None
 

@@ -61,7 +61,7 @@ _DECODER = msgspec.json.Decoder(DeadLetter)
 
 
 def renumbered(lines: bytes, before: int) -> bytes:
-    """Return dead letters of one chunk with *before* rows of the input in front of it added to their numbers."""
+    """Return dead letters of one chunk, with *before* records of the input in front of it."""
     if not before or not lines:
         return lines
     letters = [_DECODER.decode(line) for line in lines.splitlines()]
@@ -91,12 +91,14 @@ class DeadLetterFile:
         if not self.path.exists():
             if length:
                 raise SinkError(
-                    f"{self.path} is gone, and held rows that failed; put it back, or use --overwrite to begin anew"
+                    f"{self.path} is gone, and held rows that failed; put it back, or use --overwrite"
                 )
             return
         file = self._opened()
         if file.seek(0, 2) < length:
-            raise SinkError(f"{self.path} is shorter than it was; put it back, or use --overwrite to begin anew")
+            raise SinkError(
+                f"{self.path} is shorter than it was; put it back, or use --overwrite to begin anew"
+            )
         cut(file, length)
 
     def write(self, lines: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The run itself: plan chunks, have them run, write the results in order, commit. One thread, no event loop."""
+"""The run itself: plan chunks, have them run, write the results in order, commit. One thread, no loop."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gristmill.streams.ladder import Ladder
 from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
+from gristmill.streams.stopping import Stopping
 from gristmill.streams.window import ChunkSizer, Window
 
 _TICK = 0.25
@@ -60,7 +61,8 @@ class Run:
         limit: How many rows may fail.
         pace: How fast.
         watch: Told of each commit and tick.
-        is_stopping: Asked in between: whether to end early.
+        stopping: Looked at in between: whether to end early.
+        row_limit: Rows to read at most; None: all.
         clock: Monotonic seconds.
     """
 
@@ -75,7 +77,8 @@ class Run:
     limit: FailureLimit
     pace: Pace
     watch: Callable[[Report], None]
-    is_stopping: Callable[[], bool]
+    stopping: Stopping
+    row_limit: int | None = None
     clock: Callable[[], float] = time.monotonic
     report: Report = field(init=False)
     _progress: Progress = field(init=False)
@@ -85,6 +88,7 @@ class Run:
     _again: deque[Task] = field(default_factory=deque, init=False)
     _plan: Iterator[Chunk] = field(init=False)
     _is_planned: bool = field(default=False, init=False)
+    _stop_at: float | None = field(default=None, init=False)
     _with_engine: int = field(default=0, init=False)
     _began: dict[int, float] = field(default_factory=dict, init=False)
     _committed_at: float = field(init=False)
@@ -94,14 +98,24 @@ class Run:
     def __post_init__(self) -> None:
         """Set up what grows."""
         self._progress = Progress(self.checkpoint)
-        self._window = Window(limit=self.pace.window * max(1, self.engine.workers), is_ordered=self.is_ordered)
+        limit = self.pace.window * max(1, self.engine.workers) if self.row_limit is None else 1
+        self._window = Window(limit=limit, is_ordered=self.is_ordered)
         self._sizer = ChunkSizer(
             self.pace.chunk_bytes, seconds=self.pace.chunk_seconds, first=self.pace.first_bytes
         )
         self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.size)
         self._committed_at = self.clock()
         self._stalls = Stalls(self.clock)
-        self.report = Report(total=self.source.total, counts=self._progress.counts, stalls=self._stalls)
+        done = self.source.weight(self.checkpoint)
+        self.report = Report(
+            total=self.source.total,
+            counts=self._progress.counts,
+            codes=self._progress.codes,
+            stalls=self._stalls,
+            start=done,
+            weight=done,
+            committed=done,
+        )
 
     def run(self) -> Report:
         """Run to the end, or until it is stopping; what is written is committed either way.
@@ -113,8 +127,8 @@ class Run:
             StreamError: It cannot go on. What was committed is safe.
         """
         try:
-            while not (self._is_planned and not self._window.under_way):
-                if self.is_stopping():
+            while self._window.under_way or not self._is_planned:
+                if self._is_over():
                     return self._stopped()
                 self._fill()
                 if self._with_engine:
@@ -124,7 +138,19 @@ class Run:
         except BaseException as error:
             self._save(error)
             raise
-        return self._finish()
+        try:
+            return self._finish()
+        except TooManyFailures:
+            self._commit()
+            raise
+
+    def _is_over(self) -> bool:
+        """Tell whether to end early: asked to, and nothing is under way, or not for any longer."""
+        if not self.stopping.asked:
+            return False
+        if self._stop_at is None:
+            self._stop_at = self.clock() + self.stopping.grace
+        return self.stopping.insisted or not self._window.under_way or self.clock() >= self._stop_at
 
     def _wait(self) -> list[Event]:
         reason = "order" if self._window.is_full and self._window.is_waiting_for_order else "workers"
@@ -137,7 +163,10 @@ class Run:
             if self._again:
                 self._submit(self._again.popleft())
                 continue
-            if self._is_planned or self._window.is_full or self._is_probing_layout():
+            if self._is_planned or self._window.is_full or self._is_probing_layout() or self.stopping.asked:
+                return
+            if self._rows_left() == 0:
+                self._is_planned = True
                 return
             with self._stalls.waiting("source"):
                 chunk = next(self._plan, None)
@@ -145,7 +174,11 @@ class Run:
                 self._is_planned = True
                 return
             self._window.give_out(chunk)
-            self._submit(Task(chunk=chunk, layout=self._progress.layout))
+            self._submit(Task(chunk=chunk, layout=self._progress.layout, limit=self._rows_left()))
+
+    def _rows_left(self) -> int | None:
+        """Return how many rows may still be read; None for all. With one, chunks run one at a time."""
+        return None if self.row_limit is None else max(0, self.row_limit - self._progress.counts.read)
 
     def _is_probing_layout(self) -> bool:
         """Tell whether a chunk is under way that may decide the columns, so that others wait for it."""
@@ -174,8 +207,8 @@ class Run:
         if task is None:
             chunk = died.task.chunk
             raise WorkersLost(
-                f"workers die on {self.source.names[chunk.source]}, {chunk.start:,} to {chunk.end:,}, whatever rows "
-                f"they run: the last one {died.reason}"
+                f"workers die on {self.source.names[chunk.source]}, {chunk.start:,} to {chunk.end:,}, "
+                f"whatever rows they run: the last one {died.reason}"
             )
         self._again.appendleft(task)
 
@@ -232,6 +265,7 @@ class Run:
             self._commit()
 
     def _finish(self) -> Report:
+        self.limit.check(self._progress.counts, is_end=True)
         last = self._checkpoint(is_done=True)
         with self._stalls.waiting("sink"):
             if self.dead is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import sys
 from collections.abc import Sequence
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 from gristmill.errors import ConfigurationError, SourceError
@@ -17,10 +18,8 @@ from gristmill.streams.options import ReadOptions, WriteOptions
 from gristmill.streams.sinks.file import FileSink, StandardOutput
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
-from gristmill.streams.sources.text_file import TextFiles, TextForm
+from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
 from gristmill.streams.sources.typed_text import CsvColumnFiles
-
-STANDARD = "-"
 
 
 def source_of(
@@ -45,11 +44,11 @@ def source_of(
 
 
 def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_columnar: bool) -> Source:
-    stdin = sys.stdin.buffer if STANDARD in paths else None
+    stdin = BufferedReader(FileIO(sys.stdin.fileno(), closefd=False)) if STANDARD in paths else None
     if options.types and not (is_columnar and isinstance(form, CsvForm)):
         raise ConfigurationError(
-            "types are for columns of CSV and a handler that takes pyarrow.RecordBatch; say the types of items in "
-            "the annotation of the handler"
+            "types are for columns of CSV and a handler that takes pyarrow.RecordBatch; say the types of items "
+            "in the annotation of the handler"
         )
     if is_columnar and isinstance(form, CsvForm):
         return CsvColumnFiles(
@@ -64,7 +63,7 @@ def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_c
 
 
 def expanded(inputs: Sequence[str]) -> list[str]:
-    """Return the paths that *inputs* name, patterns replaced by what they match, in the order of their names."""
+    """Return the paths that *inputs* name, patterns replaced by what they match, in the order of names."""
     if not inputs:
         raise ConfigurationError("there is no input; give files, patterns, or - for standard input")
     found: list[str] = []
@@ -72,13 +71,17 @@ def expanded(inputs: Sequence[str]) -> list[str]:
         if each == STANDARD or Path(each).exists() or not glob.has_magic(each):
             found.append(each)
             continue
-        matches = sorted(path for path in glob.glob(each, recursive=True) if not Path(path).is_dir())
+        matches = sorted(path for path in _matches(each) if not Path(path).is_dir())
         if not matches:
             raise SourceError(f"no file matches {each!r}")
         found += matches
     if twice := sorted({each for each in found if found.count(each) > 1}):
         raise ConfigurationError(f"{twice[0]} is an input twice; name it once")
     return found
+
+
+def _matches(pattern: str) -> list[str]:
+    return glob.glob(pattern, recursive=True)  # noqa: PTH207 - a Path takes no absolute pattern
 
 
 def _common_format(paths: Sequence[str], options: ReadOptions) -> Format:
@@ -89,7 +92,9 @@ def _common_format(paths: Sequence[str], options: ReadOptions) -> Format:
     forms = {path: format_of(path, "--input-format") for path in paths}
     if len(set(forms.values())) > 1:
         first, other = paths[0], next(path for path in paths if forms[path] != forms[paths[0]])
-        raise ConfigurationError(f"the inputs are of several formats: {first} and {other}; run them one by one")
+        raise ConfigurationError(
+            f"the inputs are of several formats: {first} and {other}; run them one by one"
+        )
     return forms[paths[0]]
 
 
@@ -124,7 +129,9 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str]) ->
     """
     name = str(output)
     if name == STANDARD:
-        return StandardOutput(_text_output(Format.NDJSON if options.format is None else _format(options.format), name, options))
+        return StandardOutput(
+            _text_output(Format.NDJSON if options.format is None else _format(options.format), name, options)
+        )
     path = Path(name)
     for each in inputs:
         if each not in (STANDARD, "standard input") and Path(each).resolve() == path.resolve():

@@ -24,7 +24,7 @@ class FailureLimit:
     share: float | None = None
 
     @classmethod
-    def parse(cls, text: str | int | float | None) -> FailureLimit:
+    def parse(cls, text: str | float | None) -> FailureLimit:
         """Return the limit that *text* says: ``100`` or ``1%``.
 
         Raises:
@@ -42,13 +42,19 @@ class FailureLimit:
                 return cls(rows=int(shown))
         except ValueError:
             pass
-        raise ConfigurationError(f"max_failures is a number of rows, as 100, or a share of them, as 1%; not {text!r}")
+        raise ConfigurationError(
+            f"max_failures is a number of rows, as 100, or a share of them, as 1%; not {text!r}"
+        )
 
     def check(self, counts: Counts, *, is_end: bool = False) -> None:
         """Raise ``TooManyFailures`` if *counts* are beyond the limit."""
         if self.rows is not None and counts.failed > self.rows:
             raise TooManyFailures(f"{counts.failed:,} rows failed, and {self.rows:,} may")
-        if self.share is not None and (is_end or counts.read >= _WARM_UP) and counts.failed > self.share * counts.read:
+        if (
+            self.share is not None
+            and (is_end or counts.read >= _WARM_UP)
+            and counts.failed > self.share * counts.read
+        ):
             raise TooManyFailures(
                 f"{counts.failed:,} of {counts.read:,} rows failed, and {self.share:.4g} of them may"
             )

@@ -59,7 +59,7 @@ class Journal:
                     last = msgspec.json.decode(text, type=Checkpoint)
             except msgspec.DecodeError as error:
                 raise ConfigurationError(
-                    f"{self.path} was written by another version of Gristmill: {error}; use --overwrite to begin anew"
+                    f"{self.path} was written by another version of Gristmill: {error}; use --overwrite"
                 ) from error
             length += len(line)
         if identity is None and _has_whole_line(self._file):

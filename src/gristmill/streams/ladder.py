@@ -81,7 +81,9 @@ class Ladder:
         if case.deaths < self._max_deaths:
             return self._next(case)
         crash = Crash(
-            code="deadline_exceeded" if died.is_timeout else "crashed", message=died.reason, deaths=case.deaths
+            code="deadline_exceeded" if died.is_timeout else "crashed",
+            message=died.reason,
+            deaths=case.deaths,
         )
         case.task = replace(case.task, convicted={**case.task.convicted, first: crash})
         case.suspects = []

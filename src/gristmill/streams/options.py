@@ -64,14 +64,15 @@ class RunOptions:
 
     Attributes:
         workers: Processes; None: one for each CPU; 0: this process.
-        batch_size: Rows of a handler call: a number, ``"auto"`` to learn it, None for the handler's ``max_size``
-            (for columnar handlers that do not say one: all of a chunk).
+        batch_size: Rows of a handler call: a number, ``"auto"`` to learn it, None for its ``max_size``; for
+            columnar handlers that do not say one, all rows of a chunk.
         ordered: Whether results are written in the order of the rows.
         limit: Rows to read at most; None: all.
         max_failures: Rows that may fail: a number, or a share as ``"1%"``; None: all.
         dead_letter: The file for rows that fail; None: ``OUTPUT.dead.ndjson``.
         overwrite: Whether to begin anew and replace what is there.
-        grace: Seconds that chunks under way get to end when the run is stopped.
+        chunk_bytes: Of a chunk at most; None: by what the handler takes. Changes no result.
+        commit_seconds: Between commits at most.
     """
 
     workers: int | None = None
@@ -81,16 +82,20 @@ class RunOptions:
     max_failures: int | str | None = None
     dead_letter: str | None = None
     overwrite: bool = False
-    grace: float = 20.0
+    chunk_bytes: int | None = None
+    commit_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.workers is not None and self.workers < 0:
             raise ConfigurationError(f"workers is a number of processes, or 0 for none; not {self.workers}")
-        is_number = isinstance(self.batch_size, int) and self.batch_size > 0
-        if self.batch_size not in (None, "auto") and not is_number:
+        if self.batch_size not in (None, "auto") and not (
+            isinstance(self.batch_size, int) and self.batch_size > 0
+        ):
             raise ConfigurationError(
                 f"batch_size is a number of rows from 1, or 'auto'; not {self.batch_size!r}"
             )
+        if self.chunk_bytes is not None and self.chunk_bytes < 1:
+            raise ConfigurationError(f"chunk_bytes is a number of bytes from 1, not {self.chunk_bytes}")
         if self.limit is not None and self.limit < 0:
             raise ConfigurationError(f"limit is a number of rows, not {self.limit}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
+from gristmill.streams.stopping import Stopping
 from gristmill.streams.worker.columns import ColumnWork
 from gristmill.streams.worker.rows import RowWork
 
@@ -77,22 +79,24 @@ class Pipeline:
             else inputs
         )
         self.sink: Sink = (
-            sink_of(sink, write or WriteOptions(), self.source.names) if isinstance(sink, str | Path) else sink
+            sink_of(sink, write or WriteOptions(), self.source.names)
+            if isinstance(sink, str | Path)
+            else sink
         )
 
     def run(
         self,
         engine: Engine | None = None,
         *,
-        watch: Callable[[Report], None] = lambda report: None,  # noqa: ARG005 - tells nobody
-        is_stopping: Callable[[], bool] = lambda: False,
+        watch: Callable[[Report], None] | None = None,
+        stopping: Stopping | None = None,
     ) -> Report:
         """Run to the end, or go on with a run that was stopped.
 
         Args:
             engine: Where chunks run; by default a pool of processes, ``workers`` of them.
             watch: Told of what is done, some times a second, and at the end.
-            is_stopping: Asked as often; True ends the run at its last commit, to be resumed.
+            stopping: Looked at as often; once asked, the run ends early, to be resumed.
 
         Returns:
             What became of the rows; those of earlier parts of the run included.
@@ -102,7 +106,8 @@ class Pipeline:
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
         """
         marks = self.source.open()
-        dead = self._dead_letters()
+        path = self.dead_letter_path
+        dead = None if path is None else DeadLetterFile(path)
         try:
             identity = Identity(
                 version=_VERSION,
@@ -116,7 +121,13 @@ class Pipeline:
                 dead.open(checkpoint.dead)
             if checkpoint.is_done:
                 return _done(checkpoint, self.source)
-            return self._run(engine or self._engine(), checkpoint, dead, watch, is_stopping)
+            return self._run(
+                engine or self._engine(),
+                checkpoint,
+                dead,
+                watch=watch or _look_away,
+                stopping=stopping or Stopping(),
+            )
         finally:
             self.source.close()
             self.sink.close()
@@ -128,8 +139,9 @@ class Pipeline:
         engine: Engine,
         checkpoint: Checkpoint,
         dead: DeadLetterFile | None,
+        *,
         watch: Callable[[Report], None],
-        is_stopping: Callable[[], bool],
+        stopping: Stopping,
     ) -> Report:
         encoder = self.sink.recipe()
         kind = ColumnWork if self.handler.is_columnar else RowWork
@@ -153,9 +165,10 @@ class Pipeline:
                 needs_layout=encoder.needs_layout,
                 fallback=self._fallback(),
                 limit=FailureLimit.parse(self.options.max_failures),
-                pace=COLUMNS if self.handler.is_columnar else Pace(),
+                pace=self._pace(),
                 watch=watch,
-                is_stopping=is_stopping,
+                stopping=stopping,
+                row_limit=self.options.limit,
             ).run()
             is_whole = True
             return report
@@ -168,19 +181,29 @@ class Pipeline:
             return Inline()
         return LocalPool(workers or _cpus())
 
+    def _pace(self) -> Pace:
+        pace = COLUMNS if self.handler.is_columnar else Pace()
+        pace = replace(pace, commit_seconds=self.options.commit_seconds)
+        largest = self.options.chunk_bytes
+        return pace if largest is None else replace(pace, chunk_bytes=largest)
+
     def _own_options(self) -> dict[str, Any]:
         return {"ordered": self.options.ordered, "limit": self.options.limit}
 
-    def _dead_letters(self) -> DeadLetterFile | None:
+    @property
+    def dead_letter_path(self) -> Path | None:
+        """Where rows that fail go; None if they are only counted."""
         if self.options.dead_letter is not None:
-            return DeadLetterFile(Path(self.options.dead_letter))
-        if self.sink.name == "standard output":
-            return None
-        return DeadLetterFile(Path(f"{self.sink.name.rstrip('/')}.dead.ndjson"))
+            return Path(self.options.dead_letter)
+        return None if self.sink.name == "standard output" else Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
 
     def _fallback(self) -> bytes | None:
         columns = self.source.columns
         return None if columns is None else msgspec.json.encode(list(columns))
+
+
+def _look_away(report: Report) -> None:
+    """Show nothing of *report*."""
 
 
 def _done(checkpoint: Checkpoint, source: Source) -> Report:

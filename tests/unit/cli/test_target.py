@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from gristmill import App
-from gristmill.cli.target import TargetBroken, load_app
+from gristmill.batching.handler import BatchHandler
+from gristmill.cli.target import TargetBroken, load_app, load_handler
 from gristmill.errors import ConfigurationError
 
 TEXT = """
@@ -87,3 +88,58 @@ def test_what_our_decorator_refuses_is_shown_as_it_is(place: Path) -> None:
     with pytest.raises(ConfigurationError, match="max_size") as caught:
         load_app("broken_once:f")
     assert not isinstance(caught.value, TargetBroken)
+
+
+SEVERAL = """
+from gristmill import App, batch
+
+@batch
+async def mails(items: list[int]) -> list[int]:
+    return items
+
+@batch(name="prefix")
+async def numbers(items: list[int]) -> list[int]:
+    return items
+
+class Registry:
+    app = App(handlers=[mails, numbers])
+
+app = Registry.app
+none = App(handlers=[])
+"""
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["served_once:echo", "served_once.py:echo", "served_once", "served_once:app", "served_once:Registry.app"],
+)
+def test_a_handler_is_found_as_it_is_or_as_the_only_one_of_an_app(place: Path, target: str) -> None:
+    handler = load_handler(target)
+    assert isinstance(handler, BatchHandler)
+    assert handler.name == "echo"
+
+
+def test_one_of_several_handlers_is_named_behind_its_app(place: Path) -> None:
+    (place / "served_once.py").write_text(SEVERAL)
+    assert load_handler("served_once:app.mails").name == "mails"
+    # An App has an attribute of that name, too.
+    assert load_handler("served_once:Registry.app.prefix").name == "prefix"
+    with pytest.raises(
+        ConfigurationError, match=r"several handlers; try served_once:app.mails or served_once:app.prefix"
+    ):
+        load_handler("served_once:app")
+    with pytest.raises(
+        ConfigurationError, match=r"no 'Registry.app.nope'; try served_once:Registry.app.mails"
+    ):
+        load_handler("served_once:Registry.app.nope")
+    with pytest.raises(ConfigurationError, match="has no handler"):
+        load_handler("served_once:none")
+
+
+def test_what_is_no_handler_is_answered_with_those_there_are(place: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match="is a type, no batch handler and no App; try served_once:app"
+    ):
+        load_handler("served_once:Registry")
+    with pytest.raises(ConfigurationError, match="has no 'nope'; try served_once:app or served_once:echo"):
+        load_handler("served_once:nope")

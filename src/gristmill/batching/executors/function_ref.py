@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import pickle
 import sys
@@ -16,6 +17,7 @@ from gristmill.batching.executors.protocol import Function
 from gristmill.errors import ConfigurationError
 
 _MAIN = "__main__"
+_SCRIPT = "__mp_main__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,8 @@ def _shown(function: Function) -> str:
 
 def _load(name: str, file: str | None) -> ModuleType:
     known = sys.modules.get(name)
+    if known is not None and name == _MAIN and file is not None and not _is_of(known, file):
+        return _load_script(file)
     if known is not None:
         return known
     if file is None or _finds(name, file):
@@ -157,6 +161,31 @@ def _load(name: str, file: str | None) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
+        raise
+    return module
+
+
+def _is_of(module: ModuleType, file: str) -> bool:
+    own = getattr(module, "__file__", None)
+    return own is not None and Path(own).resolve() == Path(file).resolve()
+
+
+def _load_script(file: str) -> ModuleType:
+    """Load the script that the other process runs, where another program runs here.
+
+    Under the name that multiprocessing gives it, in both processes: what is
+    under ``if __name__ == "__main__":`` does not run, and its classes are
+    found when they travel.
+    """
+    loader = importlib.machinery.SourceFileLoader(_SCRIPT, file)
+    module = ModuleType(_SCRIPT)
+    module.__file__ = file
+    before = sys.modules[_MAIN]
+    sys.modules[_MAIN] = sys.modules[_SCRIPT] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        sys.modules[_MAIN] = sys.modules[_SCRIPT] = before
         raise
     return module
 

@@ -9,12 +9,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from gristmill.batching.executors import process_worker
+from gristmill.batching.executors.call_server import pack_call, unpack_reply
 from gristmill.batching.executors.child_process import Context, describe_end, is_alive, launch, reap
 from gristmill.batching.executors.crew import Job, name_of
-from gristmill.batching.executors.function_ref import refer
 from gristmill.batching.executors.protocol import Function
 from gristmill.batching.executors.remote_error import unpack
-from gristmill.errors import ConfigurationError, WorkerDied
+from gristmill.errors import WorkerDied
 
 GRACE = 5.0
 """Seconds an idle worker has to end by itself before it is killed."""
@@ -59,7 +59,7 @@ class WorkerProcess:
             WorkerDied: The worker ended before it replied.
             ConfigurationError: The function, its arguments or its reply cannot be sent.
         """
-        request = _pack(job.function, job.args)
+        request = pack_call(job.function, job.args)
         is_fresh = self._ensure_started(job)
         if not self._send(request):
             # It died idle. A batch whose last byte was not sent has not begun, so another worker may have it.
@@ -72,7 +72,7 @@ class WorkerProcess:
         del request
         reply = self._receive(job)
         self._batches += 1
-        return _unpack(job.function, reply)
+        return unpack_reply(job.function, reply)
 
     def stop(self) -> bool:
         """Kill the worker; from any thread, while the call runs."""
@@ -109,7 +109,7 @@ class WorkerProcess:
         return True
 
     def _start(self, job: Job) -> None:
-        hello = _pack(self._options.initializer, self._options.initargs)
+        hello = pack_call(self._options.initializer, self._options.initargs)
         ours, theirs = self._options.context.Pipe()
         try:
             process = launch(self._options.context, process_worker.work, (theirs,))
@@ -185,27 +185,3 @@ class WorkerProcess:
             process.kill()
             wait([process.sentinel])
         return reap(process)
-
-
-def _pack(function: Function, args: tuple[Any, ...]) -> tuple[bytes, bytes]:
-    header = pickle.dumps(refer(function), protocol=5)
-    try:
-        return header, pickle.dumps(args, protocol=5)
-    except Exception as error:
-        raise ConfigurationError(
-            f"the arguments of {name_of(function)} cannot be sent to a worker process: "
-            f"{type(error).__name__}: {error}; its items must be data that pickle takes"
-        ) from error
-
-
-def _unpack(function: Function, reply: bytes) -> Any:
-    try:
-        is_good, value = pickle.loads(reply)  # noqa: S301 - from our own worker
-    except Exception as error:
-        raise ConfigurationError(
-            f"the reply of {name_of(function)} cannot be read from its worker process: "
-            f"{type(error).__name__}: {error}; its classes must be importable here"
-        ) from error
-    if is_good:
-        return value
-    raise unpack(value)

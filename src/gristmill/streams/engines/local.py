@@ -321,6 +321,7 @@ class LocalPool:
                 self._bury(worker)
             elif is_tick:
                 worker.sample()
+                self._end_if_stopped(worker, now)
 
     def _end_if_overdue(self, worker: LocalProcess) -> None:
         if self._timeout is None or not worker.is_running or worker.verdict is not None:
@@ -329,6 +330,16 @@ class LocalPool:
         if note is not None and note.remaining(self._timeout, time.monotonic_ns()) <= 0:
             reason = f"was ended: one call of the handler took more than {self._timeout:g} s"
             worker.kill(Verdict(reason, True, note.mark, worker.answered))
+
+    def _end_if_stopped(self, worker: LocalProcess, now: float) -> None:
+        """End a worker that lies frozen outside of a handler call, where nothing else would be overdue."""
+        if self._timeout is None or not worker.is_stopped:
+            worker.stopped_since = None
+            return
+        worker.stopped_since = worker.stopped_since or now
+        if now - worker.stopped_since >= self._timeout and worker.verdict is None:
+            reason = f"was ended: it had been stopped (SIGSTOP) for more than {self._timeout:g} s"
+            worker.kill(Verdict(reason, True, None, worker.answered))
 
     def _bury(self, worker: LocalProcess) -> None:
         """Take what a worker that has ended had still sent, and answer for what it had not."""
@@ -342,7 +353,7 @@ class LocalPool:
                 self._selector.unregister(watched)
         self._workers.remove(worker)
         end = worker.reap()
-        if not worker.taken and not worker.is_dismissed:
+        if not worker.taken and not worker.held and not worker.is_dismissed:
             self._failed_starts += 1
             self._last_failure = end
         died = _blame(worker, end)

@@ -21,6 +21,9 @@ from gristmill.streams.engines.protocol import Runner
 LOST_SOCKET = 74
 """The exit code of a worker that cannot answer, because somebody closed its socket."""
 
+NO_MEMORY = 71
+"""The exit code of a worker that has no memory to read its task into."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MainOptions:
@@ -48,6 +51,8 @@ def serve(sock: socket.socket, words: Words, options: MainOptions) -> None:
         _serve(sock, SharedMarker(words))
     except OSError:
         sys.exit(LOST_SOCKET)
+    except MemoryError:  # not of a handler, whose is an answer
+        sys.exit(NO_MEMORY)
 
 
 def _serve(sock: socket.socket, marker: SharedMarker) -> None:

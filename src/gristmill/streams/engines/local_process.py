@@ -12,7 +12,7 @@ from gristmill.streams.chunk import Task
 from gristmill.streams.engines import frames, local_main, marks, messages
 from gristmill.streams.engines.frames import FrameReader, TornFrame
 from gristmill.streams.engines.marks import Note
-from gristmill.streams.engines.memory import Memory
+from gristmill.streams.engines.memory import Memory, is_stopped
 from gristmill.streams.engines.messages import Answer, Ready
 from gristmill.streams.engines.protocol import Mark
 
@@ -63,6 +63,7 @@ class LocalProcess:
         is_retiring: It gets no further task.
         is_dismissed: It was asked to end.
         verdict: Why it was killed, if the pool did.
+        stopped_since: When it was first seen stopped, in seconds of the monotonic clock; None: it runs.
         quit_by: When it is killed unless it has ended, in seconds of the monotonic clock; None: it may live.
     """
 
@@ -75,6 +76,7 @@ class LocalProcess:
         self.is_retiring = False
         self.is_dismissed = False
         self.verdict: Verdict | None = None
+        self.stopped_since: float | None = None
         self.quit_by: float | None = None
         self._reader = FrameReader()
         self._outbox: deque[memoryview] = deque()
@@ -126,6 +128,11 @@ class LocalProcess:
     def is_running(self) -> bool:
         """Whether a task is with it that it has taken."""
         return self.taken > self.answered
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody stopped it, and it cannot go on by itself."""
+        return self._process.pid is not None and is_stopped(self._process.pid)
 
     def note(self) -> Note | None:
         """Return which handler call runs."""
@@ -233,6 +240,8 @@ def reason_of(code: int | None, rss: int) -> str:
     """
     if code == local_main.LOST_SOCKET:
         return "lost the pipe to its parent (something in it closed file descriptors that are not its own)"
+    if code == local_main.NO_MEMORY:
+        return "ran out of memory"
     end = describe_end(code)
     if code == _SIGKILL:
         end += " (out of memory?)" + (f" at {rss / _MEGABYTE:.0f} MB" if rss else "")

@@ -1,9 +1,10 @@
-"""How much memory a process holds."""
+"""What the system tells about a process: the memory it holds, and whether somebody stopped it."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 
 class Memory:
@@ -40,3 +41,14 @@ class Memory:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether the process *pid* does not run because of SIGSTOP or a debugger; False where nobody knows."""
+    if sys.platform != "linux":
+        return False
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[0] in {b"T", b"t"}

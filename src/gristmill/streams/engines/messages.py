@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, TypeAlias, cast
 
 from gristmill.batching.executors.remote_error import RemoteFailure
 from gristmill.batching.executors.remote_error import pack as pack_error
 from gristmill.errors import ConfigurationError
-from gristmill.streams.chunk import Result, Task
+from gristmill.streams.chunk import Chunk, Counts, Result, Task
 from gristmill.streams.engines.frames import Body, Frame
 from gristmill.streams.engines.protocol import Work
+
+_Values: TypeAlias = tuple[Any, ...]
+
+# Pickle writes a dataclass with slots by its fields, through Python, in ten times what a tuple of their
+# values costs. What is nested or goes as a body is apart.
+_APART = {"chunk", "counts", "body"}
+
+
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls) if field.name not in _APART)
+
+
+_CHUNK, _TASK, _RESULT, _COUNTS = _names(Chunk), _names(Task), _names(Result), _names(Counts)
+_of_chunk, _of_task, _of_result, _of_counts = (
+    attrgetter(*names) for names in (_CHUNK, _TASK, _RESULT, _COUNTS)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,22 +76,21 @@ def load_work(frame: Frame) -> Work:
 def dump_task(task: Task) -> tuple[bytes, Body]:
     """Return *task* as a header and a body; the content of its chunk is not copied."""
     body = task.chunk.body
-    if not body:
-        return pickle.dumps(task, protocol=5), b""
-    return pickle.dumps(replace(task, chunk=replace(task.chunk, body=None)), protocol=5), body
+    values = (_of_chunk(task.chunk), body is not None, _of_task(task))
+    return pickle.dumps(values, protocol=5), body or b""
 
 
 def load_task(frame: Frame) -> Task:
     """Return the task of a frame."""
-    task: Task = pickle.loads(frame.header)  # noqa: S301 - from our parent process
-    if not frame.body:
-        return task
-    return replace(task, chunk=replace(task.chunk, body=cast("bytes", frame.body)))
+    of_chunk, has_body, of_task = pickle.loads(frame.header)  # noqa: S301 - from our parent process
+    body = cast("bytes", frame.body) if has_body else None
+    chunk = Chunk(body=body, **dict(zip(_CHUNK, of_chunk, strict=True)))
+    return Task(chunk=chunk, **dict(zip(_TASK, of_task, strict=True)))
 
 
 def dump_ready(rss: int) -> bytes:
     """Return ``Ready`` as a header."""
-    return pickle.dumps(Ready(rss=rss), protocol=5)
+    return pickle.dumps((rss,), protocol=5)
 
 
 def dump_result(result: Result, rss: int) -> tuple[bytes, Body]:
@@ -84,8 +100,8 @@ def dump_result(result: Result, rss: int) -> tuple[bytes, Body]:
         ConfigurationError: It cannot be pickled, or is no result.
     """
     try:
-        body = result.body
-        return pickle.dumps(Answer(result=replace(result, body=b""), rss=rss), protocol=5), body
+        values = (_of_counts(result.counts), _of_result(result))
+        return pickle.dumps((rss, values, None), protocol=5), result.body
     except Exception as error:
         raise ConfigurationError(
             f"the result of a chunk cannot be sent from its worker process: {type(error).__name__}: {error}"
@@ -94,12 +110,20 @@ def dump_result(result: Result, rss: int) -> tuple[bytes, Body]:
 
 def dump_failure(error: BaseException, rss: int) -> bytes:
     """Return the answer of a task that raised *error* as a header; never raises."""
-    return pickle.dumps(Answer(failure=pack_error(error), rss=rss), protocol=5)
+    return pickle.dumps((rss, None, pack_error(error)), protocol=5)
 
 
 def load_message(frame: Frame) -> Ready | Answer:
     """Return the message of a frame that a worker sent."""
-    message: Ready | Answer = pickle.loads(frame.header)  # noqa: S301 - from our own worker
-    if isinstance(message, Answer) and message.result is not None:
-        message.result.body = frame.body
-    return message
+    rss, *answer = pickle.loads(frame.header)  # noqa: S301 - from our own worker
+    if not answer:
+        return Ready(rss=rss)
+    values: tuple[_Values, _Values] | None
+    failure: RemoteFailure | None
+    values, failure = answer
+    if values is None:
+        return Answer(failure=failure, rss=rss)
+    of_counts, of_result = values
+    counts = Counts(**dict(zip(_COUNTS, of_counts, strict=True)))
+    result = Result(body=frame.body, counts=counts, **dict(zip(_RESULT, of_result, strict=True)))
+    return Answer(result=result, rss=rss)

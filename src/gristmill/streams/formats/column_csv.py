@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -135,15 +135,11 @@ class CsvColumnReader:
 
 
 def _left_out(columns: Columns, unfit: Mapping[int, str]) -> Columns:
-    kept = pa.array([index for index in range(columns.batch.num_rows) if index not in unfit], pa.int64())
     bad = dict(columns.bad)
     for index, why in unfit.items():
         bad[columns.numbers[index]] = BadRow(stage="validate", code="invalid_item", message=why)
-    columns.bad = bad
-    columns.batch = columns.batch.take(kept)
-    columns.texts = {name: text.take(kept) for name, text in columns.texts.items()}
-    columns.numbers = [columns.numbers[index] for index in kept.to_pylist()]
-    return columns
+    found = columns.chosen([index for index in range(columns.batch.num_rows) if index not in unfit])
+    return replace(found, bad=bad)
 
 
 def _read(text: bytes, layout: Layout, dialect: Dialect) -> Any:

@@ -42,10 +42,10 @@ def compress(data: bytes, compression: Compression) -> bytes:
 
 def _arrow() -> Any:
     try:
-        import pyarrow  # noqa: PLC0415 - an optional extra
+        import pyarrow as pa  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
         raise ConfigurationError("zstd needs pyarrow: install gristmill[streams]") from error
-    return pyarrow
+    return pa
 
 
 class Stream(Protocol):
@@ -96,8 +96,8 @@ class Decompressor:
         self.position += len(found)
         if self._error is not None and not found:
             raise SourceError(
-                f"{self._name}: its compressed data is damaged or cut off after {self.position:,} bytes of text "
-                f"({self._error}); get the whole file and run again"
+                f"{self._name}: its compressed data is damaged or cut off after {self.position:,} bytes of "
+                f"text ({self._error}); get the whole file and run again"
             ) from self._error
         return bytes(found)
 

@@ -2,18 +2,19 @@ r"""Where a piece of a CSV file may end: after a record, never inside quotes, ne
 
 Counting quotes is enough where every cell is quoted as a whole or not at all: a line end with an even number
 of quotes before it ends a record. (Ge, Li, Eilebrecht, Chandramouli, Kossmann: "Speculative Distributed CSV
-Data Parsing for Big Data Analytics", SIGMOD 2019, on what parity can tell and what it cannot.) That the quotes
-are so is checked where the text is parsed, by ``check_quotes``; the two together never misread a file without
-a word.
+Data Parsing for Big Data Analytics", SIGMOD 2019, on what parity can tell and what it cannot.) That they are
+so is checked where the text is parsed, by ``check_quotes``; the two together never misread a file without a
+word.
 """
 
 from __future__ import annotations
 
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.formats.encoding import bom_length
-from gristmill.streams.formats.patterns import FIRST_LINE, LINE, patterns
+from gristmill.streams.formats.patterns import ENDS_OUTSIDE, FIRST_LINE, LINE, patterns
 
 _QUOTE = b'"'
+_STEPS_BACK = 100  # cells with line ends in them; records seldom have as many
 
 
 def cut(window: bytes | memoryview, dialect: Dialect, *, is_last: bool) -> int | None:
@@ -36,7 +37,8 @@ def cut(window: bytes | memoryview, dialect: Dialect, *, is_last: bool) -> int |
     text = bytes(window)  # no copy if it is bytes
     if dialect.quoting == "lenient" and _QUOTE in text:
         return _cut_lenient(text, dialect) or None
-    return _even_end(text, len(text), quotes=dialect.quoting != "none") or None
+    quotes = dialect.quoting != "none" and _QUOTE in text
+    return _even_end(text, len(text), quotes=quotes) or None
 
 
 def first_record(window: bytes | memoryview, dialect: Dialect, *, is_last: bool) -> tuple[int, int] | None:
@@ -93,15 +95,20 @@ def _even_end(text: bytes, end: int, *, quotes: bool) -> int:
 def _last_outside(text: bytes, mark: bytes, end: int, *, quotes: bool) -> int:
     """Return where the last *mark* outside of quotes is in ``text[:end]``; -1 if there is none.
 
-    Walks back from the end, quoted cell by quoted cell, so that a text with few quotes costs one count.
+    Walks back from the end, quoted cell by quoted cell, so that it costs one count where a record ends nearby;
+    where none does, a pattern goes over the text from its beginning, which is slow but not as slow.
     """
     if not quotes:
         return text.rfind(mark, 0, end)
     inside = text.count(_QUOTE, 0, end) % 2
-    while (found := text.rfind(mark, 0, end)) >= 0:
-        inside ^= text.count(_QUOTE, found, end) % 2
+    at = end
+    for _ in range(_STEPS_BACK):
+        found = text.rfind(mark, 0, at)
+        if found < 0:
+            return -1
+        inside ^= text.count(_QUOTE, found, at) % 2
         if not inside:
             return found
-        end = text.rfind(_QUOTE, 0, found)  # where the cell that holds the mark opens
+        at = text.rfind(_QUOTE, 0, found)  # where the cell that holds the mark opens
         inside = 0
-    return -1
+    return _end_of(ENDS_OUTSIDE[mark].match(text, 0, end)) - 1

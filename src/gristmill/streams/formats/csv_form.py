@@ -61,8 +61,8 @@ class CsvForm:
     def advice(self) -> str:
         """A quote that is never closed, mostly."""
         return (
-            "a quote that is never closed? Read stray quotes as characters with --quoting lenient, or allow longer "
-            "records with --max-record"
+            "a quote that is never closed? Read stray quotes as characters with --quoting lenient, or allow "
+            "longer records with --max-record"
         )
 
     def head(self, window: bytes, name: str, *, is_last: bool) -> Head | None:
@@ -90,11 +90,13 @@ class CsvForm:
         """Return what reads chunks; columns that are selected must be there in every file."""
         wanted = next((head.columns for head in heads if head.columns), None)
         for head, file in zip(heads, files, strict=True):
-            missing = [] if head.columns is None or wanted is None else sorted(set(wanted) - set(head.columns))
+            missing = (
+                [] if head.columns is None or wanted is None else sorted(set(wanted) - set(head.columns))
+            )
             if missing and self.select is None:
                 raise SourceError(
-                    f"{file.path} has no column {', '.join(missing)}, and {files[0].path} has; select the columns "
-                    "that all have with --select"
+                    f"{file.path} has no column {', '.join(missing)}, and {files[0].path} has; select the "
+                    "columns that all have with --select"
                 )
         return CsvRecipe(form=self, heads=tuple(heads), files=tuple(files))
 
@@ -152,10 +154,13 @@ class CsvReader:
         except MalformedInput as error:
             at = start + error.offset
             raise SourceError(
-                f"{self._recipe.files[chunk.source].path}, byte {at:,}: a quote stands where RFC 4180 allows none; "
-                "read such quotes as characters with --quoting lenient, or all quotes with --quoting none"
+                f"{self._recipe.files[chunk.source].path}, byte {at:,}: a quote stands where RFC 4180 allows "
+                "none; read such quotes as characters with --quoting lenient, or all with --quoting none"
             ) from error
-        bad = {number: BadRow(stage="parse", code=each.code, message=each.message) for number, each in found.bad.items()}
+        bad = {
+            number: BadRow(stage="parse", code=each.code, message=each.message)
+            for number, each in found.bad.items()
+        }
         items: list[Any] = found.rows
         numbers = found.records
         if self._convert is not None:

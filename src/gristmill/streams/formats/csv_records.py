@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gristmill.streams.formats.dialect import Dialect
-from gristmill.streams.formats.patterns import LINE, patterns
+from gristmill.streams.formats.patterns import LINE, PART, patterns
 
 
 def check_quotes(chunk: bytes, dialect: Dialect) -> int | None:
@@ -22,13 +22,19 @@ def check_quotes(chunk: bytes, dialect: Dialect) -> int | None:
     """
     if b'"' not in chunk:
         return None
-    scan = patterns(dialect.delimiter)
-    found = scan.well_formed.match(chunk)
+    found = patterns(dialect.delimiter).well_formed.match(chunk)
     end = found.end() if found else 0
     if end == len(chunk):
         return None
-    closed = scan.quoted.match(chunk, end)
-    return closed.end() if closed else end
+    before = chunk[end - 1 : end]
+    if before not in (b"", b'"', b"\r", b"\n", dialect.delimiter.encode()):
+        return end
+    part = PART.match(chunk, end)
+    if part:
+        return part.end()
+    while chunk[end - 1 : end] == b'"':  # the part before it, which was closed
+        end = chunk.rfind(b'"', 0, end - 1)
+    return end
 
 
 def spans(chunk: bytes, dialect: Dialect) -> list[tuple[int, int]]:

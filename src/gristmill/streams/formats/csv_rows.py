@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
-from itertools import repeat
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gristmill.errors import MalformedInput
+from gristmill.streams.formats.cells import all_quoted, csv_cells, split_cells
 from gristmill.streams.formats.csv_records import check_quotes, spans
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.formats.layout import Layout
@@ -48,20 +46,29 @@ def parse_cells(
 
 
 def _parsed(chunk: bytes, layout: Layout, dialect: Dialect, encoding: str, maker: Any) -> Parsed[Any]:
-    quotes_are_plain = _check(chunk, dialect)
     try:
         text = chunk.decode(encoding)
     except UnicodeDecodeError:
+        _check(chunk, dialect)
         return _repaired(chunk, layout, dialect, encoding, maker)
+    cells = _cells(chunk, text, layout, dialect)
     if layout.allow_nul or b"\0" not in chunk:
         make: Maker = maker(layout.columns, layout.width, layout.extra)
         try:
-            rows = make(_cells(text, dialect, quotes_are_plain=quotes_are_plain))
+            rows = make(cells)
         except ValueError:  # a record of another width, or a blank line
             pass
         else:
             return Parsed(rows, range(len(rows)), {}, 0)
     return _sorted_out(text, layout, dialect, maker, {})
+
+
+def _cells(chunk: bytes, text: str, layout: Layout, dialect: Dialect) -> Iterable[Sequence[str]]:
+    if dialect.quoting == "none" or b'"' not in chunk:
+        return split_cells(text, dialect)
+    if (found := all_quoted(text, dialect, layout.width)) is not None:
+        return found
+    return split_cells(text, dialect) if _check(chunk, dialect) else csv_cells(text, dialect)
 
 
 def _check(chunk: bytes, dialect: Dialect) -> bool:
@@ -76,49 +83,6 @@ def _check(chunk: bytes, dialect: Dialect) -> bool:
             offset=at,
         )
     return at is None
-
-
-def _cells(text: str, dialect: Dialect, *, quotes_are_plain: bool) -> Iterable[list[str]]:
-    """Return the cells of each record of *text*.
-
-    ``str.split`` is twice as fast as the module ``csv`` and does the same where there are no quotes, no blank
-    lines, and all lines end alike. Where few lines have quotes, those are read by ``csv``, the others split.
-    """
-    end = _line_end(text)
-    if end is not None and not text.startswith(end) and end + end not in text:
-        lines = text.split(end)
-        if not lines[-1]:
-            lines.pop()  # what is after the last line end
-        if dialect.quoting == "none" or '"' not in text:
-            return map(str.split, lines, repeat(dialect.delimiter))
-        if quotes_are_plain and (found := _few_quoted(lines, dialect)) is not None:
-            return found
-    return dialect.reader(io.StringIO(text, newline=""))
-
-
-def _line_end(text: str) -> str | None:
-    """Return what all lines of *text* end with; None if they do not end alike."""
-    if "\r" not in text:
-        return "\n"
-    pairs = text.count("\r\n")
-    return "\r\n" if pairs == text.count("\r") == text.count("\n") else None
-
-
-def _few_quoted(lines: list[str], dialect: Dialect) -> list[list[str]] | None:
-    """Return the cells of *lines*; None if most have quotes, or if a cell goes over the end of a line."""
-    quoted = [line for line in lines if '"' in line]
-    if len(quoted) * 2 > len(lines):
-        return None
-    strict = Dialect(dialect.delimiter)
-    try:
-        rows = list(strict.reader(quoted))
-    except csv.Error:  # the last of them opens a cell that another line closes
-        return None
-    if len(rows) < len(quoted):  # csv has joined lines, which may not be neighbours
-        return None
-    following = iter(rows).__next__
-    delimiter = dialect.delimiter
-    return [following() if '"' in line else line.split(delimiter) for line in lines]
 
 
 def _repaired(chunk: bytes, layout: Layout, dialect: Dialect, encoding: str, maker: Any) -> Parsed[Any]:
@@ -145,7 +109,7 @@ def _sorted_out(
     places: list[int] = []
     bad: dict[int, BadRow] = {}
     blank = 0
-    for index, cells in enumerate(dialect.reader(io.StringIO(text, newline=""))):
+    for index, cells in enumerate(csv_cells(text, dialect)):
         if index in known:
             bad[index] = known[index]
         elif not cells:

@@ -105,9 +105,15 @@ class CsvRowEncoder:
         bad: dict[int, str] = {}
         rows = self._fast(dicts)
         if rows is None:
-            bad = {index: self._complaint(each) for index, each in enumerate(dicts) if not each.keys() <= self._known}
+            bad = {
+                index: self._complaint(each)
+                for index, each in enumerate(dicts)
+                if not each.keys() <= self._known
+            }
             rows = [
-                [each.get(name) for name in self._columns] for index, each in enumerate(dicts) if index not in bad
+                [each.get(name) for name in self._columns]
+                for index, each in enumerate(dicts)
+                if index not in bad
             ]
         if not set(map(type, chain.from_iterable(rows))) <= _PLAIN:
             rows = [[_text(value) for value in row] for row in rows]
@@ -148,5 +154,7 @@ def header_line(layout: bytes | None, delimiter: str) -> bytes:
     if layout is None:
         return b""
     text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(msgspec.json.decode(layout, type=list[str]))
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(
+        msgspec.json.decode(layout, type=list[str])
+    )
     return text.getvalue().encode()

@@ -35,7 +35,8 @@ def check_encoding(encoding: str, dialect: Dialect) -> None:
     """
     ascii_bytes = bytes(range(128))
     try:
-        keeps_ascii = ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+        has_shifts = codecs.lookup(encoding).name.startswith("iso2022")
+        keeps_ascii = not has_shifts and ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
     except LookupError as error:
         raise ConfigurationError(f"Python knows no encoding {encoding!r}") from error
     except UnicodeError:

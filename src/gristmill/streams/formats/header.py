@@ -24,7 +24,7 @@ def read_header(
     ``_col3`` is the third.
 
     Args:
-        record: The first record of the file, as ``first_record`` finds it; its byte order mark may be before it.
+        record: The first record of the file, as ``first_record`` finds it, or with its byte order mark.
         dialect: Of the file.
         encoding: Of the file.
         on_duplicate: What becomes of a name that is there twice: an error; ``a``, ``a_2``, ``a_3``; or

@@ -32,7 +32,12 @@ _SUFFIXES = {
     ".arrows": Format.ARROW,
     ".feather": Format.ARROW,
 }
-_COMPRESSED = {".gz": Compression.GZIP, ".gzip": Compression.GZIP, ".zst": Compression.ZSTD, ".zstd": Compression.ZSTD}
+_COMPRESSED = {
+    ".gz": Compression.GZIP,
+    ".gzip": Compression.GZIP,
+    ".zst": Compression.ZSTD,
+    ".zstd": Compression.ZSTD,
+}
 
 
 def compression_of(name: str) -> Compression:

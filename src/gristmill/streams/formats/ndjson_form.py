@@ -31,12 +31,15 @@ class LineForm:
     @property
     def options(self) -> Mapping[str, Any]:
         """What decides which rows are read."""
-        return {"input format": "ndjson", "selected columns": None if self.select is None else dict(self.select)}
+        return {
+            "input format": "ndjson",
+            "selected columns": None if self.select is None else dict(self.select),
+        }
 
     @property
     def advice(self) -> str:
         """One array over many lines, mostly."""
-        return "each line is to be one JSON value; is the file one JSON array? Or allow longer lines with --max-record"
+        return "is the file one JSON array? Each line is to be one value. Or raise --max-record"
 
     def head(self, window: bytes, name: str, *, is_last: bool) -> Head | None:  # noqa: ARG002 - enough is there
         """Return that there is no header, but maybe a byte order mark."""
@@ -91,7 +94,9 @@ class LineReader:
         found = parse_lines(text, self._decode)
         bad = {
             number: BadRow(
-                stage="validate" if each.code == "invalid_item" else "parse", code=each.code, message=each.message
+                stage="validate" if each.code == "invalid_item" else "parse",
+                code=each.code,
+                message=each.message,
             )
             for number, each in found.bad.items()
         }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gristmill.errors import ParquetInvalid
-from gristmill.streams.formats.thrift_compact import decode, encode
+from gristmill.streams.formats.thrift_compact import decode, decode_first, encode
 from gristmill.streams.formats.thrift_tree import LIST, Items, Raw, Shape, Struct
 
 MAGIC = b"PAR1"
@@ -101,14 +101,18 @@ def read_footer(metadata: bytes) -> Footer:
     Raises:
         ParquetInvalid: As :func:`footer_of`.
     """
-    tree = decode(metadata, _FILE_SHAPE)
+    tree, end = decode_first(metadata, _FILE_SHAPE)
+    if any(field in tree.fields for field in _FILE_CRYPTO):
+        raise ParquetInvalid(_ENCRYPTED)  # such a footer is followed by its signature
+    if end != len(metadata):
+        raise ParquetInvalid(
+            f"The Parquet metadata has {len(metadata) - end} bytes too many; the file is damaged."
+        )
     footer = Footer(tree, len(metadata) + TAIL)
     if tree.integer(ROWS) is None or footer.raw(SCHEMA) is None or ROW_GROUPS not in tree.fields:
         raise ParquetInvalid(
             "The Parquet metadata lacks its schema, row groups or number of rows; it is damaged."
         )
-    if any(field in tree.fields for field in _FILE_CRYPTO):
-        raise ParquetInvalid(_ENCRYPTED)
     if sum(group.integer(GROUP_ROWS) or 0 for group in footer.row_groups) != footer.rows:
         raise ParquetInvalid(
             f"The Parquet row groups do not add up to {footer.rows} rows; the metadata is damaged."

@@ -77,10 +77,11 @@ class FooterJoin:
             SchemaMismatch: The columns are not those of the first file.
             ParquetInvalid: An offset or an index makes no sense; nothing was taken.
         """
-        if self._first is None:
-            self._first = Footer(Struct({**footer.tree.fields, ROW_GROUPS: (LIST, Raw(b""))}), footer.size)
-        else:
-            require_same_schema(self._first, footer, f"piece {self._pieces}, at byte {offset},")
+        first = self._first or Footer(
+            Struct({**footer.tree.fields, ROW_GROUPS: (LIST, Raw(b""))}), footer.size
+        )
+        if self._pieces:
+            require_same_schema(first, footer, f"piece {self._pieces}, at byte {offset},")
         moved = bytearray()
         groups = bytearray()
         count = self._count
@@ -94,7 +95,8 @@ class FooterJoin:
             _number(group, count)
             groups += encode(group)
             count += 1
-        self._same_orders &= self._first.raw(COLUMN_ORDERS) == footer.raw(COLUMN_ORDERS)
+        self._first = first
+        self._same_orders &= first.raw(COLUMN_ORDERS) == footer.raw(COLUMN_ORDERS)
         self._groups.append(bytes(groups))
         self._count = count
         self._rows += footer.rows
@@ -116,7 +118,7 @@ class FooterJoin:
         """
         if self._first is None:
             raise StreamError(
-                "There is nothing to make a Parquet file of. Append a piece first: without rows, an empty table."
+                "There is nothing to make a Parquet file of. Append a piece first; it may be without rows."
             )
         fields = dict(self._first.tree.fields)
         fields[ROWS] = (I64, self._rows)

@@ -56,7 +56,7 @@ def append_piece(file: BinaryIO, piece: bytes) -> int:
     tells early what :func:`joint_footer` would refuse late.
 
     Args:
-        file: Open for writing, binary.
+        file: Open for writing, binary and buffered.
         piece: A whole Parquet file; its row groups become those of the joint file. Zero rows are fine.
 
     Returns:
@@ -150,7 +150,7 @@ def _read(file: BinaryIO, start: int, size: int) -> bytes:
     data = file.read(size)
     if len(data) < size:
         raise ParquetInvalid(
-            f"The file ends at byte {start + len(data)}, before the committed length. It was cut off or replaced: "
+            f"The file ends at byte {start + len(data)}, before the committed length. It was cut off: "
             "start the run anew, without its checkpoint."
         )
     return data

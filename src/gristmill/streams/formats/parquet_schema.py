@@ -95,9 +95,9 @@ def _details_difference(path: str, ours: Struct, theirs: Struct) -> str | None:
         mine, its = _shown(ours, field), _shown(theirs, field)
         if mine != its:
             return f"the {aspect} of {path!r} is {its}, in the first {mine}"
-    return (
-        None if ours == theirs else f"the details of the logical type of {path!r} (such as its unit) differ"
-    )
+        if field == _LOGICAL and ours.fields.get(field) != theirs.fields.get(field):
+            return f"{path!r} is a {its} of another unit, precision or kind"
+    return None if ours == theirs else f"a detail of {path!r} differs"
 
 
 def _paths(elements: list[Struct]) -> dict[str, Struct]:

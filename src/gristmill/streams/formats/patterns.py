@@ -14,21 +14,24 @@ class Patterns:
     r"""What the scanners of quoted text match. Every quantifier is possessive: linear time on any input.
 
     Attributes:
-        well_formed: The longest beginning in which quotes stand as RFC 4180 wants them.
-        quoted: One quoted cell.
+        well_formed: The longest beginning in which quotes stand as RFC 4180 wants them. Two quotes in a cell
+            count as the end of one part of it and the beginning of the next.
         first: One record with its end; a ``\r`` at the end of the text is none yet, for a ``\n`` may follow.
         whole: As many of them as there are.
         record: One record that ends at the end of the text at the latest, quotes open or not.
     """
 
     well_formed: re.Pattern[bytes]
-    quoted: re.Pattern[bytes]
     first: re.Pattern[bytes]
     whole: re.Pattern[bytes]
     record: re.Pattern[bytes]
 
 
+PART = re.compile(rb'"[^"]*+"')
 LINE = re.compile(rb"[^\r\n]*+(?:\r\n|\n|\r|\Z)")
+ENDS_OUTSIDE = {  # all up to the last such mark that is outside of quotes
+    mark: re.compile(rb'(?:(?:[^"%s]++|"[^"]*+")*+%s)*+' % (mark, mark)) for mark in (b"\n", b"\r")
+}
 FIRST_LINE = re.compile(rb"[^\r\n]*+(?:\r?\n|\r(?=[^\n]))")
 
 
@@ -40,7 +43,8 @@ def patterns(delimiter: str) -> Patterns:
         ConfigurationError: This Python's module ``re`` would match them wrongly.
     """
     _check_python()
-    inner = rb"[^%s\r\n]" % re.escape(delimiter.encode())
+    outer = rb"[%s\r\n]" % re.escape(delimiter.encode())
+    inner = rb"[^" + outer[1:]
     opening = rb'(?<!%s)"' % inner  # at the beginning of a cell
     stray = rb'(?<=%s)"' % inner
     content = rb'[^"]*+(?:""[^"]*+)*+'
@@ -48,8 +52,7 @@ def patterns(delimiter: str) -> Patterns:
     body = rb'(?:[^"\r\n]++|%s|%s)*+' % (quoted, stray)
     first = body + rb"(?:\r?\n|\r(?=[^\n]))"
     return Patterns(
-        well_formed=re.compile(rb'(?:[^"]*+%s(?!%s))*+[^"]*+' % (quoted, inner)),
-        quoted=re.compile(quoted),
+        well_formed=re.compile(rb'(?:[^"]*+(?<!%s)(?:"[^"]*+"(?:%s|(?=")|\Z))++)*+[^"]*+' % (inner, outer)),
         first=re.compile(first),
         whole=re.compile(rb"(?:%s)*+" % first),
         record=re.compile(body + rb"(?:%s%s\Z)?+(?:\r\n|\n|\r|\Z)" % (opening, content)),

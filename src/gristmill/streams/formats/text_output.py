@@ -55,7 +55,9 @@ class TextOutput:
             if self.delimiter is None
             else CsvColumnRecipe(delimiter=self.delimiter, columns=self.columns)
         )
-        return inner if self.compression is Compression.NONE else Compressed(inner, self.compression)
+        found: Any = inner if self.compression is Compression.NONE else Compressed(inner, self.compression)
+        recipe: EncoderRecipe = found
+        return recipe
 
     def head(self, layout: bytes | None) -> bytes:
         """Return the header."""

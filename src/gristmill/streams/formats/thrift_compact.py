@@ -12,7 +12,15 @@ a tree, so ``encode(decode(data)) == data`` for what they wrote.
 from __future__ import annotations
 
 from gristmill.errors import ParquetInvalid
-from gristmill.streams.formats.thrift_skip import MORE, SHORT, check_depth, list_head, read_varint, skip
+from gristmill.streams.formats.thrift_skip import (
+    MORE,
+    SHORT,
+    check_depth,
+    list_head,
+    map_head,
+    read_varint,
+    skip,
+)
 from gristmill.streams.formats.thrift_tree import (
     BINARY,
     FALSE,
@@ -44,15 +52,23 @@ def decode(data: bytes, shape: Shape | None = None) -> Struct:
     Raises:
         ParquetInvalid: It is cut off, has bytes left over, nests too deep, or is no such encoding.
     """
-    try:
-        struct, end = _read_struct(data, 0, shape, 0)
-    except IndexError:
-        raise ParquetInvalid("The metadata ends in the middle of a value; the file is damaged.") from None
+    struct, end = decode_first(data, shape)
     if end != len(data):
         raise ParquetInvalid(
             f"The metadata should end after {end} bytes and has {len(data)}; the file is damaged."
         )
     return struct
+
+
+def decode_first(data: bytes, shape: Shape | None = None) -> tuple[Struct, int]:
+    """Read the struct that *data* begins with, and how many bytes it is; otherwise as :func:`decode`."""
+    try:
+        struct, end = _read_struct(data, 0, shape, 0)
+    except IndexError:
+        end = len(data) + 1
+    if end > len(data):
+        raise ParquetInvalid("The metadata ends in the middle of a value; the file is damaged.")
+    return struct, end
 
 
 def encode(struct: Struct, after: int = 0) -> bytes:
@@ -129,17 +145,13 @@ def _read_list(data: bytes, at: int, shape: Shape | None, depth: int) -> tuple[I
 
 def _read_map(data: bytes, at: int, shape: Shape | None, depth: int) -> tuple[Pairs, int]:
     check_depth(depth)
-    size, at = read_varint(data, at)
-    if not size:
-        return Pairs(0, 0, []), at
-    kinds = data[at]
-    at += 1
+    key_kind, value_kind, size, at = map_head(data, at)
     pairs: list[tuple[Value, Value]] = []
     for _ in range(size):
-        key, at = _read_element(data, at, kinds >> 4, shape, depth)
-        value, at = _read_element(data, at, kinds & 0x0F, shape, depth)
+        key, at = _read_element(data, at, key_kind, shape, depth)
+        value, at = _read_element(data, at, value_kind, shape, depth)
         pairs.append((key, value))
-    return Pairs(kinds >> 4, kinds & 0x0F, pairs), at
+    return Pairs(key_kind, value_kind, pairs), at
 
 
 def _read_element(data: bytes, at: int, kind: int, shape: Shape | None, depth: int) -> tuple[Value, int]:
@@ -172,7 +184,9 @@ def _write_struct(out: bytearray, struct: Struct, last: int) -> None:
             out.append(kind)
             out += _varint(_zigzag(field))
         last = field
-        if kind > FALSE:
+        if isinstance(value, Raw):
+            out += value.data
+        elif kind > FALSE:
             _write(out, kind, value)
     out += STOP
 

@@ -65,7 +65,23 @@ def list_head(data: bytes, at: int) -> tuple[int, int, int]:
     if size < SHORT:
         return head & 0x0F, size, at + 1
     size, at = read_varint(data, at + 1)
+    _check_size(data, at, size)
     return head & 0x0F, size, at
+
+
+def map_head(data: bytes, at: int) -> tuple[int, int, int, int]:
+    """Return the kinds of keys and values of a map, how many pairs there are, and where the first is."""
+    size, at = read_varint(data, at)
+    if not size:
+        return 0, 0, 0, at
+    _check_size(data, at, size)
+    return data[at] >> 4, data[at] & 0x0F, size, at + 1
+
+
+def _check_size(data: bytes, at: int, size: int) -> None:
+    """Refuse more elements than bytes are left; else damage could keep us busy for 2**63 of them."""
+    if size > len(data) - at:
+        raise ParquetInvalid(f"The metadata claims {size} elements at byte {at}; the file is damaged.")
 
 
 def skip(data: bytes, at: int, kind: int, depth: int) -> int:
@@ -134,12 +150,8 @@ def _skip_elements(data: bytes, at: int, kind: int, size: int, depth: int) -> in
 
 
 def _skip_map(data: bytes, at: int, depth: int) -> int:
-    size, at = read_varint(data, at)
-    if not size:
-        return at
-    kinds = data[at]
-    at += 1
+    key_kind, value_kind, size, at = map_head(data, at)
     for _ in range(size):
-        at = _skip_elements(data, at, kinds >> 4, 1, depth)
-        at = _skip_elements(data, at, kinds & 0x0F, 1, depth)
+        at = _skip_elements(data, at, key_kind, 1, depth)
+        at = _skip_elements(data, at, value_kind, 1, depth)
     return at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -38,10 +39,8 @@ class _Each:
     def all(
         self, rows: Sequence[Any], numbers: Sequence[int]
     ) -> tuple[list[Any], Sequence[int], dict[int, BadRow]]:
-        try:
+        with contextlib.suppress(Exception):  # one of them is bad; it is said of that one below
             return self._many(rows), numbers, {}
-        except Exception:  # noqa: BLE001 - one of them; it is said of that one below
-            pass
         items: list[Any] = []
         kept: list[int] = []
         bad: dict[int, BadRow] = {}
@@ -79,7 +78,9 @@ class _Msgspec(_Each):
         try:
             return msgspec.convert(row, self._type, strict=False, dec_hook=decode_hook)
         except Exception:
-            filled = {name: cell for name, cell in row.items() if cell != ""} if isinstance(row, dict) else row
+            filled = (
+                {name: cell for name, cell in row.items() if cell != ""} if isinstance(row, dict) else row
+            )
             if len(filled) == len(row):
                 raise
             try:

@@ -17,7 +17,7 @@ from gristmill.streams.sinks.protocol import EncoderRecipe
 
 
 class FileSink:
-    """Appends encoded chunks to ``PATH.partial``, with a journal in ``PATH.journal``; at the end it is ``PATH``.
+    """Appends encoded chunks to ``PATH.partial``, journaled in ``PATH.journal``; at the end it is ``PATH``.
 
     A commit is: the data on the disk, then a line of the journal on the disk.
     So the journal never tells of data that is not there, and after a kill the
@@ -61,7 +61,8 @@ class FileSink:
             raise ConfigurationError(f"{self.path} is a folder; name a file in it")
         found = self.journal.read()
         if found is None or overwrite:
-            return self._begin(identity, overwrite=overwrite)
+            self._begin(identity, overwrite=overwrite)
+            return None
         check_same(found[0], identity, str(self.journal.path))
         checkpoint = found[1]
         if checkpoint.is_done:
@@ -69,7 +70,8 @@ class FileSink:
                 self._put_in_place()
             if self.path.exists():
                 return checkpoint
-            return self._begin(identity, overwrite=False)  # somebody took the output away: they want it anew
+            self._begin(identity, overwrite=False)  # somebody took the output away: they want it anew
+            return None
         self._reopen(checkpoint)
         return checkpoint
 
@@ -90,7 +92,7 @@ class FileSink:
         self._file = self.partial.open("r+b")
         if self._file.seek(0, 2) < checkpoint.out:
             raise SinkError(
-                f"{self.partial} is shorter than what was committed; put it back, or use --overwrite to begin anew"
+                f"{self.partial} is shorter than what was committed; put it back, or use --overwrite"
             )
         cut(self._file, checkpoint.out)
         self.length = checkpoint.out
@@ -132,7 +134,9 @@ class FileSink:
             file.write(part)
         sync_data(file)
         self.close_file()
-        self.journal.commit(checkpoint)  # first: a partial file that a journal calls done only waits for its name
+        self.journal.commit(
+            checkpoint
+        )  # first: a partial file that a journal calls done only waits for its name
         self._put_in_place()
 
     def _put_in_place(self) -> None:

@@ -16,7 +16,7 @@ class RowEncoder(Protocol):
     """Turns results into what the sink writes, in a worker."""
 
     def layout(self, results: Sequence[Any]) -> bytes | None:
-        """Return the columns that *results* decide; None where the sink needs none, or none are decided."""
+        """Return the columns that *results* decide; None if the sink needs none, or they decide nothing."""
 
     def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[bytes, Mapping[int, str]]:
         """Return the encoded results, and for those that cannot be: index -> why. They are left out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gristmill.streams.checkpoint import Checkpoint, SourceMark
@@ -27,7 +27,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a row is: its bytes [start, end) in its input, and their text as it stands there, if it has one."""
+    """Where a row is: its bytes [start, end) in an input, and their text as it stands, if it has one."""
 
     source: int
     start: int
@@ -55,6 +55,19 @@ class Rows:
     blank: int = 0
     places: Callable[[], Sequence[Place]]
 
+    def first(self, number: int) -> Rows:
+        """Return the first *number* rows, good and bad ones."""
+        kept = set(sorted([*self.numbers, *self.bad])[:number])
+        good = [index for index, each in enumerate(self.numbers) if each in kept]
+        return Rows(
+            items=[self.items[index] for index in good],
+            numbers=[self.numbers[index] for index in good],
+            bad={each: why for each, why in self.bad.items() if each in kept},
+            total=min(number, self.total),
+            blank=self.blank,
+            places=self.places,
+        )
+
 
 @dataclass(slots=True, kw_only=True)
 class Columns:
@@ -78,6 +91,22 @@ class Columns:
     blank: int = 0
     places: Callable[[], Sequence[Place]]
 
+    def chosen(self, indices: list[int]) -> Columns:
+        """Return the same with the good rows at *indices* only."""
+        return replace(
+            self,
+            batch=self.batch.take(indices) if self.batch.num_columns else self.batch.slice(0, len(indices)),
+            texts={name: text.take(indices) for name, text in self.texts.items()},
+            numbers=[self.numbers[index] for index in indices],
+        )
+
+    def first(self, number: int) -> Columns:
+        """Return the first *number* rows, good and bad ones."""
+        kept = set(sorted([*self.numbers, *self.bad])[:number])
+        found = self.chosen([index for index, each in enumerate(self.numbers) if each in kept])
+        bad = {each: why for each, why in self.bad.items() if each in kept}
+        return replace(found, bad=bad, total=min(number, self.total))
+
 
 class ColumnReader(Protocol):
     """Reads chunks as columns, in a worker."""
@@ -100,7 +129,7 @@ class RowReader(Protocol):
         """
 
     def original(self, place: Place, item: Any) -> Any:
-        """Return the row at *place* as JSON takes it, for a dead letter: *item*, before a handler changed it."""
+        """Return the row at *place* as JSON takes it, for a dead letter: *item* as it was first."""
 
 
 class ReaderRecipe(Protocol):
@@ -123,6 +152,9 @@ class Source(Protocol):
     @property
     def total(self) -> int | None:
         """The weight of all chunks together; None if nobody knows."""
+
+    def weight(self, checkpoint: Checkpoint) -> int:
+        """Return the weight of what is done at *checkpoint*, as far as that is known."""
 
     @property
     def columns(self) -> Sequence[str] | None:

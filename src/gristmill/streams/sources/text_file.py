@@ -18,6 +18,8 @@ from gristmill.streams.sources.protocol import ReaderRecipe
 
 _SAMPLE = 64 * 1024
 """Bytes at both ends of a file that tell it from another."""
+STANDARD = "-"
+"""Names standard input."""
 _UNKNOWN = 1 << 62
 """The end of what nobody knows the end of."""
 
@@ -85,7 +87,9 @@ class Readable:
             with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - the hot path
                 found = os.fstat(file.fileno())
                 if (found.st_size, found.st_mtime_ns) != (self.size, self.changed_ns):
-                    raise SourceChanged(f"{self.path} was changed while it was read; run again when nobody writes to it")
+                    raise SourceChanged(
+                        f"{self.path} was changed while it was read; run again when nobody writes to it"
+                    )
                 data = os.pread(file.fileno(), end - start, start)
                 while len(data) < end - start:  # a read is cut at 2 GiB, or by a signal
                     more = os.pread(file.fileno(), end - start - len(data), start + len(data))
@@ -100,13 +104,16 @@ class Readable:
 class _Text(Protocol):
     """The text of one input."""
 
-    size: int | None
-    """Bytes; None where nobody knows before the end."""
-    weight: int
-    """Bytes read of the file as it lies."""
+    @property
+    def size(self) -> int | None:
+        """Bytes; None where nobody knows before the end."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes read of the file as it lies."""
 
     def window(self, start: int, size: int) -> bytes:
-        """Return up to *size* bytes from *start*, less only at the end; *start* never goes back but within a window."""
+        """Return up to *size* bytes from *start*, less only at the end; *start* never goes back."""
 
     def close(self) -> None: ...
 
@@ -181,9 +188,9 @@ class TextFiles:
         form: TextForm,
         *,
         max_record: int = 16 << 20,
-        standard_input: BufferedReader | None = None,
+        standard_input: BufferedReader[Any] | None = None,
     ) -> None:
-        self.names: Sequence[str] = ["standard input" if path == "-" else path for path in paths]
+        self.names: Sequence[str] = ["standard input" if path == STANDARD else path for path in paths]
         self.total: int | None = None
         self._paths = paths
         self._form = form
@@ -204,6 +211,13 @@ class TextFiles:
         """What decides which rows are read."""
         return self._form.options
 
+    def weight(self, checkpoint: Checkpoint) -> int:
+        """Return the bytes that are done; of a compressed file under way none are counted."""
+        found = sum(each.size for each in self._readable[: checkpoint.source])
+        if checkpoint.source < len(self._kinds) and self._kinds[checkpoint.source] is Compression.NONE:
+            found += sum(each.end - each.start for each in checkpoint.done)
+        return found
+
     def open(self) -> Sequence[SourceMark]:
         """Look at every file: its size, its ends, its header."""
         marks: list[SourceMark] = []
@@ -213,17 +227,21 @@ class TextFiles:
             self._readable.append(readable)
             self._kinds.append(kind)
             self._heads.append(self._head(index))
-        if "-" not in self._paths:
+        if STANDARD not in self._paths:
             self.total = sum(each.size for each in self._readable)
         return marks
 
     def _look_at(self, path: str) -> tuple[SourceMark, Readable, Compression]:
-        if path == "-":
+        if path == STANDARD:
             if self._standard_input is None:
                 raise SourceError("there is no standard input to read")
             if len(self._paths) > 1:
                 raise SourceError("standard input (-) cannot be one of several inputs; give it alone")
-            return SourceMark(name="standard input"), Readable(path="-", size=0, changed_ns=0), Compression.NONE
+            return (
+                SourceMark(name="standard input"),
+                Readable(path=STANDARD, size=0, changed_ns=0),
+                Compression.NONE,
+            )
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - as everywhere here
                 found = os.fstat(file.fileno())
@@ -240,7 +258,7 @@ class TextFiles:
 
     def _text(self, index: int) -> _Text:
         path, name = self._paths[index], self.names[index]
-        if path == "-":
+        if path == STANDARD:
             if self._pipe is None:
                 assert self._standard_input is not None  # noqa: S101 - seen to by _look_at
                 head = self._standard_input.peek(4)[:4]
@@ -265,10 +283,12 @@ class TextFiles:
                 if found is not None:
                     return found
                 if is_last or size > self._max_record:
-                    raise SourceError(f"{self.names[index]}: its header is longer than {self._max_record:,} bytes")
+                    raise SourceError(
+                        f"{self.names[index]}: its header is longer than {self._max_record:,} bytes"
+                    )
                 size *= 4
         finally:
-            if text is not self._pipe:
+            if self._paths[index] != STANDARD:
                 text.close()
 
     def recipe(self) -> ReaderRecipe:
@@ -335,7 +355,9 @@ class TextFiles:
             window = text.window(start, wanted)
             end = start + len(window)
             if len(window) < wanted and text.size is not None:
-                raise SourceChanged(f"{self.names[index]} ended at {end:,}, before {text.size:,}: it was cut while it was read")
+                raise SourceChanged(
+                    f"{self.names[index]} ended at {end:,}, before {text.size:,}: somebody has cut it"
+                )
             if len(window) < wanted or end == text.size:
                 return window, len(window), True
             if end == stop:

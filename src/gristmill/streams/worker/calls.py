@@ -1,4 +1,4 @@
-"""Handler calls in a worker: rows in batches through the handler's own machinery, one after another or side by side."""
+"""Handler calls in a worker: rows in batches through the handler's own machinery."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Caller:
         called = Called([None] * len(items), {})
         if not items:
             return called
-        await _Round(self._handler, items, marker, called, batch_size).run()
+        await _Round(self._handler, items, marker, called, batch_size=batch_size).run()
         if self._retry is not None and called.failures:
             await self._try_again(self._retry, items, marker, called, batch_size)
         return called
@@ -100,7 +100,9 @@ class Caller:
             attempt += 1
             for index in again:
                 del called.failures[index]
-            await _Round(self._handler, items, marker, called, batch_size, again, attempt).run()
+            await _Round(
+                self._handler, items, marker, called, batch_size=batch_size, indices=again, attempt=attempt
+            ).run()
 
     def close(self) -> None:
         """End the loop."""
@@ -116,6 +118,7 @@ class _Round:
         items: Sequence[Any],
         marker: Marker,
         called: Called,
+        *,
         batch_size: int | None,
         indices: Sequence[int] | None = None,
         attempt: int = 1,
@@ -157,7 +160,9 @@ class _Round:
         self._running.append(batch)
         self._mark()
         chosen = (
-            list(items[batch.start : batch.stop]) if isinstance(batch, range) else [items[index] for index in batch]
+            list(items[batch.start : batch.stop])
+            if isinstance(batch, range)
+            else [items[index] for index in batch]
         )
         began = time.perf_counter()
         settled = await self._handler.run_batch(chosen, attempt=self._attempt, bisect=True)

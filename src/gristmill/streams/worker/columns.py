@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gristmill.batching.columnar import arrow
@@ -60,6 +60,8 @@ class ColumnRunner:
     def run(self, task: Task, marker: Marker) -> Result:
         """Run *task*; see ``Runner.run``."""
         columns = self._reader.read(task.chunk)
+        if task.limit is not None and columns.total > task.limit:
+            columns = columns.first(task.limit)
         if task.only is not None:
             self._probe(task.only, _without(columns, task.convicted), marker)
             return Result(number=task.chunk.number)
@@ -132,13 +134,8 @@ def _without(columns: Columns, convicted: Mapping[int, Crash]) -> Columns:
     """Return *columns* without the rows that may not be run."""
     if not convicted:
         return columns
-    kept = [index for index, number in enumerate(columns.numbers) if number not in convicted]
-    chosen = arrow().array(kept, arrow().int64())
-    return replace(
-        columns,
-        batch=columns.batch.take(chosen),
-        texts={name: text.take(chosen) for name, text in columns.texts.items()},
-        numbers=[columns.numbers[index] for index in kept],
+    return columns.chosen(
+        [index for index, number in enumerate(columns.numbers) if number not in convicted]
     )
 
 

@@ -62,7 +62,13 @@ class Letters:
         place = self._place(number)
         message = failed.error if isinstance(failed.error, str) else _reason(failed.error)
         self._add(
-            number, place, stage, failed.code, message, attempts=attempts, item=self._reader.original(place, item)
+            number,
+            place,
+            stage,
+            failed.code,
+            message,
+            attempts=attempts,
+            item=self._reader.original(place, item),
         )
 
     def _place(self, number: int) -> Place:

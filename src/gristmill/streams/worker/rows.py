@@ -54,13 +54,15 @@ class RowRunner:
     def run(self, task: Task, marker: Marker) -> Result:
         """Run *task*; see ``Runner.run``."""
         rows = self._reader.read(task.chunk)
+        if task.limit is not None and rows.total > task.limit:
+            rows = rows.first(task.limit)
         if task.only is not None:
             self._probe(task, rows, marker)
             return Result(number=task.chunk.number)
         items, numbers = _without(rows, task.convicted)
         called = self._caller.call(items, Numbered(marker, numbers), task.batch_size)
         letters = Letters(self._reader, self._sources[task.chunk.source], rows)
-        return self._result(task, rows, items, numbers, called, letters)
+        return self._result(task, _Ran(rows, items, numbers, called), letters)
 
     def _probe(self, task: Task, rows: Rows, marker: Marker) -> None:
         items, numbers = _without(rows, task.convicted)
@@ -71,9 +73,8 @@ class RowRunner:
             self._caller.probe(probed)
             marker.idle()
 
-    def _result(
-        self, task: Task, rows: Rows, items: list[Any], numbers: Sequence[int], called: Called, letters: Letters
-    ) -> Result:
+    def _result(self, task: Task, ran: _Ran, letters: Letters) -> Result:
+        rows, items, numbers, called = ran.rows, ran.items, ran.numbers, ran.called
         for number, bad in rows.bad.items():
             letters.bad(number, bad)
         for number, crash in task.convicted.items():
@@ -84,7 +85,9 @@ class RowRunner:
         filtered = 0
         if called.failures or type(None) in set(map(type, values)):
             good = [
-                index for index, value in enumerate(values) if value is not None and index not in called.failures
+                index
+                for index, value in enumerate(values)
+                if value is not None and index not in called.failures
             ]
             filtered = len(values) - len(good) - len(called.failures)
             values, kept = [values[index] for index in good], [numbers[index] for index in good]
@@ -119,6 +122,16 @@ class RowRunner:
     def close(self) -> None:
         """End the event loop of the handler."""
         self._caller.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """The rows of a chunk, those that the handler got with their numbers, and what it said."""
+
+    rows: Rows
+    items: list[Any]
+    numbers: Sequence[int]
+    called: Called
 
 
 def _without(rows: Rows, convicted: Mapping[int, Crash]) -> tuple[list[Any], Sequence[int]]:

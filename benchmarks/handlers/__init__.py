@@ -1,0 +1,1 @@
+"""The handlers of the stream benchmarks, one module each: a worker loads only what its handler needs."""

@@ -1,0 +1,253 @@
+"""``gristmill run``: push files of any size through a batch handler."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from gristmill.cli.exits import fail, loaded_handler
+from gristmill.cli.logs import LogLevel, log_to_stderr
+from gristmill.cli.run_options import parse_columns, parse_select
+from gristmill.cli.show.console import console
+from gristmill.cli.show.dry_run import show_plan
+from gristmill.cli.show.progress import ProgressKind, progress_view
+from gristmill.cli.show.run_report import show_report
+from gristmill.errors import (
+    ConfigurationError,
+    GristmillError,
+    SinkError,
+    SourceError,
+    StreamError,
+    TooManyFailures,
+)
+from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
+from gristmill.streams.pipeline import Pipeline
+from gristmill.streams.stopping import Stopping
+
+SOME_FAILED = 3
+"""It is done, and some rows are in the dead-letter file."""
+BAD_DATA = 65
+"""An input is not what it should be (``EX_DATAERR``)."""
+NO_OUTPUT = 74
+"""The output could not be written (``EX_IOERR``)."""
+TRY_AGAIN = 75
+"""It stopped, and goes on when it is run again (``EX_TEMPFAIL``)."""
+
+_Panel = "How rows are read"
+_Out = "How results are written"
+
+
+def run(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:HANDLER",
+            help="A batch handler: module:handler, path/file.py:handler, or module:app.name of an App.",
+        ),
+    ],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, 'patterns', or - for stdin.")
+    ],
+    *,
+    output: Annotated[str, typer.Option("--output", "-o", help="The file to write, or - for stdout.")],
+    input_format: Annotated[
+        str | None,
+        typer.Option(help="csv, tsv, ndjson, parquet, arrow, dead-letter.", rich_help_panel=_Panel),
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of CSV.", rich_help_panel=_Panel)] = None,
+    quoting: Annotated[
+        str, typer.Option(help="Of CSV: rfc4180, lenient or none.", rich_help_panel=_Panel)
+    ] = "rfc4180",
+    encoding: Annotated[str, typer.Option(help="Of CSV.", rich_help_panel=_Panel)] = "utf-8",
+    header: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="The columns of CSV files that have no header.", rich_help_panel=_Panel
+        ),
+    ] = None,
+    on_duplicate: Annotated[
+        str, typer.Option(help="Columns of one name: error, rename or first.", rich_help_panel=_Panel)
+    ] = "error",
+    pad: Annotated[
+        bool, typer.Option("--pad", help="Short CSV rows end in empty cells.", rich_help_panel=_Panel)
+    ] = False,
+    extra: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Where surplus CSV cells go.", rich_help_panel=_Panel)
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Read only these columns.", rich_help_panel=_Panel)
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="Call a column otherwise.", rich_help_panel=_Panel),
+    ] = None,
+    max_record: Annotated[
+        int, typer.Option(help="Bytes of one row at most.", min=1, rich_help_panel=_Panel)
+    ] = 16 << 20,
+    limit: Annotated[
+        int | None, typer.Option(help="Read so many rows and no more.", min=0, rich_help_panel=_Panel)
+    ] = None,
+    output_format: Annotated[
+        str | None, typer.Option(help="csv, tsv, ndjson, parquet, arrow.", rich_help_panel=_Out)
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="The columns of a CSV output, in order.", rich_help_panel=_Out),
+    ] = None,
+    dead_letter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where rows that fail go; OUTPUT.dead.ndjson by default.",
+            rich_help_panel=_Out,
+        ),
+    ] = None,
+    max_failures: Annotated[
+        str | None, typer.Option(metavar="N|P%", help="Stop when more rows fail.", rich_help_panel=_Out)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew, and replace what is there.", rich_help_panel=_Out)
+    ] = False,
+    batch_size: Annotated[
+        str | None,
+        typer.Option(metavar="N|auto", help="Rows of a handler call; the handler's max_size by default."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; one for each CPU by default; 0: this one.", min=0)
+    ] = None,
+    ordered: Annotated[
+        bool,
+        typer.Option(
+            "--ordered/--unordered", help="Write results in the order of the rows, or as they come."
+        ),
+    ] = True,
+    chunk_bytes: Annotated[
+        int | None, typer.Option(help="Bytes of a chunk at most: the unit of retry and commit.", min=1)
+    ] = None,
+    commit_seconds: Annotated[float, typer.Option(help="Between commits at most.", min=0)] = 1.0,
+    grace: Annotated[
+        float, typer.Option(metavar="SECONDS", help="What chunks under way get to end after a signal.", min=0)
+    ] = 20.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be read and written; run and write nothing.")
+    ] = False,
+    progress: Annotated[
+        ProgressKind, typer.Option(help="How progress is shown, on stderr.")
+    ] = ProgressKind.AUTO,
+    log_level: Annotated[LogLevel, typer.Option(help="Log this and worse.")] = LogLevel.WARNING,
+) -> None:
+    """Push rows of any number through a batch handler, in bounded memory, on all cores.
+
+    It may be killed at any instant: the same command goes on where it was, and the output is as if nothing
+    had happened. Rows that fail are in the dead-letter file, with their reason and place.
+
+    Exit codes: 0 done; 3 done, some rows failed; 65 an input is no such data; 74 the output cannot be
+    written; 75 stopped, run it again; 130 and 143 stopped by a signal, run it again.
+    """
+    log_to_stderr(log_level)
+    handler = loaded_handler(target)
+    try:
+        pipeline = Pipeline(
+            inputs,
+            handler,
+            output,
+            read=ReadOptions(
+                format=input_format,
+                delimiter=_tab(delimiter),
+                quoting=quoting,  # type: ignore[arg-type]  # checked by the dialect
+                encoding=encoding,
+                on_duplicate=on_duplicate,  # type: ignore[arg-type]  # checked with the header
+                header=parse_columns(header),
+                pad=pad,
+                extra=extra,
+                select=parse_select(select, rename),
+                max_record=max_record,
+            ),
+            write=WriteOptions(format=output_format, columns=parse_columns(columns)),
+            options=RunOptions(
+                workers=workers,
+                batch_size=_batch_size(batch_size),
+                ordered=ordered,
+                limit=limit,
+                max_failures=max_failures,
+                dead_letter=dead_letter,
+                overwrite=overwrite,
+                chunk_bytes=chunk_bytes,
+                commit_seconds=commit_seconds,
+            ),
+        )
+        if dry_run:
+            show_plan(console(), pipeline)
+            return
+        sys.exit(_run(pipeline, progress, Stopping(grace=grace)))
+    except TooManyFailures as error:
+        fail(f"{error}; what was done is safe: run the same command to go on", TRY_AGAIN)
+    except SourceError as error:
+        fail(str(error), BAD_DATA)
+    except SinkError as error:
+        fail(f"{error}; what was committed is safe: run the same command to go on", NO_OUTPUT)
+    except StreamError as error:
+        fail(f"{error}; what was committed is safe: run the same command to go on", TRY_AGAIN)
+    except GristmillError as error:
+        fail(str(error))
+
+
+def _run(pipeline: Pipeline, progress: ProgressKind, stopping: Stopping) -> int:
+    shown = console(err=True)
+    began = time.monotonic()
+    view = progress_view(progress, shown)
+    with _listening(stopping) as signals:
+        try:
+            report = pipeline.run(watch=view.look, stopping=stopping)
+        finally:
+            view.close()
+    if progress is not ProgressKind.JSON:
+        if report.is_done and not report.rows and report.start:
+            shown.print(f"{pipeline.sink.name} is done already; use --overwrite to make it anew")
+        show_report(
+            shown,
+            report,
+            seconds=time.monotonic() - began,
+            output=pipeline.sink.name,
+            dead=pipeline.dead_letter_path,
+        )
+    if not report.is_done:
+        shown.print("stopped; what was committed is safe: run the same command to go on")
+        return 128 + signals[-1] if signals else TRY_AGAIN
+    return SOME_FAILED if report.counts.failed else 0
+
+
+@contextmanager
+def _listening(stopping: Stopping) -> Iterator[list[int]]:
+    """Have SIGINT and SIGTERM ask to stop; yield those that came."""
+    came: list[int] = []
+
+    def come(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        stopping.ask()
+
+    former = {number: signal.signal(number, come) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _batch_size(text: str | None) -> int | str | None:
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal():
+        raise ConfigurationError(f"--batch-size is a number of rows, or auto; not {text!r}")
+    return int(text)
+
+
+def _tab(delimiter: str | None) -> str | None:
+    return "\t" if delimiter in ("\\t", "tab") else delimiter

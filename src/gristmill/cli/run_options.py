@@ -1,0 +1,49 @@
+"""Lists of columns, as people type them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gristmill.errors import ConfigurationError
+
+
+def parse_columns(text: str | None) -> tuple[str, ...] | None:
+    """Return the names in ``a,b,c``; None for None.
+
+    Raises:
+        ConfigurationError: One is empty, or there twice.
+    """
+    if text is None:
+        return None
+    names = tuple(each.strip() for each in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise ConfigurationError(f"columns are given as a,b,c, each once; not {text!r}")
+    return names
+
+
+def parse_select(select: str | None, rename: Sequence[str] | None) -> dict[str, str] | None:
+    """Return name -> new name of the columns to read; None for all, under their own names.
+
+    Args:
+        select: ``a,b``; None selects all, which needs *rename* to name them too.
+        rename: ``old=new`` of some of them.
+
+    Raises:
+        ConfigurationError: They do not fit together.
+    """
+    names = parse_columns(select)
+    changes: dict[str, str] = {}
+    for each in rename or ():
+        old, equals, new = each.partition("=")
+        if not (old and equals and new):
+            raise ConfigurationError(f"--rename is OLD=NEW; not {each!r}")
+        changes[old] = new
+    if names is None:
+        if changes:
+            raise ConfigurationError(
+                "--rename needs --select: name the columns to read, renamed ones included"
+            )
+        return None
+    if unknown := sorted(changes.keys() - set(names)):
+        raise ConfigurationError(f"--rename {unknown[0]}=... renames a column that --select does not read")
+    return {name: changes.get(name, name) for name in names}
