@@ -61,7 +61,9 @@ def batch_of(name: str, items: list[Any]) -> Any:
         columns = {key: pyarrow.array([item.get(key) for item in items]) for key in keys}
         return pyarrow.record_batch(columns) if columns else rows_only(len(items))
     except pyarrow.ArrowException as error:
-        raise ReplyMismatch(f"{name} takes columns, and the items of this batch make none: {error}") from error
+        raise ReplyMismatch(
+            f"{name} takes columns, and the items of this batch make none: {error}"
+        ) from error
 
 
 def rows_only(count: int) -> Any:

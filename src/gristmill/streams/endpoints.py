@@ -22,9 +22,7 @@ from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
 from gristmill.streams.sources.typed_text import CsvColumnFiles
 
 
-def source_of(
-    inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar: bool = False
-) -> Source:
+def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar: bool = False) -> Source:
     """Return the source that *inputs* name: files, patterns, or ``-`` for standard input.
 
     Args:

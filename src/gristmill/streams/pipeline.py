@@ -195,7 +195,9 @@ class Pipeline:
         """Where rows that fail go; None if they are only counted."""
         if self.options.dead_letter is not None:
             return Path(self.options.dead_letter)
-        return None if self.sink.name == "standard output" else Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
+        return (
+            None if self.sink.name == "standard output" else Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
+        )
 
     def _fallback(self) -> bytes | None:
         columns = self.source.columns

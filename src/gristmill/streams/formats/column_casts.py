@@ -41,7 +41,7 @@ def cast_text(texts: Any, wanted: ColumnType) -> tuple[Any, dict[int, str]]:
     bad: dict[int, str] = {}
     if loses is not None and pc.any(loses).as_py():
         bad = _said(texts, pc.indices_nonzero(loses).to_pylist(), wanted.name)
-        filled = pc.if_else(pc.fill_null(loses, False), None, filled)  # noqa: FBT003 - a scalar
+        filled = pc.if_else(pc.fill_null(loses, False), None, filled)
     try:
         return pc.cast(filled, kind), bad
     except pa.ArrowInvalid:

@@ -82,7 +82,9 @@ class CsvColumnReader:
         if dialect.quoting != "none" and check_quotes(text, dialect) is not None:
             return None
         try:
-            table = _read(text if self._is_utf_8 else text.decode(self._form.encoding).encode(), layout, dialect)
+            table = _read(
+                text if self._is_utf_8 else text.decode(self._form.encoding).encode(), layout, dialect
+            )
         except (pa.ArrowInvalid, UnicodeError):
             return None
         arrays = [_one(table.column(place)) for place in range(table.num_columns)]

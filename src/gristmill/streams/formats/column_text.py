@@ -79,7 +79,7 @@ class CsvColumnEncoder:
         held = bytes(bytes_of(text))
         if not any(mark in held for mark in self._special):
             return text
-        mask = pc.match_substring_regex(text, self._pattern).fill_null(False)  # noqa: FBT003 - a scalar
+        mask = pc.match_substring_regex(text, self._pattern).fill_null(False)
         odd = text.filter(mask)
         if b'"' in held:
             odd = pc.replace_substring(odd, '"', '""')

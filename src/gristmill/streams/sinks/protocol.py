@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeAlias
 from gristmill.streams.checkpoint import Checkpoint, Identity
 from gristmill.streams.chunk import Result
 
-
 Encoded: TypeAlias = bytes | bytearray | memoryview
 
 

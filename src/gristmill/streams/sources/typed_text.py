@@ -70,8 +70,14 @@ class CsvColumnFiles(TextFiles):
             raise ConfigurationError(
                 f"there is no column {', '.join(unknown)} to be of a type; there is {', '.join(names)}"
             )
-        found = infer([name for name in names if name not in self._said], self._sample()) if self._is_inferring else {}
-        self.types = {name: {**found, **self._said}[name] for name in names if name in found or name in self._said}
+        found = (
+            infer([name for name in names if name not in self._said], self._sample())
+            if self._is_inferring
+            else {}
+        )
+        self.types = {
+            name: {**found, **self._said}[name] for name in names if name in found or name in self._said
+        }
         return marks
 
     def _layout(self, columns: tuple[str, ...] | None) -> Layout | None:

@@ -136,13 +136,21 @@ class ColumnCaller:
             pass
 
     def _some(
-        self, batch: Any, first: int, size: int, marker: Marker, called: Called, finished: Callable[[Any, Any], Any] | None
+        self,
+        batch: Any,
+        first: int,
+        size: int,
+        marker: Marker,
+        called: Called,
+        finished: Callable[[Any, Any], Any] | None,
     ) -> None:
         waiting = [(first, first + size)]
         while waiting:
             start, stop = waiting.pop()
             part = batch.slice(start, stop - start)
-            attempt, found = self._tried(part, called, lambda a=start, b=stop: marker.running(a, b), marker.idle)
+            attempt, found = self._tried(
+                part, called, lambda a=start, b=stop: marker.running(a, b), marker.idle
+            )
             if isinstance(found, Exception):
                 if stop - start > 1 and not isinstance(found, _NOT_HALVED):
                     middle = (start + stop) // 2
@@ -216,4 +224,3 @@ class ColumnCaller:
 async def _within(found: Any, timeout: float | None) -> Any:
     async with asyncio.timeout(timeout):
         return await found
-

@@ -134,9 +134,7 @@ def _without(columns: Columns, convicted: Mapping[int, Crash]) -> Columns:
     """Return *columns* without the rows that may not be run."""
     if not convicted:
         return columns
-    return columns.chosen(
-        [index for index, number in enumerate(columns.numbers) if number not in convicted]
-    )
+    return columns.chosen([index for index, number in enumerate(columns.numbers) if number not in convicted])
 
 
 class _Texts:
