@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from io import BufferedReader, FileIO
 from pathlib import Path
 
+from gristmill.batching.columnar import arrow
 from gristmill.errors import ConfigurationError, SourceError
 from gristmill.streams.formats.csv_form import CsvForm
 from gristmill.streams.formats.dialect import Dialect
@@ -15,10 +16,12 @@ from gristmill.streams.formats.naming import Format, compression_of, format_of
 from gristmill.streams.formats.ndjson_form import LineForm
 from gristmill.streams.formats.text_output import TextOutput
 from gristmill.streams.options import ReadOptions, WriteOptions
+from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.file import FileSink, StandardOutput
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
+from gristmill.streams.sources.table_files import TableFiles
 from gristmill.streams.sources.typed_text import CsvColumnFiles
 
 
@@ -38,6 +41,8 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar
     form = _common_format(paths, options)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return _text_source(paths, _text_form(form, options), options, is_columnar=is_columnar)
+    if form in (Format.PARQUET, Format.ARROW):
+        return _table_source(paths, form, options)
     raise ConfigurationError(f"{form.value} cannot be read yet")
 
 
@@ -58,6 +63,18 @@ def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_c
             standard_input=stdin,
         )
     return TextFiles(paths, form, max_record=options.max_record, standard_input=stdin)
+
+
+def _table_source(paths: list[str], form: Format, options: ReadOptions) -> Source:
+    arrow()  # says what to install
+    from gristmill.streams.formats.arrow_layout import join_schemas  # noqa: PLC0415 - needs pyarrow
+    from gristmill.streams.sources.arrow_file import ArrowForm  # noqa: PLC0415 - as above
+    from gristmill.streams.sources.parquet_file import ParquetForm  # noqa: PLC0415 - as above
+
+    if options.types:
+        raise ConfigurationError(f"{form.value} has types of its own; cast in the handler")
+    table = ParquetForm() if form is Format.PARQUET else ArrowForm()
+    return TableFiles(paths, table, select=options.select, join=join_schemas)
 
 
 def expanded(inputs: Sequence[str]) -> list[str]:
@@ -137,7 +154,21 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str]) ->
     form = format_of(name, "--output-format") if options.format is None else _format(options.format)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return FileSink(path, _text_output(form, name, options))
+    if form in (Format.PARQUET, Format.ARROW):
+        return FileSink(path, _table_output(form, path, options))
     raise ConfigurationError(f"{form.value} cannot be written yet")
+
+
+def _table_output(form: Format, path: Path, options: WriteOptions) -> Appending:
+    arrow()  # says what to install
+    from gristmill.streams.formats.arrow_output import ArrowOutput  # noqa: PLC0415 - needs pyarrow
+    from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - as above
+
+    if options.columns:
+        raise ConfigurationError(f"columns are chosen for CSV only; leave them out in the handler for {form.value}")
+    if form is Format.PARQUET:
+        return ParquetOutput(options.codec)
+    return ArrowOutput(is_stream=path.suffix.lower() == ".arrows")
 
 
 def _text_output(form: Format, name: str, options: WriteOptions) -> TextOutput:

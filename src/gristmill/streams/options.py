@@ -9,6 +9,8 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.formats.dialect import Quoting
 from gristmill.streams.formats.header import OnDuplicate
 
+CODECS = ("snappy", "zstd", "lz4", "gzip", "none")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
@@ -52,10 +54,17 @@ class WriteOptions:
     Attributes:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
+        codec: How Parquet is compressed: ``snappy``, ``zstd``, ``lz4``, ``gzip`` or ``none``.
     """
 
     format: str | None = None
     columns: tuple[str, ...] | None = None
+    codec: str = "snappy"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.codec not in CODECS:
+            raise ConfigurationError(f"there is no compression {self.codec!r} of Parquet; there is {', '.join(CODECS)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
