@@ -22,7 +22,7 @@ from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
 from gristmill.streams.sources.table_files import TableFiles
-from gristmill.streams.sources.typed_text import CsvColumnFiles
+from gristmill.streams.sources.typed_text import CsvColumnFiles, LineColumnFiles
 
 
 def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar: bool = False) -> Source:
@@ -48,6 +48,8 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar
 
 def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_columnar: bool) -> Source:
     stdin = BufferedReader(FileIO(sys.stdin.fileno(), closefd=False)) if STANDARD in paths else None
+    if is_columnar:
+        arrow()  # says what to install
     if options.types and not (is_columnar and isinstance(form, CsvForm)):
         raise ConfigurationError(
             "types are for columns of CSV and a handler that takes pyarrow.RecordBatch; say the types of items "
@@ -62,6 +64,8 @@ def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_c
             max_record=options.max_record,
             standard_input=stdin,
         )
+    if is_columnar and isinstance(form, LineForm):
+        return LineColumnFiles(paths, form, max_record=options.max_record, standard_input=stdin)
     return TextFiles(paths, form, max_record=options.max_record, standard_input=stdin)
 
 
@@ -151,12 +155,26 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str]) ->
     for each in inputs:
         if each not in (STANDARD, "standard input") and Path(each).resolve() == path.resolve():
             raise ConfigurationError(f"{name} is an input too; write to another file")
+    if name.endswith("/") or path.is_dir():
+        return _folder(path, options)
     form = format_of(name, "--output-format") if options.format is None else _format(options.format)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return FileSink(path, _text_output(form, name, options))
     if form in (Format.PARQUET, Format.ARROW):
         return FileSink(path, _table_output(form, path, options))
     raise ConfigurationError(f"{form.value} cannot be written yet")
+
+
+def _folder(path: Path, options: WriteOptions) -> Sink:
+    if options.format not in (None, "parquet") or options.columns:
+        raise ConfigurationError(
+            f"{path}/ is a folder, and folders hold Parquet; name a file for {options.format or 'columns of CSV'}"
+        )
+    arrow()  # says what to install
+    from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - needs pyarrow
+    from gristmill.streams.sinks.parquet_folder import ParquetFolder  # noqa: PLC0415 - as above
+
+    return ParquetFolder(path, ParquetOutput(options.codec))
 
 
 def _table_output(form: Format, path: Path, options: WriteOptions) -> Appending:

@@ -9,7 +9,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.formats.dialect import Quoting
 from gristmill.streams.formats.header import OnDuplicate
 
-CODECS = ("snappy", "zstd", "lz4", "gzip", "none")
+CODECS = ("zstd", "snappy", "lz4", "gzip", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +54,12 @@ class WriteOptions:
     Attributes:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
-        codec: How Parquet is compressed: ``snappy``, ``zstd``, ``lz4``, ``gzip`` or ``none``.
+        codec: How Parquet is compressed: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``.
     """
 
     format: str | None = None
     columns: tuple[str, ...] | None = None
-    codec: str = "snappy"
+    codec: str = "zstd"
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -125,3 +126,9 @@ class ParquetOutput:
         parts = list(joint_footer(file, length))
         file.seek(length)
         return parts
+
+
+def rows_in(path: Path) -> int:
+    """Return the rows of a Parquet file."""
+    rows: int = pq.read_metadata(path).num_rows
+    return rows

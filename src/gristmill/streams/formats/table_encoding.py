@@ -103,7 +103,7 @@ class TableRowEncoder:
             return None
         known = self._known or {}
         return layout_of(
-            pa.schema([(name, known.get(name) or _found([row.get(name) for row in rows])) for name in names])
+            pa.schema([(name, known.get(name) or type_of([row.get(name) for row in rows])) for name in names])
         )
 
     def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
@@ -120,7 +120,7 @@ class TableRowEncoder:
         }
         arrays: list[Any] = []
         for field in schema:
-            array, unfit = _array([row.get(field.name) for row in rows], field.type)
+            array, unfit = array_of([row.get(field.name) for row in rows], field.type)
             arrays.append(array)
             for index, value in unfit.items():
                 bad.setdefault(index, f"column {field.name}: {value!r} is not {field.type}")
@@ -138,7 +138,7 @@ def as_row(result: Any) -> dict[str, Any]:
     return plain if isinstance(plain, dict) else {"value": plain}
 
 
-def _array(values: list[Any], kind: Any) -> tuple[Any, dict[int, Any]]:
+def array_of(values: list[Any], kind: Any) -> tuple[Any, dict[int, Any]]:
     """Return *values* as an array, and those that do not fit, null in it."""
     try:
         return pa.array(values, kind), {}
@@ -187,7 +187,7 @@ def _plain(value: Any) -> Any:
         return value
 
 
-def _found(values: list[Any]) -> Any:
+def type_of(values: list[Any]) -> Any:
     """Return the type of *values*, decimals as wide as can be; text where they have none in common."""
     try:
         kind = pa.array(values).type
