@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 
+from gristmill.batching.columnar import ColumnarCall
 from gristmill.batching.context import BatchContext
 from gristmill.batching.executors.inline import Inline
 from gristmill.batching.executors.protocol import Executor
@@ -155,6 +156,10 @@ def batch(
     function raises fails its whole batch. A plain ``def`` runs in a thread. A
     second parameter gets the ``BatchContext``.
 
+    A function whose first parameter is a ``pyarrow.RecordBatch`` gets columns
+    and returns columns, one row for each it got: what pipelines are fastest
+    with. Called in any other way, its items and results are dicts.
+
     Args:
         function: The function, when ``@batch`` stands without parentheses.
         name: Names the handler in routes, metrics and logs; the function's own by default.
@@ -223,5 +228,6 @@ def _make_handler(
     shown = name or str(getattr(signature.function, "__name__", type(signature.function).__name__))
     # An async function on the loop needs nobody between it and the runner.
     is_direct = isinstance(executor, Inline) and signature.is_async
-    call = Call(shown, function, None if is_direct else executor, takes_context=signature.takes_context)
+    kind = ColumnarCall if signature.is_columnar else Call
+    call = kind(shown, function, None if is_direct else executor, takes_context=signature.takes_context)
     return BatchHandler(Recipe(call, limits, executor.slots), signature)

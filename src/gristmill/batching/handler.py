@@ -22,7 +22,6 @@ from gristmill.batching.inbox import Submitted
 from gristmill.batching.loops import Desk, Loops
 from gristmill.batching.recipe import Recipe
 from gristmill.batching.reply import Settled
-from gristmill.batching.runner import Call
 from gristmill.batching.signature import Signature, item_and_result
 from gristmill.batching.sorting import Sorter
 from gristmill.batching.ticket import Ticket
@@ -94,6 +93,16 @@ class BatchHandler(Generic[T, R]):
     def result_type(self) -> Any:
         """The type of one result, without ``Failed`` and exceptions; raises as ``item_type``."""
         return self._read_types()[1]
+
+    @property
+    def is_columnar(self) -> bool:
+        """Whether its function takes and returns columns: its first parameter is a ``pyarrow.RecordBatch``."""
+        return self._signature.is_columnar
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether its function gets a ``BatchContext``, too."""
+        return self._signature.takes_context
 
     def _read_types(self) -> tuple[Any, Any]:
         if self._types is None:
@@ -264,7 +273,8 @@ class BatchHandler(Generic[T, R]):
         """
         limits = self.limits if max_size is None else replace(self.limits, max_size=max_size)
         executor = None if self._signature.is_async else Inline()
-        call = Call(self.name, self.func, executor, takes_context=self._signature.takes_context)
+        kind = type(self._recipe.call)
+        call = kind(self.name, self.func, executor, takes_context=self._signature.takes_context)
         return BatchHandler(Recipe(call, limits, None), self._signature)
 
     @property

@@ -27,17 +27,23 @@ _LISTS = (
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _WANTED = "a handler takes one list of items: def handler(items: list[Item]) -> list[Result | Failed]"
+_COLUMNAR = ("pa.RecordBatch", "pyarrow.RecordBatch", "RecordBatch")
+"""How an annotation may name a record batch that cannot be looked up when the function is decorated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What the parameters of a handler say before any type is resolved."""
+    """What the parameters of a handler say before any type is resolved.
+
+    ``is_columnar``: it takes and returns columns, a ``pyarrow.RecordBatch``.
+    """
 
     function: Callable[..., Any]
     is_method: bool
     is_async: bool
     takes_context: bool
     items_parameter: str
+    is_columnar: bool = False
 
 
 def read_signature(function: Callable[..., Any]) -> Signature:
@@ -66,10 +72,12 @@ def read_signature(function: Callable[..., Any]) -> Signature:
         raise ConfigurationError(f"{name}{inspect.signature(function)} cannot be a handler; {_WANTED}")
     if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in rest):
         raise ConfigurationError(f"{name} has a required keyword; {_WANTED}")
-    _check_is_list(function, name, positional[0].annotation)
+    is_columnar = _is_record_batch(function, positional[0].annotation)
+    if not is_columnar:
+        _check_is_list(function, name, positional[0].annotation)
     takes_context = len(required) > 1 or (len(positional) > 1 and positional[1].name in ("ctx", "context"))
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(body)
-    return Signature(function, is_method, is_async, takes_context, positional[0].name)
+    return Signature(function, is_method, is_async, takes_context, positional[0].name, is_columnar)
 
 
 def _is_method(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> bool:
@@ -78,12 +86,32 @@ def _is_method(function: Callable[..., Any], parameters: list[inspect.Parameter]
     return in_class and bool(parameters) and parameters[0].name in ("self", "this", "_self")
 
 
+def _resolved(function: Callable[..., Any], annotation: object) -> object:
+    """Return what *annotation* stands for; itself if it is text that names something not defined yet."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        found: object = eval(annotation, getattr(function, "__globals__", {}))  # noqa: S307 - the user's own annotation
+    except Exception:  # noqa: BLE001 - names defined later are looked up again when they are needed
+        return annotation
+    return found
+
+
+def _is_record_batch(function: Callable[..., Any], annotation: object) -> bool:
+    """Tell whether *annotation* is ``pyarrow.RecordBatch``; told by its name, as nothing here needs pyarrow."""
+    found = _resolved(function, annotation)
+    if typing.get_origin(found) is typing.Annotated:
+        found = typing.get_args(found)[0]
+    if isinstance(found, str):
+        return found.strip("'\" ") in _COLUMNAR
+    module = getattr(found, "__module__", None) or ""
+    return module.partition(".")[0] == "pyarrow" and getattr(found, "__name__", "") == "RecordBatch"
+
+
 def _check_is_list(function: Callable[..., Any], name: str, annotation: object) -> None:
+    annotation = _resolved(function, annotation)
     if isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, getattr(function, "__globals__", {}))  # noqa: S307 - the user's own annotation
-        except Exception:  # noqa: BLE001 - names defined later are looked up again when they are needed
-            return
+        return
     if annotation is inspect.Parameter.empty or annotation is Any or isinstance(annotation, typing.TypeVar):
         return
     if typing.get_origin(annotation) is typing.Annotated:
@@ -97,9 +125,13 @@ def _check_is_list(function: Callable[..., Any], name: str, annotation: object) 
 def item_and_result(signature: Signature) -> tuple[Any, Any]:
     """Resolve the types of one item and of one result; ``Any`` where nothing is said.
 
+    Those of a columnar handler are dicts: one entry for each column.
+
     Raises:
         ConfigurationError: An annotation names something that cannot be found.
     """
+    if signature.is_columnar:
+        return dict[str, Any], dict[str, Any]
     function = signature.function
     target = function if inspect.isroutine(function) else type(function).__call__
     target = inspect.unwrap(target)

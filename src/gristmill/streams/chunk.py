@@ -22,6 +22,7 @@ class Chunk:
         is_last: Whether nothing of the input follows. Every input has one such chunk, maybe an empty one.
         weight: Bytes of the input's file it stands for, for the progress shown; compressed bytes as they lie.
         body: Its content, where workers cannot read it themselves (a pipe, a compressed file, a query).
+        encoded: Bytes of it in memory, about, where start and end count rows.
     """
 
     number: int
@@ -31,11 +32,12 @@ class Chunk:
     is_last: bool = False
     weight: int = 0
     body: bytes | None = None
+    encoded: int = 0
 
     @property
     def size(self) -> int:
-        """Bytes or rows of it."""
-        return self.end - self.start
+        """Bytes of it, as sizes of chunks are planned in; rows where nobody knows its bytes."""
+        return self.encoded or self.end - self.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

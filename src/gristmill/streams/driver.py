@@ -30,6 +30,7 @@ class Pace:
 
     Attributes:
         chunk_bytes: Of a chunk at most.
+        first_bytes: Of the first chunk: small, so that the first results come soon and decide the columns.
         chunk_seconds: What a chunk should take.
         window: Chunks under way at most, for each worker.
         commit_seconds: Between commits at most.
@@ -37,6 +38,7 @@ class Pace:
     """
 
     chunk_bytes: int = 2 << 20
+    first_bytes: int = 64 << 10
     chunk_seconds: float = 1.0
     window: int = 4
     commit_seconds: float = 1.0
@@ -98,7 +100,9 @@ class Run:
         self._progress = Progress(self.checkpoint)
         limit = self.pace.window * max(1, self.engine.workers) if self.row_limit is None else 1
         self._window = Window(limit=limit, is_ordered=self.is_ordered)
-        self._sizer = ChunkSizer(self.pace.chunk_bytes, seconds=self.pace.chunk_seconds)
+        self._sizer = ChunkSizer(
+            self.pace.chunk_bytes, seconds=self.pace.chunk_seconds, first=self.pace.first_bytes
+        )
         self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.size)
         self._committed_at = self.clock()
         self._stalls = Stalls(self.clock)

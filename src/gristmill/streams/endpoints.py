@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from io import BufferedReader, FileIO
 from pathlib import Path
 
+from gristmill.batching.columnar import arrow
 from gristmill.errors import ConfigurationError, SourceError
 from gristmill.streams.formats.csv_form import CsvForm
 from gristmill.streams.formats.dialect import Dialect
@@ -15,14 +16,22 @@ from gristmill.streams.formats.naming import Format, compression_of, format_of
 from gristmill.streams.formats.ndjson_form import LineForm
 from gristmill.streams.formats.text_output import TextOutput
 from gristmill.streams.options import ReadOptions, WriteOptions
+from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.file import FileSink, StandardOutput
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
+from gristmill.streams.sources.table_files import TableFiles
+from gristmill.streams.sources.typed_text import CsvColumnFiles, LineColumnFiles
 
 
-def source_of(inputs: Sequence[str | Path], options: ReadOptions) -> Source:
+def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar: bool = False) -> Source:
     """Return the source that *inputs* name: files, patterns, or ``-`` for standard input.
+
+    Args:
+        inputs: What people wrote.
+        options: How they are read.
+        is_columnar: Whether the handler takes columns.
 
     Raises:
         SourceError: There is no such file, or no file of a pattern.
@@ -31,11 +40,45 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions) -> Source:
     paths = expanded([str(each) for each in inputs])
     form = _common_format(paths, options)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
-        stdin = BufferedReader(FileIO(sys.stdin.fileno(), closefd=False)) if STANDARD in paths else None
-        return TextFiles(
-            paths, _text_form(form, options), max_record=options.max_record, standard_input=stdin
-        )
+        return _text_source(paths, _text_form(form, options), options, is_columnar=is_columnar)
+    if form in (Format.PARQUET, Format.ARROW):
+        return _table_source(paths, form, options)
     raise ConfigurationError(f"{form.value} cannot be read yet")
+
+
+def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_columnar: bool) -> Source:
+    stdin = BufferedReader(FileIO(sys.stdin.fileno(), closefd=False)) if STANDARD in paths else None
+    if is_columnar:
+        arrow()  # says what to install
+    if options.types and not (is_columnar and isinstance(form, CsvForm)):
+        raise ConfigurationError(
+            "types are for columns of CSV and a handler that takes pyarrow.RecordBatch; say the types of items "
+            "in the annotation of the handler"
+        )
+    if is_columnar and isinstance(form, CsvForm):
+        return CsvColumnFiles(
+            paths,
+            form,
+            types=options.types or {},
+            is_inferring=options.infer,
+            max_record=options.max_record,
+            standard_input=stdin,
+        )
+    if is_columnar and isinstance(form, LineForm):
+        return LineColumnFiles(paths, form, max_record=options.max_record, standard_input=stdin)
+    return TextFiles(paths, form, max_record=options.max_record, standard_input=stdin)
+
+
+def _table_source(paths: list[str], form: Format, options: ReadOptions) -> Source:
+    arrow()  # says what to install
+    from gristmill.streams.formats.arrow_layout import join_schemas  # noqa: PLC0415 - needs pyarrow
+    from gristmill.streams.sources.arrow_file import ArrowForm  # noqa: PLC0415 - as above
+    from gristmill.streams.sources.parquet_file import ParquetForm  # noqa: PLC0415 - as above
+
+    if options.types:
+        raise ConfigurationError(f"{form.value} has types of its own; cast in the handler")
+    table = ParquetForm() if form is Format.PARQUET else ArrowForm()
+    return TableFiles(paths, table, select=options.select, join=join_schemas)
 
 
 def expanded(inputs: Sequence[str]) -> list[str]:
@@ -112,10 +155,38 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str]) ->
     for each in inputs:
         if each not in (STANDARD, "standard input") and Path(each).resolve() == path.resolve():
             raise ConfigurationError(f"{name} is an input too; write to another file")
+    if name.endswith("/") or path.is_dir():
+        return _folder(path, options)
     form = format_of(name, "--output-format") if options.format is None else _format(options.format)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return FileSink(path, _text_output(form, name, options))
+    if form in (Format.PARQUET, Format.ARROW):
+        return FileSink(path, _table_output(form, path, options))
     raise ConfigurationError(f"{form.value} cannot be written yet")
+
+
+def _folder(path: Path, options: WriteOptions) -> Sink:
+    if options.format not in (None, "parquet") or options.columns:
+        raise ConfigurationError(
+            f"{path}/ is a folder, and folders hold Parquet; name a file for {options.format or 'columns of CSV'}"
+        )
+    arrow()  # says what to install
+    from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - needs pyarrow
+    from gristmill.streams.sinks.parquet_folder import ParquetFolder  # noqa: PLC0415 - as above
+
+    return ParquetFolder(path, ParquetOutput(options.codec))
+
+
+def _table_output(form: Format, path: Path, options: WriteOptions) -> Appending:
+    arrow()  # says what to install
+    from gristmill.streams.formats.arrow_output import ArrowOutput  # noqa: PLC0415 - needs pyarrow
+    from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - as above
+
+    if options.columns:
+        raise ConfigurationError(f"columns are chosen for CSV only; leave them out in the handler for {form.value}")
+    if form is Format.PARQUET:
+        return ParquetOutput(options.codec)
+    return ArrowOutput(is_stream=path.suffix.lower() == ".arrows")
 
 
 def _text_output(form: Format, name: str, options: WriteOptions) -> TextOutput:

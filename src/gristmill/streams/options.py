@@ -9,6 +9,8 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.formats.dialect import Quoting
 from gristmill.streams.formats.header import OnDuplicate
 
+CODECS = ("zstd", "snappy", "lz4", "gzip", "none")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
@@ -25,6 +27,10 @@ class ReadOptions:
         extra: Name of the column that gets the cells of a CSV row beyond the header.
         select: name -> the name it gets, of the columns to read; None: all.
         max_record: Bytes of one record at most.
+        types: column -> type, for columnar handlers: ``int64``, ``double``, ``bool``, ``string``, ``date32``,
+            ``timestamp[us]``, ``decimal(12,2)`` and their smaller kin.
+        infer: Whether a columnar handler gets the other columns of text in the types that samples of them have;
+            False: as strings.
     """
 
     format: str | None = None
@@ -37,6 +43,8 @@ class ReadOptions:
     extra: str | None = None
     select: Mapping[str, str] | None = None
     max_record: int = 16 << 20
+    types: Mapping[str, str] | None = None
+    infer: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +54,17 @@ class WriteOptions:
     Attributes:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
+        codec: How Parquet is compressed: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``.
     """
 
     format: str | None = None
     columns: tuple[str, ...] | None = None
+    codec: str = "zstd"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.codec not in CODECS:
+            raise ConfigurationError(f"there is no compression {self.codec!r} of Parquet; there is {', '.join(CODECS)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +73,8 @@ class RunOptions:
 
     Attributes:
         workers: Processes; None: one for each CPU; 0: this process.
-        batch_size: Rows of a handler call: a number, ``"auto"`` to learn it, None for its ``max_size``.
+        batch_size: Rows of a handler call: a number, ``"auto"`` to learn it, None for its ``max_size``; for
+            columnar handlers that do not say one, all rows of a chunk.
         ordered: Whether results are written in the order of the rows.
         limit: Rows to read at most; None: all.
         max_failures: Rows that may fail: a number, or a share as ``"1%"``; None: all.

@@ -26,7 +26,11 @@ from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.stopping import Stopping
+from gristmill.streams.worker.columns import ColumnWork
 from gristmill.streams.worker.rows import RowWork
+
+COLUMNS = Pace(chunk_bytes=16 << 20, first_bytes=1 << 20, window=3)
+"""The pace of columnar handlers, for which the fixed costs of a chunk count."""
 
 _VERSION = 1
 """Of what checkpoints hold."""
@@ -70,7 +74,9 @@ class Pipeline:
         self.options = options or RunOptions()
         inputs = [source] if isinstance(source, str | Path) else source
         self.source: Source = (
-            source_of(inputs, read or ReadOptions()) if isinstance(inputs, Sequence) else inputs
+            source_of(inputs, read or ReadOptions(), is_columnar=handler.is_columnar)
+            if isinstance(inputs, Sequence)
+            else inputs
         )
         self.sink: Sink = (
             sink_of(sink, write or WriteOptions(), self.source.names)
@@ -138,7 +144,8 @@ class Pipeline:
         stopping: Stopping,
     ) -> Report:
         encoder = self.sink.recipe()
-        work = RowWork(
+        kind = ColumnWork if self.handler.is_columnar else RowWork
+        work = kind(
             handler=refer(self.handler),
             reader=self.source.recipe(),
             encoder=encoder,
@@ -175,7 +182,8 @@ class Pipeline:
         return LocalPool(workers or _cpus())
 
     def _pace(self) -> Pace:
-        pace = Pace(commit_seconds=self.options.commit_seconds)
+        pace = COLUMNS if self.handler.is_columnar else Pace()
+        pace = replace(pace, commit_seconds=self.options.commit_seconds)
         largest = self.options.chunk_bytes
         return pace if largest is None else replace(pace, chunk_bytes=largest)
 
@@ -187,7 +195,9 @@ class Pipeline:
         """Where rows that fail go; None if they are only counted."""
         if self.options.dead_letter is not None:
             return Path(self.options.dead_letter)
-        return None if self.sink.name == "standard output" else Path(f"{self.sink.name}.dead.ndjson")
+        return (
+            None if self.sink.name == "standard output" else Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
+        )
 
     def _fallback(self) -> bytes | None:
         columns = self.source.columns

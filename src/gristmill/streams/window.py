@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 from gristmill.streams.chunk import Chunk, Result
 
-FIRST = 64 * 1024
-"""Bytes of the first chunk: small, so that the first results come soon and decide the columns."""
 _GROWTH = 2
 _MEMORY = 0.3
 """Weight of the latest chunk in what the sizer has learnt."""
@@ -24,14 +22,17 @@ class ChunkSizer:
         largest: Bytes at most.
         seconds: How long a chunk should take.
         smallest: Bytes at least.
+        first: Bytes of the first chunk.
     """
 
-    def __init__(self, largest: int, *, seconds: float = 1.0, smallest: int = 16 * 1024) -> None:
+    def __init__(
+        self, largest: int, *, seconds: float = 1.0, smallest: int = 16 * 1024, first: int = 64 * 1024
+    ) -> None:
         self._largest = largest
         self._smallest = min(smallest, largest)
         self._seconds = seconds
         self._per_byte: float | None = None
-        self.size = min(FIRST, largest)
+        self.size = min(first, largest)
 
     def record(self, size: int, seconds: float) -> None:
         """Learn that a chunk of *size* bytes took *seconds*."""

@@ -85,10 +85,10 @@ def footer_of(piece: bytes) -> Footer:
     return read_footer(piece[-piece_footer_size(piece) : -TAIL])
 
 
-def piece_footer_size(piece: bytes) -> int:
+def piece_footer_size(piece: bytes | bytearray | memoryview) -> int:
     """Return how many bytes the footer of a whole file in memory is, without a look into it."""
-    size = footer_size(piece[-TAIL:])
-    if not piece.startswith(MAGIC) or size + len(MAGIC) > len(piece):
+    size = footer_size(bytes(piece[-TAIL:]))
+    if bytes(piece[: len(MAGIC)]) != MAGIC or size + len(MAGIC) > len(piece):
         raise ParquetInvalid(
             "The bytes end like a Parquet file and do not begin like one; something is missing."
         )

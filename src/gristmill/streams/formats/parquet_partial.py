@@ -65,10 +65,16 @@ def append_piece(file: BinaryIO, piece: bytes) -> int:
     Raises:
         ParquetInvalid: It is no whole Parquet file, or an encrypted one; nothing was written.
     """
-    size = piece_footer_size(piece)
+    after = trailer(piece)
     file.write(piece)
-    file.write(_TRAILER.pack(len(piece), zlib.crc32(memoryview(piece)[-size:]), _TRAILER_MAGIC))
-    return len(piece) + _TRAILER.size
+    file.write(after)
+    return len(piece) + len(after)
+
+
+def trailer(piece: bytes | bytearray | memoryview) -> bytes:
+    """Return what stands after a piece; raises as :func:`append_piece`."""
+    size = piece_footer_size(piece)
+    return _TRAILER.pack(len(piece), zlib.crc32(memoryview(piece)[-size:]), _TRAILER_MAGIC)
 
 
 def scan_pieces(file: BinaryIO, length: int) -> list[Piece]:

@@ -10,7 +10,7 @@ from gristmill.streams.formats.compression import Compression, compress
 from gristmill.streams.formats.csv_writing import CsvRowRecipe, header_line
 from gristmill.streams.formats.ndjson_writing import LineRecipe
 from gristmill.streams.sinks.appending import Bytes
-from gristmill.streams.sinks.protocol import EncoderRecipe, RowEncoder
+from gristmill.streams.sinks.protocol import ColumnEncoder, Encoded, EncoderRecipe, RowEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ class TextOutput:
     def recipe(self) -> EncoderRecipe:
         """Return what encodes results in workers."""
         inner: Any = (
-            LineRecipe()
+            LineColumnRecipe()
             if self.delimiter is None
-            else CsvRowRecipe(delimiter=self.delimiter, columns=self.columns)
+            else CsvColumnRecipe(delimiter=self.delimiter, columns=self.columns)
         )
         found: Any = inner if self.compression is Compression.NONE else Compressed(inner, self.compression)
         recipe: EncoderRecipe = found
@@ -71,6 +71,28 @@ class TextOutput:
     def tail(self, file: BinaryIO, length: int) -> Iterable[bytes]:  # noqa: ARG002 - nothing follows
         """Yield nothing."""
         return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvColumnRecipe(CsvRowRecipe):
+    """Makes encoders of CSV, of columns too."""
+
+    def column_encoder(self) -> ColumnEncoder:
+        """Return an encoder of columns."""
+        from gristmill.streams.formats.column_text import CsvColumnEncoder  # noqa: PLC0415 - needs pyarrow
+
+        return CsvColumnEncoder(self.delimiter, self.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineColumnRecipe(LineRecipe):
+    """Makes encoders of JSON lines, of columns too."""
+
+    def column_encoder(self) -> ColumnEncoder:
+        """Return an encoder of columns."""
+        from gristmill.streams.formats.column_text import LineColumnEncoder  # noqa: PLC0415 - needs pyarrow
+
+        return LineColumnEncoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +116,10 @@ class Compressed:
         """Return an encoder."""
         return CompressedRows(self.inner.rows(result_type), self.compression)
 
+    def column_encoder(self) -> ColumnEncoder:
+        """Return an encoder of columns."""
+        return CompressedColumns(self.inner.column_encoder(), self.compression)
+
 
 class CompressedRows:
     """Compresses what another encoder of rows gives."""
@@ -110,3 +136,25 @@ class CompressedRows:
         """Return what the inner one does, compressed."""
         body, bad = self._inner.encode(results, layout)
         return compress(body, self._compression), bad
+
+
+class CompressedColumns:
+    """Compresses what another encoder of columns gives."""
+
+    def __init__(self, inner: ColumnEncoder, compression: Compression) -> None:
+        self._inner = inner
+        self._compression = compression
+
+    @property
+    def wants_text(self) -> bool:
+        """As the inner one."""
+        return self._inner.wants_text
+
+    def layout(self, batch: Any) -> bytes | None:
+        """Return what the inner one does."""
+        return self._inner.layout(batch)
+
+    def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
+        """Return what the inner one does, compressed."""
+        body, bad = self._inner.encode(batches, layout)
+        return compress(bytes(body), self._compression), bad

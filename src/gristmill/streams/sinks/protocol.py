@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from gristmill.streams.checkpoint import Checkpoint, Identity
 from gristmill.streams.chunk import Result
+
+Encoded: TypeAlias = bytes | bytearray | memoryview
 
 
 class RowEncoder(Protocol):
@@ -19,6 +21,20 @@ class RowEncoder(Protocol):
         """Return the encoded results, and for those that cannot be: index -> why. They are left out."""
 
 
+class ColumnEncoder(Protocol):
+    """Turns columns into what the sink writes, in a worker."""
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether columns that the handler has not touched come as the text they were made from."""
+
+    def layout(self, batch: Any) -> bytes | None:
+        """Return the columns that *batch*, a ``pyarrow.RecordBatch`` with rows, decides."""
+
+    def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
+        """Return the encoded rows; for those that cannot be, which are left out: index -> why."""
+
+
 class EncoderRecipe(Protocol):
     """Makes encoders in workers. Picklable."""
 
@@ -29,8 +45,8 @@ class EncoderRecipe(Protocol):
     def rows(self, result_type: Any) -> RowEncoder:
         """Return an encoder of rows of *result_type*; ``Any`` for dicts and whatever comes."""
 
-    def columns(self) -> Any:
-        """Return an encoder of columns (``streams.worker.columns.ColumnEncoder``)."""
+    def column_encoder(self) -> ColumnEncoder:
+        """Return an encoder of columns."""
 
 
 class Sink(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gristmill.streams.checkpoint import Checkpoint, SourceMark
@@ -69,6 +69,55 @@ class Rows:
         )
 
 
+@dataclass(slots=True, kw_only=True)
+class Columns:
+    """The rows of a chunk as columns.
+
+    Attributes:
+        batch: The good rows, a ``pyarrow.RecordBatch``.
+        numbers: Number of each of them among the records of the chunk, empty lines included.
+        texts: column -> its text as it stands in the input, a string array; of those made from text.
+        bad: number -> what is wrong with that record.
+        total: Good and bad ones.
+        blank: Empty lines, which are no rows.
+        places: Finds where each record of the chunk is; called only when one fails.
+    """
+
+    batch: Any
+    numbers: Sequence[int]
+    texts: Mapping[str, Any] = field(default_factory=dict)
+    bad: Mapping[int, BadRow] = field(default_factory=dict)
+    total: int = 0
+    blank: int = 0
+    places: Callable[[], Sequence[Place]]
+
+    def chosen(self, indices: list[int]) -> Columns:
+        """Return the same with the good rows at *indices* only."""
+        return replace(
+            self,
+            batch=self.batch.take(indices) if self.batch.num_columns else self.batch.slice(0, len(indices)),
+            texts={name: text.take(indices) for name, text in self.texts.items()},
+            numbers=[self.numbers[index] for index in indices],
+        )
+
+    def first(self, number: int) -> Columns:
+        """Return the first *number* rows, good and bad ones."""
+        kept = set(sorted([*self.numbers, *self.bad])[:number])
+        found = self.chosen([index for index, each in enumerate(self.numbers) if each in kept])
+        bad = {each: why for each, why in self.bad.items() if each in kept}
+        return replace(found, bad=bad, total=min(number, self.total))
+
+
+class ColumnReader(Protocol):
+    """Reads chunks as columns, in a worker."""
+
+    def read(self, chunk: Chunk) -> Columns:
+        """Return the rows of *chunk*; raises as ``RowReader.read``."""
+
+    def original(self, place: Place, item: Any) -> Any:
+        """As ``RowReader.original``; *item* is the row as a dict."""
+
+
 class RowReader(Protocol):
     """Reads chunks as rows, in a worker."""
 
@@ -89,8 +138,8 @@ class ReaderRecipe(Protocol):
     def rows(self, item_type: Any) -> RowReader:
         """Return a reader of rows as *item_type*; ``Any`` for dicts."""
 
-    def columns(self) -> Any:
-        """Return a reader of columns (``streams.worker.columns.ColumnReader``)."""
+    def columns(self) -> ColumnReader:
+        """Return a reader of columns."""
 
 
 class Source(Protocol):

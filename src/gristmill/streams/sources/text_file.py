@@ -332,8 +332,8 @@ class TextFiles:
         is_last = False
         while start < stop and not is_last:
             before = text.weight
-            records, is_last = self._records(index, text, start, stop, size())
-            end = start + len(records)
+            window, length, is_last = self._records(index, text, start, stop, size())
+            end = start + length
             is_plain = text.size is not None
             yield Chunk(
                 number=0,
@@ -341,13 +341,15 @@ class TextFiles:
                 start=start,
                 end=end,
                 is_last=is_last,
-                weight=len(records) if is_plain else max(0, text.weight - before),
-                body=None if is_plain else records,
+                weight=length if is_plain else max(0, text.weight - before),
+                body=None if is_plain else window[:length],
             )
             start = end
 
-    def _records(self, index: int, text: _Text, start: int, stop: int, wanted: int) -> tuple[bytes, bool]:
-        """Return whole records from *start* on, and whether nothing follows them in the input."""
+    def _records(
+        self, index: int, text: _Text, start: int, stop: int, wanted: int
+    ) -> tuple[bytes, int, bool]:
+        """Return text from *start* on, the length of the whole records in it, and whether nothing follows them."""
         wanted = min(wanted, stop - start)
         while True:
             window = text.window(start, wanted)
@@ -357,12 +359,12 @@ class TextFiles:
                     f"{self.names[index]} ended at {end:,}, before {text.size:,}: somebody has cut it"
                 )
             if len(window) < wanted or end == text.size:
-                return window, True
+                return window, len(window), True
             if end == stop:
-                return window, False
+                return window, len(window), False
             length = self._form.cut(window, is_last=False)
             if length:
-                return window[:length], False
+                return window, length, False
             if wanted > self._max_record:
                 raise SourceError(
                     f"{self.names[index]}: the record that begins at byte {start:,} has no end within "

@@ -11,7 +11,7 @@ from gristmill.codec.results import encode_hook
 from gristmill.model.outcome import Failed
 from gristmill.streams.chunk import Crash
 from gristmill.streams.dead_letter import DeadLetter, raw_fields
-from gristmill.streams.sources.protocol import BadRow, Place, RowReader, Rows
+from gristmill.streams.sources.protocol import BadRow, ColumnReader, Columns, Place, RowReader, Rows
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_hook)
 
@@ -29,7 +29,7 @@ class Letters:
         total: How many failed.
     """
 
-    def __init__(self, reader: RowReader, source: str, rows: Rows) -> None:
+    def __init__(self, reader: RowReader | ColumnReader, source: str, rows: Rows | Columns) -> None:
         self._reader = reader
         self._source = source
         self._rows = rows

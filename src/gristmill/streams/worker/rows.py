@@ -60,7 +60,7 @@ class RowRunner:
             self._probe(task, rows, marker)
             return Result(number=task.chunk.number)
         items, numbers = _without(rows, task.convicted)
-        called = self._caller.call(items, _Numbered(marker, numbers), task.batch_size)
+        called = self._caller.call(items, Numbered(marker, numbers), task.batch_size)
         letters = Letters(self._reader, self._sources[task.chunk.source], rows)
         return self._result(task, _Ran(rows, items, numbers, called), letters)
 
@@ -143,7 +143,7 @@ def _without(rows: Rows, convicted: Mapping[int, Crash]) -> tuple[list[Any], Seq
     return [rows.items[index] for index in kept], [numbers[index] for index in kept]
 
 
-class _Numbered:
+class Numbered:
     """A marker of items that tells another one the numbers of their rows."""
 
     def __init__(self, marker: Marker, numbers: Sequence[int]) -> None:

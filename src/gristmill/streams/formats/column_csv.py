@@ -1,0 +1,217 @@
+"""CSV as columns: parsed by Arrow where all of a chunk is well, by the reader of rows where something is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from gristmill.streams.chunk import Chunk
+from gristmill.streams.formats.column_casts import cast_text
+from gristmill.streams.formats.column_text import bytes_of
+from gristmill.streams.formats.column_types import ColumnType
+from gristmill.streams.formats.csv_form import CsvRecipe
+from gristmill.streams.formats.csv_records import check_quotes, spans
+from gristmill.streams.formats.dialect import Dialect
+from gristmill.streams.formats.layout import Layout
+from gristmill.streams.sources.protocol import BadRow, Columns, Place
+
+_UTF_8 = frozenset(("utf-8", "utf8", "ascii", "us-ascii"))
+
+
+class CsvColumnReader:
+    """Reads chunks of CSV as columns.
+
+    All cells are read as text, which Arrow does fastest; then the columns
+    that have another type are made from it. So a cell that does not fit fails
+    its row and no other, and the text is at hand for a sink that writes text.
+
+    Args:
+        recipe: Of the files.
+        types: column -> its type; the others are text.
+    """
+
+    def __init__(self, recipe: CsvRecipe, types: Mapping[str, ColumnType]) -> None:
+        self._recipe = recipe
+        self._form = recipe.form
+        self._types = types
+        self._rows = recipe.rows(Any)
+        self._layouts = [
+            None
+            if head.columns is None
+            else Layout(head.columns, self._form.select, pad=self._form.pad, extra=self._form.extra)
+            for head in recipe.heads
+        ]
+        self._is_utf_8 = self._form.encoding.lower() in _UTF_8
+
+    def read(self, chunk: Chunk) -> Columns:
+        """Return the rows of *chunk*."""
+        layout = self._layouts[chunk.source]
+        if layout is None:
+            return Columns(batch=pa.RecordBatch.from_pylist([]), numbers=(), places=list)
+        start = max(chunk.start, self._recipe.heads[chunk.source].length)
+        if start >= chunk.end:
+            return Columns(batch=_empty(layout), numbers=(), places=list)
+        text = self._text(chunk, start)
+        found = self._parsed(text, layout)
+        if found is None:
+            return self._one_by_one(chunk, layout)
+        batch, numbers, blank = found
+        columns = Columns(
+            batch=batch,
+            numbers=numbers,
+            total=batch.num_rows,
+            blank=blank,
+            places=lambda: _places(text, chunk.source, start, self._form.dialect),
+        )
+        return self._typed(columns)
+
+    def _text(self, chunk: Chunk, start: int) -> bytes:
+        if chunk.body is not None:
+            return chunk.body[start - chunk.start :]
+        return self._recipe.files[chunk.source].read(start, chunk.end)
+
+    def _parsed(self, text: bytes, layout: Layout) -> tuple[Any, Sequence[int], int] | None:
+        """Return the cells, the number of each row, and the blank lines; None if *text* is not all well."""
+        dialect = self._form.dialect
+        if b"\0" in text or layout.extra is not None:
+            return None
+        if dialect.quoting != "none" and check_quotes(text, dialect) is not None:
+            return None
+        try:
+            table = _read(
+                text if self._is_utf_8 else text.decode(self._form.encoding).encode(), layout, dialect
+            )
+        except (pa.ArrowInvalid, UnicodeError):
+            return None
+        arrays = [_one(table.column(place)) for place in range(table.num_columns)]
+        batch = pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in layout.columns])
+        if not _has_blank(text, batch):
+            return batch, range(batch.num_rows), 0
+        found = spans(text, dialect)
+        numbers = [number for number, (first, end) in enumerate(found) if text[first:end].strip(b"\r\n")]
+        if len(numbers) != batch.num_rows:
+            return None
+        return batch, numbers, len(found) - len(numbers)
+
+    def _one_by_one(self, chunk: Chunk, layout: Layout) -> Columns:
+        rows = self._rows.read(chunk)
+        names = [name for name, _ in layout.columns]
+        if layout.extra is not None:
+            names.append(layout.extra)
+        arrays = [pa.array([row[name] for row in rows.items], pa.string()) for name in names]
+        return self._typed(
+            Columns(
+                batch=pa.RecordBatch.from_arrays(arrays, names=names),
+                numbers=rows.numbers,
+                bad=rows.bad,
+                total=rows.total,
+                blank=rows.blank,
+                places=rows.places,
+            )
+        )
+
+    def _typed(self, columns: Columns) -> Columns:
+        """Make columns of types; the rows in which a cell does not fit are bad."""
+        texts = {name: columns.batch.column(name) for name in columns.batch.schema.names}
+        arrays: list[Any] = []
+        unfit: dict[int, str] = {}
+        for name, text in texts.items():
+            wanted = self._types.get(name)
+            array, why = (text, {}) if wanted is None else cast_text(text, wanted)
+            arrays.append(array)
+            for index, reason in why.items():
+                unfit.setdefault(index, f"column {name}: {reason}")
+        columns.batch = pa.RecordBatch.from_arrays(arrays, names=list(texts))
+        columns.texts = {
+            name: text for (name, text), array in zip(texts.items(), arrays, strict=True) if array is not text
+        }
+        return _left_out(columns, unfit) if unfit else columns
+
+    def original(self, place: Place, item: Any) -> Any:
+        """Return the row as the file has it."""
+        return self._rows.original(place, item)
+
+
+def _left_out(columns: Columns, unfit: Mapping[int, str]) -> Columns:
+    bad = dict(columns.bad)
+    for index, why in unfit.items():
+        bad[columns.numbers[index]] = BadRow(stage="validate", code="invalid_item", message=why)
+    found = columns.chosen([index for index in range(columns.batch.num_rows) if index not in unfit])
+    return replace(found, bad=bad)
+
+
+def _read(text: bytes, layout: Layout, dialect: Dialect) -> Any:
+    names = [str(place) for place in range(layout.width)]  # those of the file may be there twice
+    wanted = [str(place) for _, place in layout.columns]
+    return pyarrow.csv.read_csv(
+        pa.BufferReader(text),
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=names, use_threads=False, block_size=min(len(text) + 1, 2**31 - 1)
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char=False if dialect.quoting == "none" else '"',
+            newlines_in_values=dialect.quoting != "none",
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False
+        ),
+    )
+
+
+def _one(column: Any) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _empty(layout: Layout) -> Any:
+    names = [name for name, _ in layout.columns]
+    return pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(names), names=names)
+
+
+def _has_blank(text: bytes, batch: Any) -> bool:
+    """Tell whether lines of *text* may be blank, for Arrow passes over them.
+
+    They are not if each line feed ends a row or is in a cell, which is counted
+    several times as fast as two line feeds side by side are looked for.
+    """
+    if b"\r" not in text:
+        ends = text.count(b"\n") + (not text.endswith(b"\n"))
+        if ends == batch.num_rows or ends == batch.num_rows + sum(map(_line_feeds, batch.columns)):
+            return False
+    return text[:1] in (b"\r", b"\n") or b"\n\n" in text or b"\n\r" in text or b"\r\r" in text
+
+
+def _line_feeds(column: Any) -> int:
+    return bytes(bytes_of(column)).count(b"\n")
+
+
+def _places(text: bytes, source: int, start: int, dialect: Dialect) -> list[Place]:
+    return [
+        Place(source=source, start=start + first, end=start + end, raw=text[first:end])
+        for first, end in spans(text, dialect)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class CsvColumnRecipe:
+    """Makes readers of CSV, of columns too.
+
+    Attributes:
+        inner: Makes readers of rows.
+        types: column -> its type.
+    """
+
+    inner: CsvRecipe
+    types: Mapping[str, ColumnType]
+
+    def rows(self, item_type: Any) -> Any:
+        """Return a reader of rows."""
+        return self.inner.rows(item_type)
+
+    def columns(self) -> CsvColumnReader:
+        """Return a reader of columns."""
+        return CsvColumnReader(self.inner, self.types)

@@ -1,0 +1,163 @@
+"""Columns as lines of CSV or of JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gristmill.codec.results import encode_hook
+from gristmill.streams.formats.row_makers import dict_maker
+from gristmill.streams.sinks.protocol import Encoded
+
+
+class CsvColumnEncoder:
+    """Writes lines of CSV as the writer of rows does: quotes only where they must be, nothing for null.
+
+    Numbers are written in the fewest digits that say them, as Arrow does; lists and structs as JSON.
+
+    Args:
+        delimiter: One character.
+        names: The columns to write, in order; None: those of the first batch.
+    """
+
+    wants_text = True
+
+    def __init__(self, delimiter: str, names: Sequence[str] | None) -> None:
+        self._delimiter = delimiter
+        self._names = None if names is None else list(names)
+        self._special = [b'"', delimiter.encode(), b"\n", b"\r"]
+        self._pattern = f'["\r\n{re.escape(delimiter)}]'
+
+    def layout(self, batch: Any) -> bytes | None:
+        """Return the names of the columns, as JSON."""
+        return msgspec.json.encode(batch.schema.names if self._names is None else self._names)
+
+    def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
+        """Return the lines; a batch with a column that the output has not cannot be written."""
+        if layout is None:
+            return b"", {}
+        names = msgspec.json.decode(layout, type=list[str])
+        parts: list[Encoded] = []
+        bad: dict[int, str] = {}
+        at = 0
+        for batch in batches:
+            if why := surplus(batch.schema.names, names):
+                bad.update(dict.fromkeys(range(at, at + batch.num_rows), why))
+            elif batch.num_rows:
+                parts.append(self._lines(batch, names))
+            at += batch.num_rows
+        return (parts[0] if len(parts) == 1 else b"".join(parts)), bad
+
+    def _lines(self, batch: Any, names: Sequence[str]) -> Encoded:
+        have = set(batch.schema.names)
+        cells = [
+            self._cells(batch.column(name)) if name in have else _nothing(batch.num_rows) for name in names
+        ]
+        if len(cells) == 1:  # an empty line would be no row
+            cells[0] = pc.if_else(pc.equal(cells[0].fill_null(""), ""), '""', cells[0])
+        last = _joined([cells[-1], "\n"], "")
+        try:
+            return bytes_of(_joined([*cells[:-1], last], self._delimiter) if cells[1:] else last)
+        except (pa.ArrowCapacityError, pa.ArrowInvalid):  # more than 2 GiB of text
+            half = batch.num_rows // 2
+            if not half:
+                raise
+            first, rest = batch.slice(0, half), batch.slice(half)
+            return b"".join((self._lines(first, names), self._lines(rest, names)))
+
+    def _cells(self, column: Any) -> Any:
+        """Return *column* as text with quotes where they must be."""
+        text = as_text(column)
+        return self._quoted(text) if may_need_quotes(column.type) else text
+
+    def _quoted(self, text: Any) -> Any:
+        held = bytes(bytes_of(text))
+        if not any(mark in held for mark in self._special):
+            return text
+        mask = pc.match_substring_regex(text, self._pattern).fill_null(False)
+        odd = text.filter(mask)
+        if b'"' in held:
+            odd = pc.replace_substring(odd, '"', '""')
+        return pc.replace_with_mask(text, mask, _joined(['"', odd, '"'], ""))
+
+
+def may_need_quotes(kind: Any) -> bool:
+    """Tell whether text of that type may hold a delimiter, a quote or a line end."""
+    return not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind))
+
+
+def surplus(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """Return a complaint about those of *names* that are not *known*; None if all are."""
+    unknown = [name for name in names if name not in known]
+    if not unknown:
+        return None
+    return f"the result has {', '.join(unknown)}, and the output has only {', '.join(known)}"
+
+
+def _joined(parts: Sequence[Any], separator: str) -> Any:
+    return pc.binary_join_element_wise(*parts, separator, null_handling="replace", null_replacement="")
+
+
+def _nothing(count: int) -> Any:
+    return pa.nulls(count, pa.string())
+
+
+def bytes_of(text: Any) -> memoryview:
+    """Return the characters of all strings of *text*, one after another, without a copy."""
+    _, offsets, data = text.buffers()
+    if data is None or not len(text):
+        return memoryview(b"")
+    places = memoryview(offsets).cast("i")
+    return memoryview(data)[places[text.offset] : places[text.offset + len(text)]]
+
+
+def as_text(column: Any) -> Any:
+    """Return *column* as a string array: ISO 8601 for times, ``true`` and ``false``, JSON for what has parts."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        return column
+    if pa.types.is_dictionary(kind):
+        return as_text(column.dictionary_decode())
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_duration(kind):
+        return pa.array([_one_text(value) for value in column.to_pylist()], pa.string())
+    text = pc.cast(column, pa.string())
+    return pc.replace_substring(text, " ", "T", max_replacements=1) if pa.types.is_timestamp(kind) else text
+
+
+def _one_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    plain = msgspec.to_builtins(value, enc_hook=encode_hook)
+    return plain if isinstance(plain, str) else msgspec.json.encode(plain).decode()
+
+
+def rows_of(batch: Any) -> list[dict[str, Any]]:
+    """Return the rows of *batch* as dicts: several times as fast as ``to_pylist`` of the batch."""
+    names = batch.schema.names
+    if not names:
+        return [{} for _ in range(batch.num_rows)]
+    columns = [column.to_pylist() for column in batch.columns]
+    make = dict_maker(tuple((name, place) for place, name in enumerate(names)), len(names))
+    return make(zip(*columns, strict=True))
+
+
+class LineColumnEncoder:
+    """Writes one line of JSON for each row; NaN and infinities as null."""
+
+    wants_text = False
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder(enc_hook=encode_hook)
+
+    def layout(self, batch: Any) -> bytes | None:  # noqa: ARG002 - lines have no columns in common
+        """Return None: each line names its own fields."""
+        return None
+
+    def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:  # noqa: ARG002
+        """Return the lines."""
+        return b"".join(self._encoder.encode_lines(rows_of(batch)) for batch in batches), {}

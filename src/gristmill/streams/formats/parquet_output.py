@@ -1,0 +1,134 @@
+"""Parquet as a file that chunks are appended to: each is a row group, and the end one footer for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gristmill.streams.formats.arrow_layout import schema_of
+from gristmill.streams.formats.parquet_partial import joint_footer, trailer
+from gristmill.streams.formats.table_encoding import TableColumnEncoder, TableRowEncoder
+from gristmill.streams.sinks.appending import Bytes
+from gristmill.streams.sinks.protocol import ColumnEncoder, Encoded, EncoderRecipe, RowEncoder
+
+_SAMPLED = 4096
+"""Values that tell whether a column repeats itself."""
+_REPEATING = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WriteParquet:
+    """Encodes a batch as a whole Parquet file.
+
+    Attributes:
+        codec: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``.
+    """
+
+    codec: str
+
+    def __call__(self, batch: Any) -> Encoded:
+        """Return *batch* as a file of one row group.
+
+        Columns of which a sample hardly repeats itself get no dictionary: it
+        would be built, grow too large, and be thrown away.
+        """
+        out = pa.BufferOutputStream()
+        pq.write_table(
+            pa.Table.from_batches([batch]),
+            out,
+            compression=self.codec,
+            use_dictionary=[name for name in batch.schema.names if _repeats(batch.column(name))],
+            row_group_size=max(1, batch.num_rows),
+        )
+        return memoryview(out.getvalue())
+
+
+def _repeats(column: Any) -> bool:
+    if pa.types.is_boolean(column.type):
+        return False
+    if pa.types.is_nested(column.type):
+        return True
+    sample = column.slice(0, _SAMPLED)
+    try:
+        distinct: int = pc.count_distinct(sample).as_py()
+    except pa.ArrowNotImplementedError:
+        return True
+    return distinct <= _REPEATING * len(sample)
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetRecipe:
+    """Makes encoders of Parquet.
+
+    Attributes:
+        codec: As of ``WriteParquet``.
+    """
+
+    codec: str
+
+    @property
+    def needs_layout(self) -> bool:
+        """Always: a file has one schema."""
+        return True
+
+    def rows(self, result_type: Any) -> RowEncoder:
+        """Return an encoder of rows."""
+        return TableRowEncoder(WriteParquet(self.codec), result_type)
+
+    def column_encoder(self) -> ColumnEncoder:
+        """Return an encoder of columns."""
+        return TableColumnEncoder(WriteParquet(self.codec))
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetOutput:
+    """Parquet; see ``Appending``.
+
+    Attributes:
+        codec: As of ``WriteParquet``.
+    """
+
+    codec: str
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides the output."""
+        return {"output format": "parquet", "output compression": self.codec}
+
+    @property
+    def is_streamed(self) -> bool:
+        """Its end says where everything lies, so what was written must be readable."""
+        return False
+
+    def recipe(self) -> EncoderRecipe:
+        """Return what encodes results in workers."""
+        return ParquetRecipe(self.codec)
+
+    def head(self, layout: bytes | None) -> bytes:
+        """Return a piece without rows: its columns are those of a file in which no row comes."""
+        empty = pa.RecordBatch.from_pylist([], schema=schema_of(layout))
+        piece = bytes(WriteParquet(self.codec)(empty))
+        return piece + trailer(piece)
+
+    def frame(self, body: Bytes) -> Iterable[Bytes]:
+        """Yield the piece, and what finds it again."""
+        yield body
+        yield trailer(body)
+
+    def tail(self, file: BinaryIO, length: int) -> Iterable[bytes]:
+        """Yield the one footer."""
+        parts = list(joint_footer(file, length))
+        file.seek(length)
+        return parts
+
+
+def rows_in(path: Path) -> int:
+    """Return the rows of a Parquet file."""
+    rows: int = pq.read_metadata(path).num_rows
+    return rows

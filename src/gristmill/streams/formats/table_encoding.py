@@ -1,0 +1,251 @@
+"""Columns, and rows, as batches of one schema that a table format writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import types
+import typing
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+
+from gristmill.codec import pydantic_models
+from gristmill.codec.results import encode_hook
+from gristmill.streams.formats.arrow_layout import fit, layout_of, schema_of
+from gristmill.streams.formats.column_casts import misfits
+from gristmill.streams.formats.column_text import surplus
+from gristmill.streams.sinks.protocol import Encoded
+
+_KINDS: dict[Any, Any] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    bytes: pa.binary(),
+    datetime.date: pa.date32(),
+    datetime.time: pa.time64("us"),
+    datetime.timedelta: pa.duration("us"),
+    uuid.UUID: pa.string(),
+}
+_NATIVE = (
+    bytes, bytearray, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal,
+)  # fmt: skip
+"""What Arrow takes as it is, and JSON does not."""
+_DIGITS = 38
+
+
+class Format(Protocol):
+    """Encodes batches as a table format wants them."""
+
+    def __call__(self, batch: Any) -> Encoded:
+        """Return *batch* encoded."""
+
+
+class TableColumnEncoder:
+    """Encodes columns; those of the first batch are the output's.
+
+    Args:
+        write: Encodes one batch.
+    """
+
+    wants_text = False
+
+    def __init__(self, write: Format) -> None:
+        self._write = write
+
+    def layout(self, batch: Any) -> bytes | None:
+        """Return the schema of *batch*."""
+        return layout_of(batch.schema)
+
+    def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
+        """Return all that fits the schema, as one batch."""
+        schema = schema_of(layout)
+        fitting: list[Any] = []
+        bad: dict[int, str] = {}
+        at = 0
+        for batch in batches:
+            found, unfit = fit(batch, schema)
+            fitting.append(found)
+            bad.update({at + index: why for index, why in unfit.items()})
+            at += batch.num_rows
+        fitting = [batch for batch in fitting if batch.num_rows]
+        if not fitting:
+            return b"", bad
+        return self._write(fitting[0] if len(fitting) == 1 else pa.concat_batches(fitting)), bad
+
+
+class TableRowEncoder:
+    """Encodes rows; their columns are those of the result type, or of the first chunk where it does not say.
+
+    Args:
+        write: Encodes one batch.
+        result_type: Of the handler.
+    """
+
+    def __init__(self, write: Format, result_type: Any) -> None:
+        self._write = write
+        self._known = fields_of(result_type)
+
+    def layout(self, results: Sequence[Any]) -> bytes | None:
+        """Return the schema, whose types are the annotated ones, or else those of *results*."""
+        rows = [as_row(each) for each in results]
+        names: dict[str, None] = dict.fromkeys(self._known or ())
+        if self._known is None:
+            for row in rows:
+                names.update(dict.fromkeys(row))
+        if not rows and (self._known is None or None in self._known.values()):
+            return None
+        known = self._known or {}
+        return layout_of(
+            pa.schema([(name, known.get(name) or type_of([row.get(name) for row in rows])) for name in names])
+        )
+
+    def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
+        """Return what fits the schema; a row with a value or column that does not is left out."""
+        if layout is None or not results:
+            return b"", {}
+        schema = schema_of(layout)
+        known = set(schema.names)
+        rows = [as_row(each) for each in results]
+        bad: dict[int, str] = {
+            index: surplus(list(row), schema.names) or ""
+            for index, row in enumerate(rows)
+            if not row.keys() <= known
+        }
+        arrays: list[Any] = []
+        for field in schema:
+            array, unfit = array_of([row.get(field.name) for row in rows], field.type)
+            arrays.append(array)
+            for index, value in unfit.items():
+                bad.setdefault(index, f"column {field.name}: {value!r} is not {field.type}")
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        if bad:
+            batch = batch.take([index for index in range(len(rows)) if index not in bad])
+        return (self._write(batch) if batch.num_rows else b""), bad
+
+
+def as_row(result: Any) -> dict[str, Any]:
+    """Return *result* as a dict; a scalar as ``{"value": ...}``."""
+    if type(result) is dict:
+        return result
+    plain = msgspec.to_builtins(result, enc_hook=encode_hook, builtin_types=_NATIVE)
+    return plain if isinstance(plain, dict) else {"value": plain}
+
+
+def array_of(values: list[Any], kind: Any) -> tuple[Any, dict[int, Any]]:
+    """Return *values* as an array, and those that do not fit, null in it."""
+    try:
+        return pa.array(values, kind), {}
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        pass
+    plain = [_plain(value) for value in values]
+    unfit = {}
+    for index in _unfit(plain, kind):
+        unfit[index] = values[index]
+        plain[index] = None
+    return pa.array(plain, kind), unfit
+
+
+def _unfit(values: list[Any], kind: Any) -> list[int]:
+    def convert(part: Any) -> Any:
+        try:
+            return pa.array(part.to_pylist(), kind)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise pa.ArrowInvalid(str(error)) from error
+
+    return misfits(_Listed(values, 0, len(values)), convert)
+
+
+class _Listed:
+    """A list that is sliced as an array is."""
+
+    def __init__(self, values: list[Any], start: int, stop: int) -> None:
+        self._values, self._start, self._stop = values, start, stop
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def slice(self, start: int, length: int) -> _Listed:
+        return _Listed(self._values, self._start + start, self._start + start + length)
+
+    def to_pylist(self) -> list[Any]:
+        return self._values[self._start : self._stop]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | bool | bytes):
+        return value.value if isinstance(value, enum.Enum) else value
+    try:
+        return msgspec.to_builtins(value, enc_hook=encode_hook, builtin_types=_NATIVE)
+    except (TypeError, ValueError):
+        return value
+
+
+def type_of(values: list[Any]) -> Any:
+    """Return the type of *values*, decimals as wide as can be; text where they have none in common."""
+    try:
+        kind = pa.array(values).type
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        try:
+            kind = pa.array([_plain(value) for value in values]).type
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            return pa.string()
+    return pa.decimal128(_DIGITS, kind.scale) if pa.types.is_decimal(kind) else kind
+
+
+def fields_of(result_type: Any) -> dict[str, Any] | None:
+    """Return name -> Arrow type of the fields of *result_type*; the type None where only values tell.
+
+    Returns:
+        None if it has no fields that are known.
+    """
+    if not isinstance(result_type, type):
+        return None
+    is_known = (
+        issubclass(result_type, msgspec.Struct)
+        or dataclasses.is_dataclass(result_type)
+        or pydantic_models.is_model(result_type)
+        or (issubclass(result_type, dict) and result_type is not dict)
+    )
+    if not is_known:
+        return None
+    hints = typing.get_type_hints(result_type)
+    if issubclass(result_type, msgspec.Struct):
+        pairs = zip(result_type.__struct_fields__, result_type.__struct_encode_fields__, strict=True)
+        return {written: kind_of(hints[name]) for name, written in pairs}
+    if dataclasses.is_dataclass(result_type):
+        return {field.name: kind_of(hints[field.name]) for field in dataclasses.fields(result_type)}
+    if pydantic_models.is_model(result_type):
+        return {name: kind_of(hints[name]) for name in result_type.model_fields}
+    return {name: kind_of(hint) for name, hint in hints.items()}
+
+
+def kind_of(annotation: Any) -> Any:
+    """Return the Arrow type of what is annotated so; None where only values tell."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return kind_of(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        others = [each for each in arguments if each is not type(None)]
+        return kind_of(others[0]) if len(others) == 1 else None
+    if origin in (list, Sequence) and arguments:
+        inner = kind_of(arguments[0])
+        return None if inner is None else pa.list_(inner)
+    if origin is typing.Literal:
+        return _KINDS.get(type(arguments[0])) if len(set(map(type, arguments))) == 1 else None
+    try:
+        found = _KINDS.get(annotation)
+    except TypeError:
+        return None
+    if found is not None:
+        return found
+    inner_fields = fields_of(annotation)
+    if inner_fields and None not in inner_fields.values():
+        return pa.struct(list(inner_fields.items()))
+    return None

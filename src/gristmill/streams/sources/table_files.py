@@ -1,0 +1,224 @@
+"""Files of tables as sources: cut into chunks of rows, along the blocks they were written in where that fits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+from gristmill.errors import SourceError
+from gristmill.streams.checkpoint import Checkpoint, SourceMark, gaps
+from gristmill.streams.chunk import Chunk
+from gristmill.streams.sources.protocol import ReaderRecipe
+from gristmill.streams.sources.text_file import Readable
+
+_SAMPLE = 64 * 1024
+_DECODED = 4
+"""How many times as large as its encoded bytes a block is in memory, about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A row group or record batch: what is decoded as a whole.
+
+    Attributes:
+        rows: Its rows.
+        size: Its encoded bytes.
+    """
+
+    rows: int
+    size: int
+
+
+class TableForm(Protocol):
+    """A format of files that hold tables in blocks."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def look(self, path: str) -> tuple[Sequence[Block], bytes]:
+        """Return the blocks of a file, and its Arrow schema, serialized.
+
+        Raises:
+            SourceError: It is not of this format.
+        """
+
+    def recipe(
+        self, files: Sequence[Readable], blocks: Sequence[Sequence[int]], schema: bytes, select: Mapping[str, str]
+    ) -> ReaderRecipe:
+        """Return what reads chunks in workers.
+
+        Args:
+            files: Where each is.
+            blocks: Of each file, the rows of its blocks.
+            schema: The columns that rows have, under the names they have in the files.
+            select: name -> the name it gets, of the columns to read.
+        """
+
+
+class TableFiles:
+    """Files of one table format, one after another.
+
+    Args:
+        paths: The files.
+        form: Their format.
+        select: name -> the name it gets, of the columns to read; None: all.
+        join: Returns the one schema of the serialized ones it is given, with the paths they are of.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        form: TableForm,
+        *,
+        select: Mapping[str, str] | None,
+        join: Callable[[Sequence[bytes], Sequence[str]], tuple[bytes, Sequence[str]]],
+    ) -> None:
+        self.names = list(paths)
+        self.total: int | None = None
+        self._form = form
+        self._select = select
+        self._join = join
+        self._files: list[Readable] = []
+        self._blocks: list[Sequence[Block]] = []
+        self._schema = b""
+        self._columns: Sequence[str] = ()
+
+    @property
+    def columns(self) -> Sequence[str] | None:
+        """The columns of all files, under the names they get."""
+        return list(self._chosen().values())
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides which rows are read."""
+        select = None if self._select is None else dict(self._select)
+        return {"input format": self._form.name, "selected columns": select}
+
+    def open(self) -> Sequence[SourceMark]:
+        """Look at every file: its size, its ends, its blocks and columns."""
+        marks: list[SourceMark] = []
+        schemas: list[bytes] = []
+        for path in self.names:
+            mark, readable = _look_at(path)
+            marks.append(mark)
+            self._files.append(readable)
+            blocks, schema = self._form.look(path)
+            self._blocks.append(blocks)
+            schemas.append(schema)
+        self._schema, self._columns = self._join(schemas, self.names)
+        if unknown := sorted(set(self._select or ()) - set(self._columns)):
+            raise SourceError(f"there is no column {', '.join(unknown)}; there is {', '.join(self._columns)}")
+        self.total = sum(each.size for each in self._files)
+        return marks
+
+    def _chosen(self) -> Mapping[str, str]:
+        return {name: name for name in self._columns} if self._select is None else self._select
+
+    def recipe(self) -> ReaderRecipe:
+        """Return what reads the chunks in workers."""
+        rows = [[block.rows for block in blocks] for blocks in self._blocks]
+        return self._form.recipe(self._files, rows, self._schema, self._chosen())
+
+    def plan(self, checkpoint: Checkpoint, size: Callable[[], int]) -> Iterator[Chunk]:
+        """Yield the chunks that are left."""
+        number = checkpoint.next
+        for source in range(checkpoint.source, len(self.names)):
+            blocks = self._blocks[source]
+            total = sum(block.rows for block in blocks)
+            done = [each for each in checkpoint.done if each.source == source]
+            if not total and not done:
+                yield Chunk(number=number, source=source, start=0, end=0, is_last=True)
+                number += 1
+            for start, stop in gaps(done, source, 0, total):
+                for first, end, encoded in ranges(blocks, start, stop, size):
+                    yield Chunk(
+                        number=number,
+                        source=source,
+                        start=first,
+                        end=end,
+                        is_last=end == total,
+                        weight=self._weight(source, first, end, total),
+                        encoded=encoded,
+                    )
+                    number += 1
+
+    def weight(self, checkpoint: Checkpoint) -> int:
+        """Return the weight of what is done, an estimate."""
+        found = sum(each.size for each in self._files[: checkpoint.source])
+        for each in checkpoint.done:
+            if checkpoint.source <= each.source < len(self._files):
+                total = sum(block.rows for block in self._blocks[each.source])
+                found += self._weight(each.source, each.start, each.end, total) if total else 0
+        return found
+
+    def _weight(self, source: int, start: int, end: int, total: int) -> int:
+        """Return the share of the file's bytes that stands for these rows; those of all rows add up to all."""
+        size = self._files[source].size
+        return size * end // total - size * start // total
+
+    def close(self) -> None:
+        """Let go of nothing: files are open only while they are looked at."""
+
+
+def ranges(
+    blocks: Sequence[Block], start: int, stop: int, size: Callable[[], int]
+) -> Iterator[tuple[int, int, int]]:
+    """Yield [first, end) of rows that cover [start, stop), and about how many bytes each is in memory.
+
+    Whole blocks wherever they come near what is wanted, for a block is decoded
+    as a whole; a part of one where it is far too large.
+
+    Args:
+        blocks: All of the file.
+        start: The first row.
+        stop: After the last row.
+        size: Says how many bytes in memory the next range should have.
+    """
+    ends = list(accumulate(block.rows for block in blocks))
+    index, at = 0, start
+    while at < stop:
+        wanted = max(1, size())
+        first, cost = at, 0.0
+        while at < stop:
+            while ends[index] <= at:
+                index += 1
+            block = blocks[index]
+            rows = min(ends[index], stop) - at
+            per_row = max(1.0, block.size * _DECODED / block.rows)
+            if cost + rows * per_row <= 2 * wanted:
+                at += rows
+                cost += rows * per_row
+                if cost * 2 >= wanted:
+                    break
+            elif at == first:
+                at += max(1, min(rows, int(wanted / per_row)))
+                cost = (at - first) * per_row
+                break
+            else:
+                break
+        yield first, at, int(cost)
+
+
+def _look_at(path: str) -> tuple[SourceMark, Readable]:
+    if path == "-":
+        raise SourceError("this format is not read from a pipe; give the name of a file")
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - as for text
+            found = os.fstat(file.fileno())
+            head = file.read(_SAMPLE)
+            file.seek(max(0, found.st_size - _SAMPLE))
+            digest = hashlib.blake2b(head + file.read(_SAMPLE), digest_size=16).hexdigest()
+    except IsADirectoryError as error:
+        raise SourceError(f"{path} is a folder; give files, or a pattern as '{path}/*.parquet'") from error
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    mark = SourceMark(name=path, size=found.st_size, changed_ns=found.st_mtime_ns, digest=digest)
+    return mark, Readable(
+        path=str(Path(path).resolve()), size=found.st_size, changed_ns=found.st_mtime_ns
+    )
