@@ -1,4 +1,4 @@
-"""A chunk of a file: the unit of transfer, retry, order and commit; what is asked of a worker, and its answer.
+"""A chunk of a file: the unit of transfer, retry, order and commit; what a worker is asked, and its answer.
 
 Pure data, small and picklable: the descriptor of a chunk crosses to the
 worker, its rows do not.

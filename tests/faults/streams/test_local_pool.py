@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.integration.streams.engine_work import Work, task
 
 from gristmill.batching.executors.child_process import context_of
 from gristmill.streams.chunk import Task
 from gristmill.streams.engines.local import LocalPool
 from gristmill.streams.engines.local_main import MainOptions
-from gristmill.streams.engines.local_process import Held, LocalProcess
+from gristmill.streams.engines.local_process import LocalProcess
+from gristmill.streams.engines.local_rules import Held
 from gristmill.streams.engines.messages import Ready, dump_work
 from gristmill.streams.engines.protocol import Died, Event, Finished, Mark
-from tests.integration.streams.engine_work import Work, task
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfd and /proc")
 
@@ -174,7 +175,7 @@ def test_half_a_result_is_none():
         assert worker.has_hung_up
     finally:
         worker.kill()
-        assert worker.reap().startswith("was killed by SIGKILL")
+        assert worker.reap().end.startswith("was killed by SIGKILL")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -413,4 +414,3 @@ def test_ctrl_c_in_a_terminal_is_answered_by_the_parent_alone(tmp_path: Path, fi
         Path(fifo + ".end").write_text("")
         assert parent.communicate(timeout=30)[0] == "Finished\n"
     assert parent.returncode == 0
-

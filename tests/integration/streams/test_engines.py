@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.streams.engine_work import Work, task
 
 from gristmill.errors import ConfigurationError
 from gristmill.streams.chunk import Chunk, Counts, Task
 from gristmill.streams.engines.inline import Inline
 from gristmill.streams.engines.local import LocalPool
 from gristmill.streams.engines.protocol import Broken, Died, Engine, Event, Finished, Mark
-from tests.integration.streams.engine_work import Work, task
 
 ENGINES = {
     "inline": Inline,

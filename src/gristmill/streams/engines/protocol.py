@@ -97,7 +97,7 @@ class Engine(Protocol):
 
     @property
     def room(self) -> int:
-        """How many tasks it takes now without holding up the caller: those that run, and one ahead for each."""
+        """How many tasks it takes now without delay: those that run, and one ahead for each."""
 
     def start(self, work: Work, *, timeout: float | None) -> None:
         """Start the workers.
