@@ -15,6 +15,7 @@ from gristmill.streams.engines.marks import Note
 from gristmill.streams.engines.memory import Memory, is_stopped
 from gristmill.streams.engines.messages import Answer, Ready
 
+_BUFFER = 1 << 20  # bytes that may be on their way
 _TURN = 4 << 20  # bytes read of one worker before the others have their turn
 
 
@@ -49,6 +50,8 @@ class LocalProcess:
         self._outbox: deque[memoryview] = deque()
         self._words: marks.Words = context.RawArray("Q", marks.WORDS)
         self._socket, theirs = socket.socketpair()
+        for end in (self._socket, theirs):  # the system takes as much of it as it allows, twice its default
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         try:
             self._process = launch(context, local_main.serve, (theirs, self._words, options))
         except BaseException:
