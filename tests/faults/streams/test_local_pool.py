@@ -21,13 +21,17 @@ from gristmill.batching.executors.child_process import context_of
 from gristmill.streams.chunk import Task
 from gristmill.streams.engines.local import LocalPool
 from gristmill.streams.engines.local_main import MainOptions
-from gristmill.streams.engines.local_process import Held, LocalProcess
+from gristmill.streams.engines.local_process import LocalProcess
+from gristmill.streams.engines.local_rules import Held
 from gristmill.streams.engines.messages import Ready, dump_work
 from gristmill.streams.engines.protocol import Died, Event, Finished, Mark
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfd and /proc")
 
 MB = 1_000_000
+
+# Scripts find what is imported here, too.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @pytest.fixture
@@ -174,7 +178,7 @@ def test_half_a_result_is_none():
         assert worker.has_hung_up
     finally:
         worker.kill()
-        assert worker.reap().startswith("was killed by SIGKILL")
+        assert worker.reap().end.startswith("was killed by SIGKILL")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -209,16 +213,16 @@ def test_kills_at_random_moments_lose_and_tear_nothing(start: Callable[..., Loca
 
 @pytest.mark.parametrize("body", [b"freeze", b"spin"])
 def test_a_worker_that_is_stopped_is_found_by_the_timeout(start: Callable[..., LocalPool], body: bytes):
-    pool = start(timeout=0.4)
+    pool = start(timeout=1)
     died, behind = run(pool, [body, b"pid"])
     assert death_of(died).is_timeout
     assert death_of(died).mark == Mark(first=4, stop=7)
-    assert "0.4 s" in death_of(died).reason
+    assert "1 s" in death_of(died).reason
     pid_of(behind)
 
 
 def test_a_worker_that_is_stopped_outside_of_a_handler_is_found_too(start: Callable[..., LocalPool]):
-    died, behind = run(start(timeout=0.4), [b"doze", b"pid"])
+    died, behind = run(start(timeout=1), [b"doze", b"pid"])
     assert death_of(died).is_timeout
     assert death_of(died).mark is None
     assert "SIGSTOP" in death_of(died).reason
@@ -226,7 +230,7 @@ def test_a_worker_that_is_stopped_outside_of_a_handler_is_found_too(start: Calla
 
 
 def test_a_task_that_a_stopped_worker_has_not_read_goes_to_another(start: Callable[..., LocalPool]):
-    pool = start(timeout=0.4)
+    pool = start(timeout=1)
     pid = pid_of(run(pool, [b"pid"])[0])
     os.kill(pid, signal.SIGSTOP)
     assert pid_of(run(pool, [b"pid"], 1)[0]) != pid
@@ -340,7 +344,7 @@ def script(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+            env=ENVIRONMENT,
         )
 
     return run_it
@@ -380,6 +384,27 @@ def test_workers_print_to_standard_error_if_the_output_of_the_run_is_standard_ou
     assert not err
 
 
+UNGUARDED = """
+from gristmill.streams.engines.local import LocalPool
+from tests.integration.streams.engine_work import Work, task
+
+pool = LocalPool(1)
+pool.start(Work(), timeout=None)
+pool.submit(task(0, b"pid"))
+print(pool.wait()[0].reason)
+"""
+
+
+def test_a_script_that_starts_itself_over_and_over_is_told_so(tmp_path: Path):
+    path = tmp_path / "unguarded.py"
+    path.write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, path], capture_output=True, text=True, env=ENVIRONMENT, timeout=50, check=True
+    )
+    assert done.stdout.count("exited with code 1") == 1
+    assert 'if __name__ == "__main__":' in done.stdout
+
+
 CTRL_C = """
 import os, signal, sys
 from gristmill.streams.engines.local import LocalPool
@@ -404,7 +429,7 @@ def test_ctrl_c_in_a_terminal_is_answered_by_the_parent_alone(tmp_path: Path, fi
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        env=ENVIRONMENT,
     ) as parent:
         Path(fifo).read_text()
         os.killpg(parent.pid, signal.SIGINT)

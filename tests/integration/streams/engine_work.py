@@ -30,6 +30,16 @@ def task(number: int, body: bytes, *, only: tuple[int, int] | None = None) -> Ta
     )
 
 
+def sockets() -> list[int]:
+    """Return the files of this process that are sockets."""
+    found = []
+    for file in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if str(file.readlink()).startswith("socket:"):
+                found.append(int(file.name))
+    return found
+
+
 def hold(argument: str) -> None:
     """Say that it runs, and go on when the other fifo is opened and closed."""
     with Path(argument).open("w") as stream:
@@ -43,10 +53,8 @@ def leak(argument: str) -> None:
 
 def shut(argument: str) -> None:
     """Close everything that looks like a socket, as careless daemons do, and say *argument*."""
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                os.close(int(name))
+    for number in sockets():
+        os.close(number)
     if argument == "stay":
         while True:
             signal.pause()
@@ -54,10 +62,8 @@ def shut(argument: str) -> None:
 
 def scribble(_: str) -> None:
     """Write to what is not its own."""
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                os.write(int(name), b"lorem ipsum dolor sit amet")
+    for number in sockets():
+        os.write(number, b"lorem ipsum dolor sit amet")
 
 
 def fork(argument: str) -> None:

@@ -60,7 +60,9 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._prefix = bytearray(_PREFIX.size)
-        self._begin()
+        self._header = self._body = bytearray()
+        self._into = self._prefix
+        self._done = 0
 
     def space(self) -> memoryview:
         """Return where the next bytes go; never empty."""
@@ -104,7 +106,7 @@ def send(sock: socket.socket, header: bytes, body: Body = b"") -> None:
 
 
 def receive(sock: socket.socket) -> Frame | None:
-    """Wait for a message; None: the peer has hung up. The body is ``bytes``, without a copy where that can be.
+    """Wait for a message; None: the peer has hung up. The body is ``bytes``, read without a copy.
 
     Raises:
         TornFrame: It is none.

@@ -11,7 +11,7 @@ from gristmill.streams.engines.protocol import Broken, Event, Finished, Runner, 
 
 
 class Inline:
-    """Runs tasks in the calling process, one at a time, inside ``wait``: for tests, debuggers and small files.
+    """Runs tasks in the calling process, one at a time, inside ``wait``: for tests and debuggers.
 
     A handler cannot be ended here, so ``timeout`` of ``start`` and of ``wait``
     do not hold while one runs; a handler that kills its process kills the run.

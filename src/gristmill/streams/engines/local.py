@@ -16,16 +16,25 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.chunk import Task
 from gristmill.streams.engines.frames import TornFrame
 from gristmill.streams.engines.local_main import MainOptions
-from gristmill.streams.engines.local_process import Held, LocalProcess, Verdict
+from gristmill.streams.engines.local_process import LocalProcess
+from gristmill.streams.engines.local_rules import (
+    ATTEMPTS,
+    Held,
+    Verdict,
+    allot,
+    blame,
+    frozen,
+    never_started,
+    overdue,
+)
 from gristmill.streams.engines.messages import Answer, Ready, dump_work
-from gristmill.streams.engines.protocol import Broken, Died, Event, Finished, Work
+from gristmill.streams.engines.protocol import Broken, Event, Finished, Work
 
 GRACE = 5.0
 """Seconds an idle worker has to end by itself before it is killed."""
 
 _HANG_UP = 1.0  # seconds between the end of a worker's pipe and its own before it is killed
 _TICK = 0.25  # seconds between two looks at the memory of workers
-_ATTEMPTS = 3  # workers that may die over nothing before a task has to answer for it
 
 _Watched = tuple[LocalProcess, bool]  # whether it is its sentinel
 
@@ -94,7 +103,7 @@ class LocalPool:
 
     @property
     def room(self) -> int:
-        """How many tasks it takes now without holding up the caller: those that run, and one ahead for each."""
+        """How many tasks it takes now without delay: those that run, and one ahead for each."""
         return max(0, 2 * self._size - self._count())
 
     def start(self, work: Work, *, timeout: float | None) -> None:
@@ -153,7 +162,8 @@ class LocalPool:
     def stop(self, *, kill: bool = False) -> None:
         """End the workers and forget all tasks; *kill* does not wait for those that run. Idempotent.
 
-        Without *kill*, tasks that run go to their end, within the timeout of ``start``, and runners are closed.
+        Without *kill*, tasks that run go to their end, within the timeout of ``start``, and runners are
+        closed.
         """
         if self._hello is None:
             return
@@ -192,10 +202,11 @@ class LocalPool:
             return
         serving = [worker for worker in self._workers if not worker.is_retiring]
         while len(serving) < self._size:
-            if self._failed_starts >= _ATTEMPTS:
+            if self._failed_starts >= ATTEMPTS:
                 if serving or not self._waiting:
                     break  # others show whether workers start at all; or nobody asks
-                self._answer_for_starts()
+                self._failed_starts = 0
+                self._events.append(never_started(self._last_failure, self._waiting.popleft()))
             elif self._failed_starts and not self._waiting:
                 break
             else:
@@ -226,17 +237,6 @@ class LocalPool:
             worker.is_retiring = True
         if worker.has_outbox:
             self._watch(worker)
-
-    def _answer_for_starts(self) -> None:
-        """Have the first task answer for workers that do not start, so that it ends."""
-        self._failed_starts = 0
-        reason = (
-            f"{self._last_failure}, before it took a task, {_ATTEMPTS} times in a row; "
-            'if the program is a script, what it does must be under `if __name__ == "__main__":`'
-        )
-        self._events.append(
-            Died(task=self._waiting.popleft().task, reason=reason, is_timeout=False, mark=None)
-        )
 
     # What comes in.
 
@@ -277,7 +277,7 @@ class LocalPool:
         except TornFrame as error:
             self._selector.unregister(worker.socket)
             worker.has_hung_up = True
-            worker.kill(Verdict(f"was ended: {error}", False, None, worker.answered))
+            worker.kill(Verdict(reason=f"was ended: {error}", answered=worker.answered))
             return
         if worker.has_hung_up:
             self._selector.unregister(worker.socket)
@@ -315,31 +315,27 @@ class LocalPool:
             self._next_tick = now + _TICK
         for worker in list(self._workers):
             if worker.quit_by is not None and now >= worker.quit_by:
-                worker.kill(Verdict("closed its pipe, and was ended", False, None, worker.answered))
-            self._end_if_overdue(worker)
-            if is_tick and not worker.is_alive():
-                self._bury(worker)
-            elif is_tick:
+                worker.kill(Verdict(reason="closed its pipe, and was ended", answered=worker.answered))
+            self._end_if_late(worker, now, is_tick=is_tick)
+            if is_tick:
                 worker.sample()
-                self._end_if_stopped(worker, now)
+                if not worker.is_alive():
+                    self._bury(worker)
 
-    def _end_if_overdue(self, worker: LocalProcess) -> None:
-        if self._timeout is None or not worker.is_running or worker.verdict is not None:
+    def _end_if_late(self, worker: LocalProcess, now: float, *, is_tick: bool) -> None:
+        if self._timeout is None or worker.verdict is not None:
             return
-        note = worker.note()
-        if note is not None and note.remaining(self._timeout, time.monotonic_ns()) <= 0:
-            reason = f"was ended: one call of the handler took more than {self._timeout:g} s"
-            worker.kill(Verdict(reason, True, note.mark, worker.answered))
-
-    def _end_if_stopped(self, worker: LocalProcess, now: float) -> None:
-        """End a worker that lies frozen outside of a handler call, where nothing else would be overdue."""
-        if self._timeout is None or not worker.is_stopped:
-            worker.stopped_since = None
-            return
-        worker.stopped_since = worker.stopped_since or now
-        if now - worker.stopped_since >= self._timeout and worker.verdict is None:
-            reason = f"was ended: it had been stopped (SIGSTOP) for more than {self._timeout:g} s"
-            worker.kill(Verdict(reason, True, None, worker.answered))
+        verdict = None
+        if worker.is_running:
+            verdict = overdue(worker.note(), self._timeout, time.monotonic_ns(), worker.answered)
+        if verdict is None and is_tick:  # outside of a handler call nothing else would be overdue
+            if not worker.is_stopped:
+                worker.stopped_since = None
+                return
+            worker.stopped_since = worker.stopped_since or now
+            verdict = frozen(now - worker.stopped_since, self._timeout, worker.answered)
+        if verdict is not None:
+            worker.kill(verdict)
 
     def _bury(self, worker: LocalProcess) -> None:
         """Take what a worker that has ended had still sent, and answer for what it had not."""
@@ -352,49 +348,16 @@ class LocalPool:
             if watched in self._selector.get_map():
                 self._selector.unregister(watched)
         self._workers.remove(worker)
-        end = worker.reap()
-        if not worker.taken and not worker.held and not worker.is_dismissed:
+        death = worker.reap()
+        if worker.held:
+            died = blame(death, worker.held[0])
+            if died is not None:
+                worker.held.popleft()
+                self._events.append(died)
+        elif not death.taken and not worker.is_dismissed:
             self._failed_starts += 1
-            self._last_failure = end
-        died = _blame(worker, end)
-        if died is not None:
-            self._events.append(died)
+            self._last_failure = death.end
         self._waiting.extendleft(reversed(worker.held))
-
-
-def allot(waiting: int, loads: Sequence[int], starting: int) -> list[int]:
-    """Return which workers get the next tasks, in order; those with nothing first.
-
-    Args:
-        waiting: Tasks in line.
-        loads: How many tasks each ready worker has.
-        starting: Workers that have not started; a task is kept for each, before one goes ahead to a busy one.
-    """
-    idle = [index for index, load in enumerate(loads) if load == 0][:waiting]
-    ahead = [*idle, *(index for index, load in enumerate(loads) if load == 1)]
-    return idle + ahead[: max(0, waiting - len(idle) - starting)]
-
-
-def _blame(worker: LocalProcess, end: str) -> Died | None:
-    """Take the task that died with *worker* from what it holds."""
-    verdict = worker.verdict
-    if worker.is_running:
-        if verdict is None:
-            note = worker.note()
-            mark = None if note is None else note.mark
-            return Died(task=worker.held.popleft().task, reason=end, is_timeout=False, mark=mark)
-        if verdict.answered == worker.answered:
-            task = worker.held.popleft().task
-            return Died(task=task, reason=verdict.reason, is_timeout=verdict.is_timeout, mark=verdict.mark)
-        return None  # it was killed for the task before, which it answered at the last moment
-    if worker.held:
-        first = worker.held[0]
-        first.returns += 1
-        if first.returns == _ATTEMPTS:
-            worker.held.popleft()
-            reason = f"{end} before it had read the task, {_ATTEMPTS} times"
-            return Died(task=first.task, reason=reason, is_timeout=False, mark=None)
-    return None
 
 
 def _interest(worker: LocalProcess) -> int:

@@ -48,17 +48,19 @@ def serve(sock: socket.socket, words: Words, options: MainOptions) -> None:
         _print_to_stderr()
     sock.setblocking(True)
     try:
-        _serve(sock, SharedMarker(words))
+        server = _serve(sock, SharedMarker(words))
     except OSError:
         sys.exit(LOST_SOCKET)
     except MemoryError:  # not of a handler, whose is an answer
         sys.exit(NO_MEMORY)
+    if server is not None:
+        server.close()
 
 
-def _serve(sock: socket.socket, marker: SharedMarker) -> None:
+def _serve(sock: socket.socket, marker: SharedMarker) -> _Server | None:
     hello = frames.receive(sock)
     if hello is None:
-        return
+        return None
     memory = Memory()
     server = _Server(hello, marker, memory)
     frames.send(sock, messages.dump_ready(memory.rss()))
@@ -70,7 +72,7 @@ def _serve(sock: socket.socket, marker: SharedMarker) -> None:
         del frame  # a worker that waits holds no rows
         frames.send(sock, header, body)
         del body
-    server.close()
+    return server
 
 
 class _Server:
@@ -118,12 +120,15 @@ def _print_to_stderr() -> None:
 
 
 def _end_with_parent() -> None:
-    die_with_parent()
     parent = multiprocessing.parent_process()
-    if sys.platform == "linux" or parent is None:
+    if parent is None:
         return
-    sentinel = parent.sentinel
+    die_with_parent()
+    if sys.platform != "linux":  # nor does the kernel do it there
+        _watch(parent.sentinel)
 
+
+def _watch(sentinel: int) -> None:
     def watch() -> None:
         wait([sentinel])
         os._exit(PARENT_IS_GONE)

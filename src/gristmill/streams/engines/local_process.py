@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from gristmill.batching.executors.child_process import Context, describe_end, is_alive, launch, reap
-from gristmill.streams.chunk import Task
+from gristmill.batching.executors.child_process import Context, is_alive, launch, reap
 from gristmill.streams.engines import frames, local_main, marks, messages
 from gristmill.streams.engines.frames import FrameReader, TornFrame
+from gristmill.streams.engines.local_rules import Death, Held, Verdict, reason_of
 from gristmill.streams.engines.marks import Note
 from gristmill.streams.engines.memory import Memory, is_stopped
 from gristmill.streams.engines.messages import Answer, Ready
-from gristmill.streams.engines.protocol import Mark
 
-_SIGKILL = -9
+_BUFFER = 1 << 20  # bytes that may be on their way
 _TURN = 4 << 20  # bytes read of one worker before the others have their turn
-_MEGABYTE = 1_000_000
-
-
-@dataclass(slots=True)
-class Held:
-    """A task that a pool has taken and not answered.
-
-    Attributes:
-        task: Which.
-        returns: How often a worker died with it first in line before it was seen to take it.
-    """
-
-    task: Task
-    returns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why the pool killed a worker.
-
-    Attributes:
-        reason: For people.
-        is_timeout: Its handler call took too long.
-        mark: That call.
-        answered: How many tasks it had answered at that moment.
-    """
-
-    reason: str
-    is_timeout: bool
-    mark: Mark | None
-    answered: int
 
 
 class LocalProcess:
@@ -82,6 +50,8 @@ class LocalProcess:
         self._outbox: deque[memoryview] = deque()
         self._words: marks.Words = context.RawArray("Q", marks.WORDS)
         self._socket, theirs = socket.socketpair()
+        for end in (self._socket, theirs):  # the system takes as much of it as it allows, twice its default
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         try:
             self._process = launch(context, local_main.serve, (theirs, self._words, options))
         except BaseException:
@@ -197,10 +167,8 @@ class LocalProcess:
         """Let it end by itself, once it has run what it was given."""
         self.is_retiring = self.is_dismissed = True
         self.quit_by = quit_by
-        try:
+        with contextlib.suppress(OSError):  # it is gone
             self._socket.shutdown(socket.SHUT_WR)
-        except OSError:  # it is gone
-            pass
 
     def begin_nothing(self) -> None:
         """Have it end after the task that it runs now."""
@@ -213,39 +181,25 @@ class LocalProcess:
         self.is_retiring = True
         self._process.kill()
 
-    def reap(self) -> str:
-        """Wait for the end of the process, let go of it, and say how it ended."""
+    def reap(self) -> Death:
+        """Wait for the end of the process, let go of it, and say what is known of it."""
         code = reap(self._process)
-        self.close()
-        self._process.close()
-        return reason_of(code, self.rss)
-
-    def close(self) -> None:
-        """Let go of the pipe."""
         self._socket.close()
         self._memory.close()
         self._outbox.clear()
+        self._process.close()
+        note = self.note()
+        return Death(
+            end=reason_of(code, self.rss),
+            verdict=self.verdict,
+            taken=self.taken,
+            answered=self.answered,
+            mark=None if note is None else note.mark,
+        )
 
     def _post(self, header: bytes, body: frames.Body = b"") -> None:
         self._outbox.extend(frames.pack(header, body))
         self.flush()
-
-
-def reason_of(code: int | None, rss: int) -> str:
-    """Say how a worker ended that nobody asked to.
-
-    Args:
-        code: Exit code, negative for a signal.
-        rss: Bytes of memory it was last seen with; 0: unknown.
-    """
-    if code == local_main.LOST_SOCKET:
-        return "lost the pipe to its parent (something in it closed file descriptors that are not its own)"
-    if code == local_main.NO_MEMORY:
-        return "ran out of memory"
-    end = describe_end(code)
-    if code == _SIGKILL:
-        end += " (out of memory?)" + (f" at {rss / _MEGABYTE:.0f} MB" if rss else "")
-    return end
 
 
 def _message(frame: frames.Frame) -> Ready | Answer:

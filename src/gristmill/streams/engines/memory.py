@@ -44,7 +44,7 @@ class Memory:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether the process *pid* does not run because of SIGSTOP or a debugger; False where nobody knows."""
+    """Tell whether SIGSTOP or a debugger keeps the process *pid* from running; False where nobody knows."""
     if sys.platform != "linux":
         return False
     try:

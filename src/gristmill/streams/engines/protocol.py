@@ -64,7 +64,7 @@ class Died:
     Attributes:
         task: Which.
         reason: For people: ``was killed by SIGKILL (out of memory?) at 812 MB``.
-        is_timeout: It was ended by the engine.
+        is_timeout: The engine ended it, because it took too long.
         mark: What was with the handler; None if nothing was, or the engine cannot tell.
     """
 
@@ -97,7 +97,7 @@ class Engine(Protocol):
 
     @property
     def room(self) -> int:
-        """How many tasks it takes now without holding up the caller: those that run, and one ahead for each."""
+        """How many tasks it takes now without delay: those that run, and one ahead for each."""
 
     def start(self, work: Work, *, timeout: float | None) -> None:
         """Start the workers.
@@ -111,7 +111,13 @@ class Engine(Protocol):
         """Take *task*; it is answered by exactly one event of ``wait``."""
 
     def wait(self, timeout: float | None = None) -> Sequence[Event]:
-        """Wait until something happened, or *timeout* seconds; return what did, in any order."""
+        """Wait until something happened, or *timeout* seconds; return what did, in any order.
+
+        Returns at once, with nothing, if there is no task to wait for.
+        """
 
     def stop(self, *, kill: bool = False) -> None:
-        """End the workers; *kill* does not wait for the tasks under way. Idempotent."""
+        """End the workers and forget all tasks; *kill* does not wait for those under way. Idempotent.
+
+        Without *kill* a task under way goes to its end, but nobody is told of it; the runners are closed.
+        """
