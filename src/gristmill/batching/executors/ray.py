@@ -7,7 +7,9 @@ import math
 import os
 import pickle
 import time
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gristmill.batching.executors.call_server import CallServer, pack_call, unpack_reply
@@ -83,10 +85,13 @@ class Ray:
     ) -> None:
         check_options("Ray", workers=workers, num_cpus=num_cpus, num_gpus=num_gpus)
         self._workers = workers
-        self._address = address
-        self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus}
-        self._hello = (initializer or do_nothing, initargs)
-        self._crew = Crew("gristmill-ray", workers, self._hand)
+        # Nothing that the crew holds may hold this executor, or it would never be collected.
+        connected = partial(connect, address, math.ceil((workers or 1) * num_cpus))
+        options = {"num_cpus": num_cpus, "num_gpus": num_gpus}
+        hand = partial(_Actor, connected, options, (initializer or do_nothing, initargs))
+        self._crew = Crew("gristmill-ray", workers, hand)
+        # Ray ends its actors with the interpreter.
+        weakref.finalize(self, self._crew.close).atexit = False
         after_fork(self._crew.reset)
 
     @property
@@ -124,10 +129,6 @@ class Ray:
 
     def __repr__(self) -> str:
         return f"Ray(workers={self._workers}) <{self._crew!r}>"
-
-    def _hand(self) -> _Actor:
-        cpus = math.ceil((self._workers or 1) * self._options["num_cpus"])
-        return _Actor(lambda: connect(self._address, cpus), self._options, self._hello)
 
 
 class _Server:

@@ -42,6 +42,8 @@ class RayRun:
 
     Attributes:
         outstanding: Tasks that were submitted and not answered.
+        workers: The actors that are not known to be dead.
+        home: The node of this process.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class RayRun:
         self.outstanding = 0
         self._ray = ray
         self._packed = ray.put(packed)
-        self._home = str(ray.get_runtime_context().get_node_id())
+        self.home = str(ray.get_runtime_context().get_node_id())
         self._limit = workers
         self._options = options
         self._timeout = timeout
@@ -65,7 +67,7 @@ class RayRun:
         self._waiting_since = time.monotonic()
         self._serials = itertools.count(1)
         self._queue: deque[Errand] = deque()
-        self._workers: list[RayWorker] = []
+        self.workers: list[RayWorker] = []
         self._dying: list[RayWorker] = []  # dead, and their nodes asked what they died of
         self._failed_starts = 0
         self._last_start_failure = ""
@@ -102,35 +104,38 @@ class RayRun:
         self._queue.clear()
         if not kill:
             self._see_off()
-        workers = [*self._workers]
+        workers = [*self.workers]
         for worker in workers:
             self._remove(worker)
-        removals = [removal for worker in workers if (removal := worker.clean_up(self._home)) is not None]
+        removals = [removal for worker in workers if (removal := worker.clean_up(self.home)) is not None]
         if removals:
             self._ray.wait(removals, num_returns=len(removals), timeout=_FAREWELL)
 
     def __repr__(self) -> str:
-        return f"{sum(worker.is_open for worker in self._workers)} started, {self.outstanding} tasks"
+        return f"{sum(worker.is_open for worker in self.workers)} started, {self.outstanding} tasks"
 
     # What there is to do: workers for places, tasks for workers.
 
     def _staff(self) -> None:
-        while len(self._workers) < self._limit and self._failed_starts < _STARTS:
+        while len(self.workers) < self._limit and self._failed_starts < _STARTS:
             actor = (
                 self._ray.remote(StreamActor)
                 .options(max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD", **self._options)
                 .remote()
             )
-            self._workers.append(RayWorker(self._ray, actor, self._packed))
+            self.workers.append(RayWorker(self._ray, actor, self._packed))
 
     def _assign(self) -> None:
-        for ahead in (0, 1):  # those that have nothing to do come first
-            for worker in self._workers:
-                if self._queue and worker.is_open and len(worker.errands) == ahead:
+        kept = 0  # those that have nothing to do come first
+        for ahead in (0, 1):
+            for worker in self.workers:
+                if len(self._queue) > kept and worker.is_open and len(worker.errands) == ahead:
                     worker.take(self._queue.popleft(), self._timeout)
+            # Nobody gets one ahead that a worker about to open could run at once.
+            kept = sum(not worker.is_open for worker in self.workers)
 
     def _give_up(self) -> Iterator[Event]:
-        if self._failed_starts < _STARTS or self._workers:
+        if self._failed_starts < _STARTS or self.workers:
             return
         while self._queue:
             yield Broken(
@@ -145,11 +150,11 @@ class RayRun:
     # What happened.
 
     def _ready(self, left: float) -> list[Any]:
-        references = [ref for worker in self._workers + self._dying for ref in worker.awaited]
+        references = [ref for worker in self.workers + self._dying for ref in worker.awaited]
         if not references:
             return []
         now = time.monotonic()
-        seconds = min(left, *(worker.look_at - now for worker in self._workers))
+        seconds = min(left, *(worker.look_at - now for worker in self.workers))
         if self._is_waiting_for_a_place:
             seconds = min(seconds, self._waiting_since + self._patience - now)
         ready, others = self._ray.wait(
@@ -160,7 +165,7 @@ class RayRun:
         return list(ready)
 
     def _hear(self, reference: Any) -> Iterator[Event]:
-        for worker in self._dying + self._workers:
+        for worker in self._dying + self.workers:
             if reference not in worker.awaited:
                 continue
             if worker.opening is not None:
@@ -203,8 +208,8 @@ class RayRun:
 
     def _end_slow(self) -> Iterator[Event]:
         now = time.monotonic()
-        for worker in [worker for worker in self._workers if worker.look_at <= now]:
-            note = worker.look(self._home)
+        for worker in [worker for worker in self.workers if worker.look_at <= now]:
+            note = worker.look(self.home)
             if worker.inquest is None:  # else the note comes later
                 yield from self._judge(worker, note)
 
@@ -225,10 +230,10 @@ class RayRun:
         self._failed_starts = 0  # those of others, long ago
         worker.reason, worker.is_timeout = reason, is_timeout
         if note is not None:
-            worker.clean_up(self._home)
+            worker.clean_up(self.home)
             yield from self._bury(worker, note)
             return
-        note = worker.ask(self._home)
+        note = worker.ask(self.home)
         if worker.inquest is None:
             yield from self._bury(worker, note)
         else:
@@ -251,14 +256,14 @@ class RayRun:
         self._queue.extendleft(reversed(again))
 
     def _remove(self, worker: RayWorker) -> None:
-        self._workers.remove(worker)
+        self.workers.remove(worker)
         worker.kill()
 
     def _see_off(self) -> None:
         """Wait until all actors have closed; those whose handler takes too long are killed."""
-        for worker in self._workers:
+        for worker in self.workers:
             worker.close()
-        while any(worker.closing is not None for worker in self._workers):
+        while any(worker.closing is not None for worker in self.workers):
             for reference in self._ready(inf):
                 deque(self._hear(reference), maxlen=0)
             deque(self._end_slow(), maxlen=0)
@@ -267,7 +272,7 @@ class RayRun:
 
     @property
     def _is_waiting_for_a_place(self) -> bool:
-        return bool(self._workers) and not any(worker.is_open for worker in self._workers)
+        return bool(self.workers) and not any(worker.is_open for worker in self.workers)
 
     def _complain(self) -> None:
         now = time.monotonic()

@@ -50,6 +50,7 @@ class RayWorker:
     """One actor.
 
     Attributes:
+        actor: Its handle.
         errands: What it has: the first runs, the second is ahead.
         opening: Reference of its start; None once it is open.
         closing: Reference of its end, if it was asked to end.
@@ -61,7 +62,7 @@ class RayWorker:
 
     def __init__(self, ray: Any, actor: Any, packed: Any) -> None:
         self._ray = ray
-        self._actor = actor
+        self.actor = actor
         self._opened: Opened | None = None
         self.errands: deque[Errand] = deque()
         self.opening: Any = actor.open.remote(packed)
@@ -98,7 +99,7 @@ class RayWorker:
         if not self.errands and timeout is not None:
             self.look_at = time.monotonic() + timeout
         self.errands.append(errand)
-        errand.send(self._actor)
+        errand.send(self.actor)
 
     def hear_opening(self) -> None:
         """Note where it is; raises what its start raised."""
@@ -140,11 +141,11 @@ class RayWorker:
     def close(self) -> None:
         """Ask it to end after its tasks; one that has not started is only killed."""
         if self.is_open:
-            self.closing = self._actor.close.remote()
+            self.closing = self.actor.close.remote()
 
     def kill(self) -> None:
         """End it now."""
-        self._ray.kill(self._actor)
+        self._ray.kill(self.actor)
         self.look_at = inf
 
     def _ask(self, home: str, how: Callable[[str], Note | None]) -> Note | None:
