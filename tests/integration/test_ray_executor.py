@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -334,9 +335,17 @@ if __name__ == "__main__":
 def test_a_script_starts_a_ray_of_its_own_which_says_nothing_and_leaves_signals_alone(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", script]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=110, check=True, env=environment)
+    # A short path: the names of Unix sockets have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="gm-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", script],
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=True,
+            env={**environment, "RAY_TMPDIR": folder},
+        )
     assert ended.stdout.splitlines() == [
         "started",
         "42 True",

@@ -78,6 +78,17 @@ def freeze(chunk: Chunk, marker: Marker) -> bytes:
 
 
 @dataclass
+class Meet:
+    """Two tasks wait for each other, one at each end of a fifo."""
+
+    fifo: str
+
+    def __call__(self, chunk: Chunk, _marker: Marker) -> bytes:
+        Path(self.fifo).open("w" if chunk.number else "r").close()
+        return b"met"
+
+
+@dataclass
 class Work:
     """Does *otherwise* for the chunks it names, and *usually* for the others."""
 
@@ -182,12 +193,11 @@ def test_every_task_is_answered_once_with_its_own_result(engine: RayEngine) -> N
     )
 
 
-def test_both_workers_work_and_each_keeps_its_runner(engine: RayEngine, tmp_path: Path) -> None:
-    engine.start(Work(notes=tmp_path / "notes"), timeout=None)
-    run(engine, [task(number) for number in range(50)])
-    pids = [line.split()[1] for line in (tmp_path / "notes").read_text().splitlines()]
-    assert len(pids) == 50
-    assert len({*pids}) == 2
+def test_two_tasks_run_at_once_in_two_workers(engine: RayEngine, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    engine.start(Work(usually=Meet(str(tmp_path / "fifo")), notes=tmp_path / "notes"), timeout=None)
+    assert bodies(run(engine, [task(0), task(1)])) == {0: b"met", 1: b"met"}
+    assert len({line.split()[1] for line in (tmp_path / "notes").read_text().splitlines()}) == 2
 
 
 def test_there_is_room_for_one_running_and_one_ahead_for_each_worker(engine: RayEngine) -> None:
@@ -261,15 +271,17 @@ def test_a_handler_that_takes_too_long_is_ended_alone(
     assert len(bodies(events)) == 7
 
 
-def test_what_a_task_raises_is_broken_and_the_worker_lives_on(engine: RayEngine, tmp_path: Path) -> None:
+def test_what_a_task_raises_is_broken_and_the_worker_lives_on(local_ray: Any, tmp_path: Path) -> None:
+    engine = RayEngine(workers=1)
     engine.start(Work(otherwise={1: fail, 2: fail_oddly, 3: leave}, notes=tmp_path / "notes"), timeout=None)
-    events = run(engine, [task(number) for number in range(30)])
+    events = run(engine, [task(number) for number in range(10)])
     errors = {event.task.chunk.number: event.error for event in events if isinstance(event, Broken)}
     assert [type(errors[number]) for number in (1, 2, 3)] == [LookupError, RemoteError, SystemExit]
     assert isinstance(errors[1].__cause__, RemoteTraceback)
     assert "in fail" in str(errors[1].__cause__)
-    assert len({line.split()[1] for line in (tmp_path / "notes").read_text().splitlines()}) == 2
-    assert len(bodies(events)) == 27
+    assert len({line.split()[1] for line in (tmp_path / "notes").read_text().splitlines()}) == 1
+    assert len(bodies(events)) == 7
+    engine.stop()
 
 
 def test_work_that_does_not_start_breaks_every_task(engine: RayEngine) -> None:

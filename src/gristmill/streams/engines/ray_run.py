@@ -186,6 +186,7 @@ class RayRun:
             worker.hear_opening()
         except self._ray.exceptions.RayError as error:
             self._remove(worker)
+            worker.clean_up(self.home)
             self._failed_starts += 1
             self._last_start_failure = reason_of(error)
         else:

@@ -65,7 +65,8 @@ class RayWorker:
         self.actor = actor
         self._opened: Opened | None = None
         self.errands: deque[Errand] = deque()
-        self.opening: Any = actor.open.remote(packed)
+        self._name = mark_file.new_name()
+        self.opening: Any = actor.open.remote(self._name, packed)
         self.closing: Any = None
         self.inquest: Any = None
         self.look_at = inf
@@ -133,6 +134,9 @@ class RayWorker:
 
     def clean_up(self, home: str) -> Any:
         """Remove the mark file of a worker that was killed; return a reference if another node does it."""
+        if self._opened is None:  # killed while it started, and nobody knows where: here, most likely
+            mark_file.remove(mark_file.path_of(self._name))
+            return None
         reference, self.inquest = self.inquest, None
         self._ask(home, mark_file.take)
         removal, self.inquest = self.inquest, reference

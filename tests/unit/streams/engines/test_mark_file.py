@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.streams.engines.mark_file import MarkFile, read, remove, take
+from gristmill.streams.engines.mark_file import MarkFile, new_name, read, remove, take
 from gristmill.streams.engines.protocol import Mark
 
 WORKER = """
 import os, signal
-from gristmill.streams.engines.mark_file import MarkFile
-marks = MarkFile()
+from gristmill.streams.engines.mark_file import MarkFile, new_name
+marks = MarkFile(new_name())
 print(marks.path, flush=True)
 marks.begin(7)
 marks.running(3, 9)
@@ -28,7 +28,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture
 def marks() -> Iterator[MarkFile]:
-    made = MarkFile()
+    made = MarkFile(new_name())
     yield made
     made.close()
 
