@@ -271,10 +271,11 @@ async def test_a_post_is_answered_by_an_actor() -> None:
     app = App(handlers=[doubles], store="memory://")
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-        answer = await client.post("/v1/doubles/batch", json={"items": [1, 2, 3]})
+        answer = await client.post(
+            "/v1/doubles/batch", json={"items": [{"data": item} for item in (1, 2, 3)]}
+        )
     assert answer.status_code == 200
     assert [item["result"] for item in answer.json()["items"]] == [2, 4, 6]
-    await doubles.close()
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])

@@ -19,13 +19,14 @@ from gristmill.batching.executors.process_worker import do_nothing
 from gristmill.batching.executors.protocol import Function
 from gristmill.batching.executors.ray_connection import (
     PATIENCE,
+    cause_of,
     check_options,
     connect,
     connection_of,
     reason_of,
     shortage,
 )
-from gristmill.batching.executors.remote_error import RemoteTraceback, unpack
+from gristmill.batching.executors.remote_error import unpack
 from gristmill.errors import WorkerDied
 
 _IDLE = 0.02
@@ -175,7 +176,7 @@ class _Actor:
 
     def stop(self) -> bool:
         self._is_stopped = True
-        if (actor := self._actor) is not None:
+        if (actor := self._actor) is not None and self._ray.is_initialized():  # else it is gone
             self._ray.kill(actor)
         return True
 
@@ -241,10 +242,8 @@ class _Actor:
 
     def _ended(self, error: BaseException, when: str) -> BaseException:
         """Return what to raise for *error* of Ray."""
-        cause = getattr(error, "cause", None)
-        if isinstance(error, self._ray.exceptions.RayTaskError) and isinstance(cause, BaseException):
-            cause.__cause__ = RemoteTraceback(str(error))  # between Ray and the call: out of memory, for one
-            return cause
+        if isinstance(error, self._ray.exceptions.RayTaskError):
+            return cause_of(error)  # between Ray and the call: out of memory, for one
         pid = self._pid
         self._discard()
         return WorkerDied(f"Ray actor {pid or '(not started)'} {reason_of(error)} {when}")

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any
 
-from gristmill.batching.executors.ray_connection import reason_of, shortage
-from gristmill.batching.executors.remote_error import RemoteFailure, RemoteTraceback, unpack
+from gristmill.batching.executors.ray_connection import cause_of, reason_of, shortage
+from gristmill.batching.executors.remote_error import RemoteFailure, unpack
 from gristmill.errors import WorkerDied
 from gristmill.streams.chunk import Result, Task
 from gristmill.streams.engines.mark_file import Note
@@ -26,7 +26,7 @@ _STARTS = 3
 _LOSSES = 3
 """Workers that may die under a task before it began, before it is given up."""
 _FAREWELL = 2.0
-"""Seconds for the removal of mark files on other nodes at the end."""
+"""Seconds at the end for killed actors to go, and for other nodes to remove mark files."""
 
 
 class RayRun:
@@ -104,12 +104,16 @@ class RayRun:
         self._queue.clear()
         if not kill:
             self._see_off()
-        workers = [*self.workers]
-        for worker in workers:
+        opened = [worker for worker in self.workers if worker.is_open]
+        others = [worker for worker in self.workers if not worker.is_open]
+        for worker in opened + others:
             self._remove(worker)
-        removals = [removal for worker in workers if (removal := worker.clean_up(self.home)) is not None]
-        if removals:
-            self._ray.wait(removals, num_returns=len(removals), timeout=_FAREWELL)
+        farewells = [worker.opening for worker in others]  # one that is starting may still make its file
+        farewells += [done for worker in opened if (done := worker.clean_up(self.home)) is not None]
+        if farewells:
+            self._ray.wait(farewells, num_returns=len(farewells), timeout=_FAREWELL)
+        for worker in others:
+            worker.clean_up(self.home)
 
     def __repr__(self) -> str:
         return f"{sum(worker.is_open for worker in self.workers)} started, {self.outstanding} tasks"
@@ -154,7 +158,7 @@ class RayRun:
         if not references:
             return []
         now = time.monotonic()
-        seconds = min(left, *(worker.look_at - now for worker in self.workers))
+        seconds = min([left, *(worker.look_at - now for worker in self.workers)])
         if self._is_waiting_for_a_place:
             seconds = min(seconds, self._waiting_since + self._patience - now)
         ready, others = self._ray.wait(
@@ -177,6 +181,8 @@ class RayRun:
                 yield from self._judge(worker, worker.hear_inquest())
             elif worker.closing is not None:
                 self._remove(worker)
+                if not worker.has_closed():
+                    worker.clean_up(self.home)
             else:
                 yield from self._hear_answer(worker)
             return
@@ -198,11 +204,15 @@ class RayRun:
             answer = self._ray.get(errand.reference)
         except self._ray.exceptions.RayTaskError as error:  # it could not be sent, or not be read
             worker.errands.popleft()
-            yield Broken(task=errand.task, error=_cause(error))
+            yield Broken(task=errand.task, error=cause_of(error))
+        except (
+            self._ray.exceptions.ObjectLostError
+        ) as error:  # with the node that held it; the actor is no wiser
+            worker.errands.popleft()
+            yield from self._again(errand, reason_of(error))
         except self._ray.exceptions.RayError as error:
-            yield from self._examine(
-                worker, f"worker process {worker.pid} {reason_of(error)}", is_timeout=False
-            )
+            reason = f"worker process {worker.pid} {reason_of(error)}"
+            yield from self._examine(worker, reason, is_timeout=False)
         else:
             worker.errands.popleft()
             yield _event(errand.task, answer)
@@ -246,15 +256,20 @@ class RayRun:
         guilty = next((errand for errand in errands if note and errand.serial == note.serial), None)
         if guilty is None and note is None and errands:
             guilty = errands[0]  # nobody can tell, and it was the first in line
-        again: list[Errand] = []
-        for errand in errands:
-            errand.losses += 1
-            if errand is guilty or errand.losses >= _LOSSES:
-                mark = note.mark if note is not None and errand is guilty else None
+        for errand in reversed(errands):
+            if errand is guilty:
+                mark = None if note is None else note.mark
                 yield Died(task=errand.task, reason=worker.reason, is_timeout=worker.is_timeout, mark=mark)
             else:
-                again.append(errand)
-        self._queue.extendleft(reversed(again))
+                yield from self._again(errand, worker.reason)
+
+    def _again(self, errand: Errand, reason: str) -> Iterator[Event]:
+        """Put *errand* in front of the queue, unless it was lost too often to be without fault."""
+        errand.losses += 1
+        if errand.losses >= _LOSSES:
+            yield Died(task=errand.task, reason=reason, is_timeout=False, mark=None)
+        else:
+            self._queue.appendleft(errand)
 
     def _remove(self, worker: RayWorker) -> None:
         self.workers.remove(worker)
@@ -277,12 +292,11 @@ class RayRun:
 
     def _complain(self) -> None:
         now = time.monotonic()
-        if not self._is_waiting_for_a_place:
+        is_late = self._is_waiting_for_a_place and now >= self._waiting_since + self._patience
+        if is_late:
+            _log.warning("0 of %d workers started: %s", self._limit, shortage(self._ray, self._options))
+        if is_late or not self._is_waiting_for_a_place:
             self._waiting_since = now
-        elif now >= self._waiting_since + self._patience:
-            self._waiting_since = now
-            lack = shortage(self._ray, self._options)
-            _log.warning("0 of %d workers started: %s", self._limit, lack)
 
 
 def _event(task: Task, answer: Result | RemoteFailure) -> Event:
@@ -290,10 +304,3 @@ def _event(task: Task, answer: Result | RemoteFailure) -> Event:
         return Broken(task=task, error=unpack(answer))
     answer.body = bytes(answer.body)  # a view would keep it in Ray's object store until it is written
     return Finished(task=task, result=answer)
-
-
-def _cause(error: Any) -> BaseException:
-    cause = error.cause if isinstance(error.cause, BaseException) else error
-    if cause is not error:
-        cause.__cause__ = RemoteTraceback(str(error))
-    return cause

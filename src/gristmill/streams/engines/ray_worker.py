@@ -147,6 +147,14 @@ class RayWorker:
         if self.is_open:
             self.closing = self.actor.close.remote()
 
+    def has_closed(self) -> bool:
+        """Tell whether it ended as it was asked to; blocks if ``closing`` is not ready."""
+        try:
+            self._ray.get(self.closing)
+        except self._ray.exceptions.RayError:
+            return False
+        return True
+
     def kill(self) -> None:
         """End it now."""
         self._ray.kill(self.actor)
