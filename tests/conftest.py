@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import signal
 import tempfile
 import uuid
 import warnings
@@ -55,6 +57,31 @@ def valkey_server() -> Iterator[int]:
             yield server.port
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[Any]:
+    """The module ``ray``, connected to a real Ray on this machine with two CPUs."""
+    import ray  # noqa: PLC0415 - as above
+
+    at_signal = signal.getsignal(signal.SIGTERM)  # Ray takes it for itself
+    # A short path: the names of Unix sockets have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="gm-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        ray.init(
+            "local",
+            num_cpus=2,
+            object_store_memory=100_000_000,
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            _temp_dir=folder,
+        )
+        signal.signal(signal.SIGTERM, at_signal)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+            signal.signal(signal.SIGTERM, at_signal)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,9 @@ import math
 import os
 import pickle
 import time
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gristmill.batching.executors.call_server import CallServer, pack_call, unpack_reply
@@ -17,13 +19,14 @@ from gristmill.batching.executors.process_worker import do_nothing
 from gristmill.batching.executors.protocol import Function
 from gristmill.batching.executors.ray_connection import (
     PATIENCE,
+    cause_of,
     check_options,
     connect,
     connection_of,
     reason_of,
     shortage,
 )
-from gristmill.batching.executors.remote_error import RemoteTraceback, unpack
+from gristmill.batching.executors.remote_error import unpack
 from gristmill.errors import WorkerDied
 
 _IDLE = 0.02
@@ -83,10 +86,13 @@ class Ray:
     ) -> None:
         check_options("Ray", workers=workers, num_cpus=num_cpus, num_gpus=num_gpus)
         self._workers = workers
-        self._address = address
-        self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus}
-        self._hello = (initializer or do_nothing, initargs)
-        self._crew = Crew("gristmill-ray", workers, self._hand)
+        # Nothing that the crew holds may hold this executor, or it would never be collected.
+        connected = partial(connect, address, math.ceil((workers or 1) * num_cpus))
+        options = {"num_cpus": num_cpus, "num_gpus": num_gpus}
+        hand = partial(_Actor, connected, options, (initializer or do_nothing, initargs))
+        self._crew = Crew("gristmill-ray", workers, hand)
+        # Ray ends its actors with the interpreter.
+        weakref.finalize(self, self._crew.close).atexit = False
         after_fork(self._crew.reset)
 
     @property
@@ -124,10 +130,6 @@ class Ray:
 
     def __repr__(self) -> str:
         return f"Ray(workers={self._workers}) <{self._crew!r}>"
-
-    def _hand(self) -> _Actor:
-        cpus = math.ceil((self._workers or 1) * self._options["num_cpus"])
-        return _Actor(lambda: connect(self._address, cpus), self._options, self._hello)
 
 
 class _Server:
@@ -174,7 +176,7 @@ class _Actor:
 
     def stop(self) -> bool:
         self._is_stopped = True
-        if (actor := self._actor) is not None:
+        if (actor := self._actor) is not None and self._ray.is_initialized():  # else it is gone
             self._ray.kill(actor)
         return True
 
@@ -240,10 +242,8 @@ class _Actor:
 
     def _ended(self, error: BaseException, when: str) -> BaseException:
         """Return what to raise for *error* of Ray."""
-        cause = getattr(error, "cause", None)
-        if isinstance(error, self._ray.exceptions.RayTaskError) and isinstance(cause, BaseException):
-            cause.__cause__ = RemoteTraceback(str(error))  # between Ray and the call: out of memory, for one
-            return cause
+        if isinstance(error, self._ray.exceptions.RayTaskError):
+            return cause_of(error)  # between Ray and the call: out of memory, for one
         pid = self._pid
         self._discard()
         return WorkerDied(f"Ray actor {pid or '(not started)'} {reason_of(error)} {when}")

@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import Any
 
+from gristmill.batching.executors.remote_error import RemoteTraceback
 from gristmill.errors import ConfigurationError, WorkerDied
 
 PATIENCE = 30.0
@@ -61,6 +62,15 @@ def connection_of(ray: Any) -> object:
     """Return what is equal for the same connection to the same cluster."""
     context = ray.get_runtime_context()
     return context.get_node_id(), context.get_job_id()
+
+
+def cause_of(error: Any) -> BaseException:
+    """Return what was raised in a worker, out of the ``RayTaskError`` it came in."""
+    cause = error.cause
+    if not isinstance(cause, BaseException):
+        return error  # type: ignore[no-any-return]
+    cause.__cause__ = RemoteTraceback(str(error))
+    return cause
 
 
 def reason_of(error: BaseException) -> str:

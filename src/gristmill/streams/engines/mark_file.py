@@ -12,6 +12,7 @@ import os
 import struct
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +40,18 @@ class Note:
 
 
 class MarkFile:
-    """The file, as its worker writes it; a ``Marker``."""
+    """The file, as its worker writes it; a ``Marker``.
 
-    def __init__(self) -> None:
-        number, self.path = tempfile.mkstemp(prefix="gristmill-mark-")
+    Args:
+        name: Of the file, new and unique.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.path = path_of(name)
+        number = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.ftruncate(number, _SIZE)
             self._map = mmap.mmap(number, _SIZE)
@@ -73,6 +82,16 @@ class MarkFile:
         _STATE.pack_into(self._map, 0, _WRITING)
         _NOTE.pack_into(self._map, _STATE.size, self._serial, first, stop, time.monotonic())
         _STATE.pack_into(self._map, 0, state)
+
+
+def new_name() -> str:
+    """Return a name that no other mark file has."""
+    return f"gristmill-mark-{uuid.uuid4().hex}"
+
+
+def path_of(name: str) -> str:
+    """Return where the file *name* is on this machine."""
+    return str(Path(tempfile.gettempdir(), name))
 
 
 def read(path: str) -> Note | None:

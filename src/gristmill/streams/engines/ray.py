@@ -25,7 +25,7 @@ class RayEngine:
 
     Which rows were with the handler is noted in a file on the actor's node
     and read there after its death: by this process if it is the same node,
-    else by a small task that asks for no CPU. A note costs microseconds; a
+    else by a small task that asks for no CPU. A note costs a microsecond; a
     call of another actor, the other way to do it, costs 0.4 ms, and 2.7 ms if
     it has to arrive before the handler runs. Notes are lost with their node.
 
@@ -115,7 +115,7 @@ class RayEngine:
 
         Returns nothing at once if no task is under way.
         """
-        return () if self._run is None else self._run.wait(timeout)
+        return [] if self._run is None else self._run.wait(timeout)
 
     def stop(self, *, kill: bool = False) -> None:
         """End the actors; *kill* does not wait for the tasks under way. Idempotent.

@@ -39,9 +39,9 @@ class StreamActor:
         self._runner: Runner | None = None
         self._failure: RemoteFailure | None = None
 
-    def open(self, packed: tuple[bytes, bytes]) -> Opened:
-        """Start the work; if that fails, each task is answered with the failure."""
-        self._marks = MarkFile()
+    def open(self, name: str, packed: tuple[bytes, bytes]) -> Opened:
+        """Start the work, with a mark file *name*; if it fails, each task is answered with the failure."""
+        self._marks = MarkFile(name)
         try:
             self._runner = unpack_work(packed).start()
         except BaseException as error:  # noqa: BLE001 - SystemExit too is the driver's to see

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any
 
-from gristmill.batching.executors.ray_connection import reason_of, shortage
-from gristmill.batching.executors.remote_error import RemoteFailure, RemoteTraceback, unpack
+from gristmill.batching.executors.ray_connection import cause_of, reason_of, shortage
+from gristmill.batching.executors.remote_error import RemoteFailure, unpack
 from gristmill.errors import WorkerDied
 from gristmill.streams.chunk import Result, Task
 from gristmill.streams.engines.mark_file import Note
@@ -26,7 +26,7 @@ _STARTS = 3
 _LOSSES = 3
 """Workers that may die under a task before it began, before it is given up."""
 _FAREWELL = 2.0
-"""Seconds for the removal of mark files on other nodes at the end."""
+"""Seconds at the end for killed actors to go, and for other nodes to remove mark files."""
 
 
 class RayRun:
@@ -42,6 +42,8 @@ class RayRun:
 
     Attributes:
         outstanding: Tasks that were submitted and not answered.
+        workers: The actors that are not known to be dead.
+        home: The node of this process.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class RayRun:
         self.outstanding = 0
         self._ray = ray
         self._packed = ray.put(packed)
-        self._home = str(ray.get_runtime_context().get_node_id())
+        self.home = str(ray.get_runtime_context().get_node_id())
         self._limit = workers
         self._options = options
         self._timeout = timeout
@@ -65,7 +67,7 @@ class RayRun:
         self._waiting_since = time.monotonic()
         self._serials = itertools.count(1)
         self._queue: deque[Errand] = deque()
-        self._workers: list[RayWorker] = []
+        self.workers: list[RayWorker] = []
         self._dying: list[RayWorker] = []  # dead, and their nodes asked what they died of
         self._failed_starts = 0
         self._last_start_failure = ""
@@ -102,35 +104,42 @@ class RayRun:
         self._queue.clear()
         if not kill:
             self._see_off()
-        workers = [*self._workers]
-        for worker in workers:
+        opened = [worker for worker in self.workers if worker.is_open]
+        others = [worker for worker in self.workers if not worker.is_open]
+        for worker in opened + others:
             self._remove(worker)
-        removals = [removal for worker in workers if (removal := worker.clean_up(self._home)) is not None]
-        if removals:
-            self._ray.wait(removals, num_returns=len(removals), timeout=_FAREWELL)
+        farewells = [worker.opening for worker in others]  # one that is starting may still make its file
+        farewells += [done for worker in opened if (done := worker.clean_up(self.home)) is not None]
+        if farewells:
+            self._ray.wait(farewells, num_returns=len(farewells), timeout=_FAREWELL)
+        for worker in others:
+            worker.clean_up(self.home)
 
     def __repr__(self) -> str:
-        return f"{sum(worker.is_open for worker in self._workers)} started, {self.outstanding} tasks"
+        return f"{sum(worker.is_open for worker in self.workers)} started, {self.outstanding} tasks"
 
     # What there is to do: workers for places, tasks for workers.
 
     def _staff(self) -> None:
-        while len(self._workers) < self._limit and self._failed_starts < _STARTS:
+        while len(self.workers) < self._limit and self._failed_starts < _STARTS:
             actor = (
                 self._ray.remote(StreamActor)
                 .options(max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD", **self._options)
                 .remote()
             )
-            self._workers.append(RayWorker(self._ray, actor, self._packed))
+            self.workers.append(RayWorker(self._ray, actor, self._packed))
 
     def _assign(self) -> None:
-        for ahead in (0, 1):  # those that have nothing to do come first
-            for worker in self._workers:
-                if self._queue and worker.is_open and len(worker.errands) == ahead:
+        kept = 0  # those that have nothing to do come first
+        for ahead in (0, 1):
+            for worker in self.workers:
+                if len(self._queue) > kept and worker.is_open and len(worker.errands) == ahead:
                     worker.take(self._queue.popleft(), self._timeout)
+            # Nobody gets one ahead that a worker about to open could run at once.
+            kept = sum(not worker.is_open for worker in self.workers)
 
     def _give_up(self) -> Iterator[Event]:
-        if self._failed_starts < _STARTS or self._workers:
+        if self._failed_starts < _STARTS or self.workers:
             return
         while self._queue:
             yield Broken(
@@ -145,11 +154,11 @@ class RayRun:
     # What happened.
 
     def _ready(self, left: float) -> list[Any]:
-        references = [ref for worker in self._workers + self._dying for ref in worker.awaited]
+        references = [ref for worker in self.workers + self._dying for ref in worker.awaited]
         if not references:
             return []
         now = time.monotonic()
-        seconds = min(left, *(worker.look_at - now for worker in self._workers))
+        seconds = min([left, *(worker.look_at - now for worker in self.workers)])
         if self._is_waiting_for_a_place:
             seconds = min(seconds, self._waiting_since + self._patience - now)
         ready, others = self._ray.wait(
@@ -160,7 +169,7 @@ class RayRun:
         return list(ready)
 
     def _hear(self, reference: Any) -> Iterator[Event]:
-        for worker in self._dying + self._workers:
+        for worker in self._dying + self.workers:
             if reference not in worker.awaited:
                 continue
             if worker.opening is not None:
@@ -172,6 +181,8 @@ class RayRun:
                 yield from self._judge(worker, worker.hear_inquest())
             elif worker.closing is not None:
                 self._remove(worker)
+                if not worker.has_closed():
+                    worker.clean_up(self.home)
             else:
                 yield from self._hear_answer(worker)
             return
@@ -181,6 +192,7 @@ class RayRun:
             worker.hear_opening()
         except self._ray.exceptions.RayError as error:
             self._remove(worker)
+            worker.clean_up(self.home)
             self._failed_starts += 1
             self._last_start_failure = reason_of(error)
         else:
@@ -192,19 +204,23 @@ class RayRun:
             answer = self._ray.get(errand.reference)
         except self._ray.exceptions.RayTaskError as error:  # it could not be sent, or not be read
             worker.errands.popleft()
-            yield Broken(task=errand.task, error=_cause(error))
+            yield Broken(task=errand.task, error=cause_of(error))
+        except (
+            self._ray.exceptions.ObjectLostError
+        ) as error:  # with the node that held it; the actor is no wiser
+            worker.errands.popleft()
+            yield from self._again(errand, reason_of(error))
         except self._ray.exceptions.RayError as error:
-            yield from self._examine(
-                worker, f"worker process {worker.pid} {reason_of(error)}", is_timeout=False
-            )
+            reason = f"worker process {worker.pid} {reason_of(error)}"
+            yield from self._examine(worker, reason, is_timeout=False)
         else:
             worker.errands.popleft()
             yield _event(errand.task, answer)
 
     def _end_slow(self) -> Iterator[Event]:
         now = time.monotonic()
-        for worker in [worker for worker in self._workers if worker.look_at <= now]:
-            note = worker.look(self._home)
+        for worker in [worker for worker in self.workers if worker.look_at <= now]:
+            note = worker.look(self.home)
             if worker.inquest is None:  # else the note comes later
                 yield from self._judge(worker, note)
 
@@ -225,10 +241,10 @@ class RayRun:
         self._failed_starts = 0  # those of others, long ago
         worker.reason, worker.is_timeout = reason, is_timeout
         if note is not None:
-            worker.clean_up(self._home)
+            worker.clean_up(self.home)
             yield from self._bury(worker, note)
             return
-        note = worker.ask(self._home)
+        note = worker.ask(self.home)
         if worker.inquest is None:
             yield from self._bury(worker, note)
         else:
@@ -240,25 +256,30 @@ class RayRun:
         guilty = next((errand for errand in errands if note and errand.serial == note.serial), None)
         if guilty is None and note is None and errands:
             guilty = errands[0]  # nobody can tell, and it was the first in line
-        again: list[Errand] = []
-        for errand in errands:
-            errand.losses += 1
-            if errand is guilty or errand.losses >= _LOSSES:
-                mark = note.mark if note is not None and errand is guilty else None
+        for errand in reversed(errands):
+            if errand is guilty:
+                mark = None if note is None else note.mark
                 yield Died(task=errand.task, reason=worker.reason, is_timeout=worker.is_timeout, mark=mark)
             else:
-                again.append(errand)
-        self._queue.extendleft(reversed(again))
+                yield from self._again(errand, worker.reason)
+
+    def _again(self, errand: Errand, reason: str) -> Iterator[Event]:
+        """Put *errand* in front of the queue, unless it was lost too often to be without fault."""
+        errand.losses += 1
+        if errand.losses >= _LOSSES:
+            yield Died(task=errand.task, reason=reason, is_timeout=False, mark=None)
+        else:
+            self._queue.appendleft(errand)
 
     def _remove(self, worker: RayWorker) -> None:
-        self._workers.remove(worker)
+        self.workers.remove(worker)
         worker.kill()
 
     def _see_off(self) -> None:
         """Wait until all actors have closed; those whose handler takes too long are killed."""
-        for worker in self._workers:
+        for worker in self.workers:
             worker.close()
-        while any(worker.closing is not None for worker in self._workers):
+        while any(worker.closing is not None for worker in self.workers):
             for reference in self._ready(inf):
                 deque(self._hear(reference), maxlen=0)
             deque(self._end_slow(), maxlen=0)
@@ -267,16 +288,15 @@ class RayRun:
 
     @property
     def _is_waiting_for_a_place(self) -> bool:
-        return bool(self._workers) and not any(worker.is_open for worker in self._workers)
+        return bool(self.workers) and not any(worker.is_open for worker in self.workers)
 
     def _complain(self) -> None:
         now = time.monotonic()
-        if not self._is_waiting_for_a_place:
+        is_late = self._is_waiting_for_a_place and now >= self._waiting_since + self._patience
+        if is_late:
+            _log.warning("0 of %d workers started: %s", self._limit, shortage(self._ray, self._options))
+        if is_late or not self._is_waiting_for_a_place:
             self._waiting_since = now
-        elif now >= self._waiting_since + self._patience:
-            self._waiting_since = now
-            lack = shortage(self._ray, self._options)
-            _log.warning("0 of %d workers started: %s", self._limit, lack)
 
 
 def _event(task: Task, answer: Result | RemoteFailure) -> Event:
@@ -284,10 +304,3 @@ def _event(task: Task, answer: Result | RemoteFailure) -> Event:
         return Broken(task=task, error=unpack(answer))
     answer.body = bytes(answer.body)  # a view would keep it in Ray's object store until it is written
     return Finished(task=task, result=answer)
-
-
-def _cause(error: Any) -> BaseException:
-    cause = error.cause if isinstance(error.cause, BaseException) else error
-    if cause is not error:
-        cause.__cause__ = RemoteTraceback(str(error))
-    return cause

@@ -50,6 +50,7 @@ class RayWorker:
     """One actor.
 
     Attributes:
+        actor: Its handle.
         errands: What it has: the first runs, the second is ahead.
         opening: Reference of its start; None once it is open.
         closing: Reference of its end, if it was asked to end.
@@ -61,10 +62,11 @@ class RayWorker:
 
     def __init__(self, ray: Any, actor: Any, packed: Any) -> None:
         self._ray = ray
-        self._actor = actor
+        self.actor = actor
         self._opened: Opened | None = None
         self.errands: deque[Errand] = deque()
-        self.opening: Any = actor.open.remote(packed)
+        self._name = mark_file.new_name()
+        self.opening: Any = actor.open.remote(self._name, packed)
         self.closing: Any = None
         self.inquest: Any = None
         self.look_at = inf
@@ -98,7 +100,7 @@ class RayWorker:
         if not self.errands and timeout is not None:
             self.look_at = time.monotonic() + timeout
         self.errands.append(errand)
-        errand.send(self._actor)
+        errand.send(self.actor)
 
     def hear_opening(self) -> None:
         """Note where it is; raises what its start raised."""
@@ -132,6 +134,9 @@ class RayWorker:
 
     def clean_up(self, home: str) -> Any:
         """Remove the mark file of a worker that was killed; return a reference if another node does it."""
+        if self._opened is None:  # killed while it started, and nobody knows where: here, most likely
+            mark_file.remove(mark_file.path_of(self._name))
+            return None
         reference, self.inquest = self.inquest, None
         self._ask(home, mark_file.take)
         removal, self.inquest = self.inquest, reference
@@ -140,11 +145,19 @@ class RayWorker:
     def close(self) -> None:
         """Ask it to end after its tasks; one that has not started is only killed."""
         if self.is_open:
-            self.closing = self._actor.close.remote()
+            self.closing = self.actor.close.remote()
+
+    def has_closed(self) -> bool:
+        """Tell whether it ended as it was asked to; blocks if ``closing`` is not ready."""
+        try:
+            self._ray.get(self.closing)
+        except self._ray.exceptions.RayError:
+            return False
+        return True
 
     def kill(self) -> None:
         """End it now."""
-        self._ray.kill(self._actor)
+        self._ray.kill(self.actor)
         self.look_at = inf
 
     def _ask(self, home: str, how: Callable[[str], Note | None]) -> Note | None:

@@ -156,3 +156,32 @@ def test_a_module_that_fails_to_load_is_not_kept(tmp_path: Path):
 def test_a_path_that_leads_to_no_function_says_so(path: tuple[str, ...]):
     with pytest.raises(ConfigurationError, match=path[0]):
         resolve(FunctionRef(module=__name__, file=__file__, path=path))
+
+
+def test_the_script_of_another_process_is_loaded_where_another_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "script.py"
+    file.write_text(
+        "class Reply:\n    pass\n\ndef create(items):\n    return Reply()\n\n"
+        "if __name__ == '__main__':\n    raise SystemExit\n"
+    )
+    for name in ("__main__", "__mp_main__"):  # restored at the end
+        monkeypatch.setitem(sys.modules, name, sys.modules["__main__"])
+    create = resolve(FunctionRef(module="__main__", file=str(file), path=("create",)))
+    assert type(create([])).__module__ == "__mp_main__"
+    assert pickle.loads(pickle.dumps(create([]))) is not None  # noqa: S301 - our own
+    assert resolve(FunctionRef(module="__main__", file=str(file), path=("create",))) is create
+
+
+def test_a_script_that_fails_to_load_leaves_the_program_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "script.py"
+    file.write_text("raise LookupError('no database')\n")
+    program = sys.modules["__main__"]
+    for name in ("__main__", "__mp_main__"):
+        monkeypatch.setitem(sys.modules, name, program)
+    with pytest.raises(ConfigurationError, match=r"script\.py: LookupError: no database"):
+        resolve(FunctionRef(module="__main__", file=str(file), path=("create",)))
+    assert sys.modules["__main__"] is program
