@@ -117,6 +117,7 @@ class Result:
         batches: Handler calls.
         seconds: Spent in them.
         batch_size: Of the last batch, for display.
+        batch_cap: Rows that the handler takes at once; 0 if nobody knows.
         codes: code of failures -> how many.
     """
 
@@ -128,4 +129,5 @@ class Result:
     batches: int = 0
     seconds: float = 0.0
     batch_size: int = 0
+    batch_cap: int = 0
     codes: dict[str, int] = field(default_factory=dict)

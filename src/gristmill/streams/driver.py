@@ -30,6 +30,7 @@ class Pace:
 
     Attributes:
         chunk_bytes: Of a chunk at most.
+        most_bytes: Of a chunk at most where the handler takes so many rows at once.
         first_bytes: Of the first chunk: small, so that the first results come soon and decide the columns.
         chunk_seconds: What a chunk should take.
         window: Chunks under way at most, for each worker.
@@ -37,7 +38,8 @@ class Pace:
         commit_bytes: Written between commits at most.
     """
 
-    chunk_bytes: int = 2 << 20
+    chunk_bytes: int = 512 << 10
+    most_bytes: int = 16 << 20
     first_bytes: int = 64 << 10
     chunk_seconds: float = 1.0
     window: int = 4
@@ -101,7 +103,10 @@ class Run:
         limit = self.pace.window * max(1, self.engine.workers) if self.row_limit is None else 1
         self._window = Window(limit=limit, is_ordered=self.is_ordered)
         self._sizer = ChunkSizer(
-            self.pace.chunk_bytes, seconds=self.pace.chunk_seconds, first=self.pace.first_bytes
+            self.pace.chunk_bytes,
+            seconds=self.pace.chunk_seconds,
+            first=self.pace.first_bytes,
+            most=self.pace.most_bytes,
         )
         self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.size)
         self._committed_at = self.clock()
@@ -215,7 +220,12 @@ class Run:
     def _finished(self, event: Finished) -> None:
         chunk, result = event.task.chunk, event.result
         self._ladder.close(chunk)
-        self._sizer.record(chunk.size, self.clock() - self._began.pop(chunk.number))
+        self._sizer.record(
+            chunk.size,
+            self.clock() - self._began.pop(chunk.number),
+            rows=result.counts.read,
+            batch=result.batch_cap,
+        )
         if self._progress.layout is None:
             self._progress.layout = result.layout
         self.report.seen(result)

@@ -183,7 +183,9 @@ def _table_output(form: Format, path: Path, options: WriteOptions) -> Appending:
     from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - as above
 
     if options.columns:
-        raise ConfigurationError(f"columns are chosen for CSV only; leave them out in the handler for {form.value}")
+        raise ConfigurationError(
+            f"columns are chosen for CSV only; leave them out in the handler for {form.value}"
+        )
     if form is Format.PARQUET:
         return ParquetOutput(options.codec)
     return ArrowOutput(is_stream=path.suffix.lower() == ".arrows")

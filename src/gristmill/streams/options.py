@@ -64,7 +64,9 @@ class WriteOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.codec not in CODECS:
-            raise ConfigurationError(f"there is no compression {self.codec!r} of Parquet; there is {', '.join(CODECS)}")
+            raise ConfigurationError(
+                f"there is no compression {self.codec!r} of Parquet; there is {', '.join(CODECS)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,7 +185,7 @@ class Pipeline:
         pace = COLUMNS if self.handler.is_columnar else Pace()
         pace = replace(pace, commit_seconds=self.options.commit_seconds)
         largest = self.options.chunk_bytes
-        return pace if largest is None else replace(pace, chunk_bytes=largest)
+        return pace if largest is None else replace(pace, chunk_bytes=largest, most_bytes=largest)
 
     def _own_options(self) -> dict[str, Any]:
         return {"ordered": self.options.ordered, "limit": self.options.limit}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from gristmill.streams.chunk import Chunk, Result
 
 _GROWTH = 2
+_BATCHES = 4
+"""Batches that a chunk should have, so that few are cut short by its end."""
 _MEMORY = 0.3
 """Weight of the latest chunk in what the sizer has learnt."""
 
@@ -23,26 +25,43 @@ class ChunkSizer:
         seconds: How long a chunk should take.
         smallest: Bytes at least.
         first: Bytes of the first chunk.
+        most: Bytes of a chunk at most where the handler takes so many rows at once.
     """
 
     def __init__(
-        self, largest: int, *, seconds: float = 1.0, smallest: int = 16 * 1024, first: int = 64 * 1024
+        self,
+        largest: int,
+        *,
+        seconds: float = 1.0,
+        smallest: int = 16 * 1024,
+        first: int = 64 * 1024,
+        most: int = 0,
     ) -> None:
         self._largest = largest
+        self._most = max(largest, most)
         self._smallest = min(smallest, largest)
         self._seconds = seconds
         self._per_byte: float | None = None
         self.size = min(first, largest)
 
-    def record(self, size: int, seconds: float) -> None:
-        """Learn that a chunk of *size* bytes took *seconds*."""
+    def record(self, size: int, seconds: float, *, rows: int = 0, batch: int = 0) -> None:
+        """Learn that a chunk of *size* bytes took *seconds*.
+
+        Args:
+            size: Of the chunk.
+            seconds: From when it was given out until its result came.
+            rows: In the chunk.
+            batch: Rows that the handler takes at once: a chunk should have a few times as many.
+        """
         if size <= 0 or seconds <= 0:
             return
         latest = seconds / size
         known = self._per_byte
         self._per_byte = latest if known is None else known + _MEMORY * (latest - known)
         wanted = int(self._seconds / self._per_byte)
-        self.size = max(self._smallest, min(wanted, self.size * _GROWTH, self._largest))
+        needed = min(_BATCHES * batch * size // rows, self._most) if rows else 0
+        wanted = max(needed, min(wanted, self._largest), self._smallest)
+        self.size = min(wanted, self.size * _GROWTH)
 
 
 @dataclass(slots=True)

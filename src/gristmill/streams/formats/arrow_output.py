@@ -110,7 +110,9 @@ def _blocks(file: BinaryIO, length: int) -> Iterator[tuple[int, int, int]]:
         _, size = _PREFIX.unpack(file.read(_PREFIX.size))
         metadata = file.read(size)
         if len(metadata) < size:
-            raise SinkError(f"the message at byte {at:,} of the output is cut off; begin anew with --overwrite")
+            raise SinkError(
+                f"the message at byte {at:,} of the output is cut off; begin anew with --overwrite"
+            )
         place = _field(metadata, _BODY_LENGTH)
         body = 0 if place is None else int(struct.unpack_from("<q", metadata, place)[0])
         yield at, _PREFIX.size + size, body

@@ -18,9 +18,7 @@ from gristmill.streams.sources.protocol import BadRow, Columns, Place
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
-def infer_schema(
-    texts: Iterable[bytes], select: Mapping[str, str] | None
-) -> tuple[bytes, dict[str, str]]:
+def infer_schema(texts: Iterable[bytes], select: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
     """Return the schema of the lines of *texts*, serialized, and its types for people.
 
     A field whose values are of several types, or null alone, is text: its
@@ -78,7 +76,9 @@ class LineColumnReader:
         if not all(row.keys() <= self._names for row in rows.items):
             for index, row in enumerate(rows.items):
                 if unknown := sorted(row.keys() - self._names):
-                    unfit[index] = f"the field {unknown[0]} is none of the columns that samples of the input have"
+                    unfit[index] = (
+                        f"the field {unknown[0]} is none of the columns that samples of the input have"
+                    )
         arrays: list[Any] = []
         for field in self._schema:
             values = [row.get(field.name) for row in rows.items]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gristmill.errors import MalformedInput, SourceError
 from gristmill.streams.chunk import Chunk
+from gristmill.streams.formats.blocks import Blocks, shifted
 from gristmill.streams.formats.csv_cutting import cut, first_record
 from gristmill.streams.formats.csv_records import spans
 from gristmill.streams.formats.csv_rows import parse_rows
@@ -132,6 +133,7 @@ class CsvReader:
         self._form = recipe.form
         self._convert = convert
         self._layouts = [self._layout(head) for head in recipe.heads]
+        self._blocks = Blocks(lambda window: cut(window, recipe.form.dialect, is_last=False))
 
     def _layout(self, head: Head) -> Layout | None:
         if head.columns is None:
@@ -139,30 +141,39 @@ class CsvReader:
         form = self._form
         return Layout(head.columns, form.select, pad=form.pad, extra=form.extra)
 
-    def read(self, chunk: Chunk) -> Rows:
-        """Return the rows of *chunk*."""
+    def read(self, chunk: Chunk, batch: int) -> Iterator[Rows]:
+        """Yield the rows of *chunk*, block by block."""
         head, layout = self._recipe.heads[chunk.source], self._layouts[chunk.source]
         start = max(chunk.start, head.length)
         if layout is None or start >= chunk.end:
-            return Rows(items=[], places=list)
+            return
         if chunk.body is None:
             text = self._recipe.files[chunk.source].read(start, chunk.end)
         else:
             text = chunk.body[start - chunk.start :]
+        number = 0
+        for at, block in self._blocks.of(text, batch):
+            rows = self._block(chunk.source, layout, block, start + at, number)
+            number += rows.total + rows.blank
+            self._blocks.learn(len(block), rows.total)
+            yield rows
+
+    def _block(self, source: int, layout: Layout, text: bytes, start: int, number: int) -> Rows:
+        """Return the rows of one block, which begins at the byte *start* of its file with the record *number*."""
         try:
             found = parse_rows(text, layout, self._form.dialect, self._form.encoding)
         except MalformedInput as error:
             at = start + error.offset
             raise SourceError(
-                f"{self._recipe.files[chunk.source].path}, byte {at:,}: a quote stands where RFC 4180 allows "
+                f"{self._recipe.files[source].path}, byte {at:,}: a quote stands where RFC 4180 allows "
                 "none; read such quotes as characters with --quoting lenient, or all with --quoting none"
             ) from error
         bad = {
-            number: BadRow(stage="parse", code=each.code, message=each.message)
-            for number, each in found.bad.items()
+            number + index: BadRow(stage="parse", code=each.code, message=each.message)
+            for index, each in found.bad.items()
         }
         items: list[Any] = found.rows
-        numbers = found.records
+        numbers = shifted(found.records, number)
         if self._convert is not None:
             items, numbers, invalid = self._convert.all(found.rows, numbers)
             bad.update(invalid)
@@ -173,9 +184,10 @@ class CsvReader:
             total=len(items) + len(bad),
             blank=found.blank,
             places=lambda: [
-                Place(source=chunk.source, start=start + first, end=start + end, raw=text[first:end])
+                Place(source=source, start=start + first, end=start + end, raw=text[first:end])
                 for first, end in spans(text, self._form.dialect)
             ],
+            start=number,
         )
 
     def original(self, place: Place, item: Any) -> Any:

@@ -78,6 +78,11 @@ class CsvRowEncoder:
         self._columns: list[str] = []
         self._known: frozenset[str] = frozenset()
 
+    @property
+    def is_joinable(self) -> bool:
+        """Lines are."""
+        return True
+
     def layout(self, results: Sequence[Any]) -> bytes | None:
         """Return the names of the columns, as JSON."""
         if self._names is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from gristmill.codec import pydantic_models
 from gristmill.codec.items import decode_hook
 from gristmill.errors import MalformedInput, SourceError
 from gristmill.streams.chunk import Chunk
+from gristmill.streams.formats.blocks import Blocks, shifted
 from gristmill.streams.formats.encoding import bom_length, check_head
 from gristmill.streams.formats.json_lines import cut_lines, line_spans, parse_lines
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
@@ -81,35 +82,46 @@ class LineReader:
     def __init__(self, recipe: LineRecipe, item_type: Any) -> None:
         self._recipe = recipe
         self._decode = _decoder(item_type, recipe.form.select)
+        self._blocks = Blocks(lambda window: cut_lines(window, is_last=False))
 
-    def read(self, chunk: Chunk) -> Rows:
-        """Return the rows of *chunk*."""
+    def read(self, chunk: Chunk, batch: int) -> Iterator[Rows]:
+        """Yield the rows of *chunk*, block by block."""
         start = max(chunk.start, self._recipe.heads[chunk.source].length)
         if start >= chunk.end:
-            return Rows(items=[], places=list)
+            return
         if chunk.body is None:
             text = self._recipe.files[chunk.source].read(start, chunk.end)
         else:
             text = chunk.body[start - chunk.start :]
+        number = 0
+        for at, block in self._blocks.of(text, batch):
+            rows = self._block(chunk.source, block, start + at, number)
+            number += rows.total
+            self._blocks.learn(len(block), rows.total)
+            yield rows
+
+    def _block(self, source: int, text: bytes, start: int, number: int) -> Rows:
+        """Return the rows of one block, which begins at the byte *start* of its file with the line *number*."""
         found = parse_lines(text, self._decode)
         bad = {
-            number: BadRow(
+            number + index: BadRow(
                 stage="validate" if each.code == "invalid_item" else "parse",
                 code=each.code,
                 message=each.message,
             )
-            for number, each in found.bad.items()
+            for index, each in found.bad.items()
         }
         return Rows(
             items=found.rows,
-            numbers=found.records,
+            numbers=shifted(found.records, number),
             bad=bad,
             total=len(found.rows) + len(bad),
             blank=found.blank,
             places=lambda: [
-                Place(source=chunk.source, start=start + first, end=start + end, raw=text[first:end])
+                Place(source=source, start=start + first, end=start + end, raw=text[first:end])
                 for first, end in line_spans(text)
             ],
+            start=number,
         )
 
     def original(self, place: Place, item: Any) -> Any:

@@ -31,6 +31,11 @@ class LineEncoder:
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder(enc_hook=encode_hook)
 
+    @property
+    def is_joinable(self) -> bool:
+        """Lines are."""
+        return True
+
     def layout(self, results: Sequence[Any]) -> bytes | None:  # noqa: ARG002 - as ``needs_layout`` says
         """Return None: lines have no columns in common."""
         return None

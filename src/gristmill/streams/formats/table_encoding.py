@@ -92,6 +92,11 @@ class TableRowEncoder:
         self._write = write
         self._known = fields_of(result_type)
 
+    @property
+    def is_joinable(self) -> bool:
+        """Two tables are not one."""
+        return False
+
     def layout(self, results: Sequence[Any]) -> bytes | None:
         """Return the schema, whose types are the annotated ones, or else those of *results*."""
         rows = [as_row(each) for each in results]

@@ -128,6 +128,11 @@ class CompressedRows:
         self._inner = inner
         self._compression = compression
 
+    @property
+    def is_joinable(self) -> bool:
+        """They could be, but small parts compress badly."""
+        return False
+
     def layout(self, results: Sequence[Any]) -> bytes | None:
         """Return what the inner one does."""
         return self._inner.layout(results)

@@ -111,7 +111,9 @@ class ParquetFolder:
                 each.unlink()
         missing = sorted(each.name for each in kept - {partial} if not each.exists())
         if missing:
-            raise SinkError(f"{self.path / missing[0]} is gone; put it back, or use --overwrite to begin anew")
+            raise SinkError(
+                f"{self.path / missing[0]} is gone; put it back, or use --overwrite to begin anew"
+            )
         self._open()
         if self._opened().seek(0, os.SEEK_END) < self._length:
             raise SinkError(f"{partial} is shorter than what was committed; use --overwrite to begin anew")
@@ -178,9 +180,7 @@ class ParquetFolder:
 
     def _write_manifest(self) -> None:
         parts = sorted(each for each in self.path.iterdir() if _PART.fullmatch(each.name))
-        listed = [
-            {"name": each.name, "bytes": each.stat().st_size, "rows": rows_in(each)} for each in parts
-        ]
+        listed = [{"name": each.name, "bytes": each.stat().st_size, "rows": rows_in(each)} for each in parts]
         temporary = self.path / "_manifest.json.partial"
         with temporary.open("wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode({"parts": listed})) + b"\n")

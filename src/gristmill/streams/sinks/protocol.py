@@ -14,6 +14,10 @@ Encoded: TypeAlias = bytes | bytearray | memoryview
 class RowEncoder(Protocol):
     """Turns results into what the sink writes, in a worker."""
 
+    @property
+    def is_joinable(self) -> bool:
+        """Whether the encoded parts of a chunk, one after another, are the chunk encoded."""
+
     def layout(self, results: Sequence[Any]) -> bytes | None:
         """Return the columns that *results* decide; None if the sink needs none, or they decide nothing."""
 

@@ -72,6 +72,4 @@ def check_unchanged(file: Readable) -> None:
     except OSError as error:
         raise SourceError(f"{file.path} cannot be read: {error.strerror}") from error
     if (found.st_size, found.st_mtime_ns) != (file.size, file.changed_ns):
-        raise SourceChanged(
-            f"{file.path} was changed while it was read; run again when nobody writes to it"
-        )
+        raise SourceChanged(f"{file.path} was changed while it was read; run again when nobody writes to it")

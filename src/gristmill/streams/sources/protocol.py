@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(slots=True, kw_only=True)
 class Rows:
-    """The rows of a chunk.
+    """The rows of a chunk, or of a block of it.
 
     Attributes:
         items: The good ones, as the handler takes them.
@@ -45,7 +45,8 @@ class Rows:
         bad: number -> what is wrong with that record.
         total: Good and bad ones.
         blank: Empty lines, which are no rows.
-        places: Finds where each record of the chunk is; called only when one fails.
+        places: Finds where each record is; called only when one fails.
+        start: Number of the first record, of which ``places`` gives the place first.
     """
 
     items: list[Any]
@@ -54,6 +55,7 @@ class Rows:
     total: int = 0
     blank: int = 0
     places: Callable[[], Sequence[Place]]
+    start: int = 0
 
     def first(self, number: int) -> Rows:
         """Return the first *number* rows, good and bad ones."""
@@ -66,6 +68,7 @@ class Rows:
             total=min(number, self.total),
             blank=self.blank,
             places=self.places,
+            start=self.start,
         )
 
 
@@ -121,8 +124,12 @@ class ColumnReader(Protocol):
 class RowReader(Protocol):
     """Reads chunks as rows, in a worker."""
 
-    def read(self, chunk: Chunk) -> Rows:
-        """Return the rows of *chunk*.
+    def read(self, chunk: Chunk, batch: int) -> Iterator[Rows]:
+        """Yield the rows of *chunk*, block by block: small ones stay in the processor's cache.
+
+        Args:
+            chunk: Which.
+            batch: Rows that the handler takes at once; blocks have several times as many.
 
         Raises:
             SourceError: It cannot be read as what it should be; the run stops.

@@ -49,7 +49,11 @@ class TableForm(Protocol):
         """
 
     def recipe(
-        self, files: Sequence[Readable], blocks: Sequence[Sequence[int]], schema: bytes, select: Mapping[str, str]
+        self,
+        files: Sequence[Readable],
+        blocks: Sequence[Sequence[int]],
+        schema: bytes,
+        select: Mapping[str, str],
     ) -> ReaderRecipe:
         """Return what reads chunks in workers.
 
@@ -219,6 +223,4 @@ def _look_at(path: str) -> tuple[SourceMark, Readable]:
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
     mark = SourceMark(name=path, size=found.st_size, changed_ns=found.st_mtime_ns, digest=digest)
-    return mark, Readable(
-        path=str(Path(path).resolve()), size=found.st_size, changed_ns=found.st_mtime_ns
-    )
+    return mark, Readable(path=str(Path(path).resolve()), size=found.st_size, changed_ns=found.st_mtime_ns)

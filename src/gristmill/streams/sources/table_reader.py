@@ -112,7 +112,9 @@ class TableReader:
         if self._kept is not None and self._kept[:2] == (source, index):
             return self._kept[2]
         assert self._opened is not None  # noqa: S101 - opened by _parts
-        block = selected(self._opened.block(index, list(self._recipe.select)), self._schema, self._recipe.select)
+        block = selected(
+            self._opened.block(index, list(self._recipe.select)), self._schema, self._recipe.select
+        )
         self._kept = None if is_whole else (source, index, block)
         return block
 
@@ -128,15 +130,15 @@ class TableRowReader:
         self._columns = columns
         self._convert = convert
 
-    def read(self, chunk: Chunk) -> Rows:
-        """Return the rows of *chunk*."""
+    def read(self, chunk: Chunk, batch: int) -> Iterator[Rows]:  # noqa: ARG002 - one block
+        """Yield the rows of *chunk*."""
         found = self._columns.read(chunk)
         items: list[Any] = rows_of(found.batch)
         numbers: Sequence[int] = range(len(items))
         bad: Mapping[int, BadRow] = {}
         if self._convert is not None:
             items, numbers, bad = self._convert.all(items, numbers)
-        return Rows(items=items, numbers=numbers, bad=bad, total=found.total, places=found.places)
+        yield Rows(items=items, numbers=numbers, bad=bad, total=found.total, places=found.places)
 
     def original(self, place: Place, item: Any) -> Any:  # noqa: ARG002 - as above
         """Return *item*."""

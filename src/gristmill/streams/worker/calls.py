@@ -63,6 +63,11 @@ class Caller:
         self._retry = handler.limits.retry
         self._loop = asyncio.new_event_loop()  # no Runner: it would look after SIGINT at every chunk
 
+    @property
+    def batch(self) -> int:
+        """Rows that the handler takes at once, over all its slots."""
+        return self._handler.cap * self._handler.slots
+
     def call(self, items: Sequence[Any], marker: Marker, batch_size: int | None = None) -> Called:
         """Return what the handler says to *items*.
 

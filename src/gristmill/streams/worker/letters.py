@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from gristmill.codec.results import encode_hook
 from gristmill.model.outcome import Failed
 from gristmill.streams.chunk import Crash
 from gristmill.streams.dead_letter import DeadLetter, raw_fields
-from gristmill.streams.sources.protocol import BadRow, ColumnReader, Columns, Place, RowReader, Rows
+from gristmill.streams.sources.protocol import BadRow, ColumnReader, Columns, Place, RowReader
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_hook)
 
@@ -22,20 +23,28 @@ class Letters:
     Args:
         reader: Of the chunk.
         source: The input's name.
-        rows: All rows of the chunk.
+        blocks: The blocks of the chunk, in order; more may be added.
 
     Attributes:
         codes: code -> how many failed with it.
         total: How many failed.
     """
 
-    def __init__(self, reader: RowReader | ColumnReader, source: str, rows: Rows | Columns) -> None:
+    def __init__(self, reader: RowReader | ColumnReader, source: str, *blocks: Columns) -> None:
         self._reader = reader
         self._source = source
-        self._rows = rows
-        self._places: Sequence[Place] | None = None
+        self._starts: list[int] = []
+        self._finders: list[Callable[[], Sequence[Place]]] = []
+        self._places: dict[int, Sequence[Place]] = {}
         self._letters: dict[int, DeadLetter] = {}
         self.codes: dict[str, int] = {}
+        for block in blocks:
+            self.open(0, block.places)
+
+    def open(self, start: int, places: Callable[[], Sequence[Place]]) -> None:
+        """Begin a block: its first record has the number *start*."""
+        self._starts.append(start)
+        self._finders.append(places)
 
     @property
     def total(self) -> int:
@@ -72,9 +81,11 @@ class Letters:
         )
 
     def _place(self, number: int) -> Place:
-        if self._places is None:
-            self._places = self._rows.places()
-        return self._places[number]
+        block = bisect_right(self._starts, number) - 1
+        places = self._places.get(block)
+        if places is None:
+            places = self._places[block] = self._finders[block]()
+        return places[number - self._starts[block]]
 
     def _add(self, number: int, place: Place, stage: str, code: str, message: str, **more: Any) -> None:
         self.codes[code] = self.codes.get(code, 0) + 1

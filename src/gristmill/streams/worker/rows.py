@@ -42,7 +42,7 @@ class RowWork:
 
 
 class RowRunner:
-    """Runs chunks as rows."""
+    """Runs chunks as rows, block by block."""
 
     def __init__(self, handler: BatchHandler[Any, Any], work: RowWork) -> None:
         self._reader = work.reader.rows(handler.item_type)
@@ -53,89 +53,119 @@ class RowRunner:
 
     def run(self, task: Task, marker: Marker) -> Result:
         """Run *task*; see ``Runner.run``."""
-        rows = self._reader.read(task.chunk)
-        if task.limit is not None and rows.total > task.limit:
-            rows = rows.first(task.limit)
+        blocks = self._reader.read(task.chunk, self._caller.batch)
         if task.only is not None:
-            self._probe(task, rows, marker)
+            for rows in blocks:
+                self._probe(task.only, *_without(rows, task.convicted), marker)
             return Result(number=task.chunk.number)
+        letters = Letters(self._reader, self._sources[task.chunk.source])
+        page = _Page(self._encoder, letters, task.layout, needs_layout=self._needs_layout)
+        result = Result(number=task.chunk.number)
+        left = task.limit
+        for block in blocks:
+            rows = block if left is None or block.total <= left else block.first(left)
+            left = None if left is None else left - rows.total
+            letters.open(rows.start, rows.places)
+            self._run_block(task, rows, marker, page, result)
+            if left == 0:
+                break
+        return page.finish(result)
+
+    def _run_block(self, task: Task, rows: Rows, marker: Marker, page: _Page, result: Result) -> None:
         items, numbers = _without(rows, task.convicted)
         called = self._caller.call(items, Numbered(marker, numbers), task.batch_size)
-        letters = Letters(self._reader, self._sources[task.chunk.source], rows)
-        return self._result(task, _Ran(rows, items, numbers, called), letters)
+        for number, bad in rows.bad.items():
+            page.letters.bad(number, bad)
+        if task.convicted:
+            for number in sorted(set(rows.numbers) & task.convicted.keys()):
+                page.letters.crash(number, task.convicted[number])
+        for index, (failed, attempts) in called.failures.items():
+            page.letters.failed(numbers[index], items[index], failed, attempts)
+        page.add(items, numbers, called)
+        result.counts.read += rows.total
+        result.counts.blank += rows.blank
+        result.batches += called.batches
+        result.seconds += called.seconds
+        result.batch_size = called.batch_size or result.batch_size
+        result.batch_cap = self._caller.batch
 
-    def _probe(self, task: Task, rows: Rows, marker: Marker) -> None:
-        items, numbers = _without(rows, task.convicted)
-        first, stop = task.only or (0, 0)
+    def _probe(self, only: tuple[int, int], items: list[Any], numbers: Sequence[int], marker: Marker) -> None:
+        first, stop = only
         probed = [item for item, number in zip(items, numbers, strict=True) if first <= number < stop]
         if probed:
             marker.running(first, stop)
             self._caller.probe(probed)
             marker.idle()
 
-    def _result(self, task: Task, ran: _Ran, letters: Letters) -> Result:
-        rows, items, numbers, called = ran.rows, ran.items, ran.numbers, ran.called
-        for number, bad in rows.bad.items():
-            letters.bad(number, bad)
-        for number, crash in task.convicted.items():
-            letters.crash(number, crash)
-        for index, (failed, attempts) in called.failures.items():
-            letters.failed(numbers[index], items[index], failed, attempts)
-        values, kept = called.values, numbers
-        filtered = 0
+    def close(self) -> None:
+        """End the event loop of the handler."""
+        self._caller.close()
+
+
+class _Page:
+    """What becomes of the values of one chunk.
+
+    They are encoded block by block where the parts may be joined, and else all at once at the end.
+    """
+
+    def __init__(
+        self, encoder: RowEncoder, letters: Letters, layout: bytes | None, *, needs_layout: bool
+    ) -> None:
+        self.letters = letters
+        self._encoder = encoder
+        self._layout = layout
+        self._needs_layout = needs_layout
+        self._counts = Counts()
+        self._parts: list[bytes] = []
+        self._values: list[Any] = []
+        self._kept: list[int] = []
+        self._items: dict[int, Any] = {}
+
+    def add(self, items: Sequence[Any], numbers: Sequence[int], called: Called) -> None:
+        """Take what the handler said to the rows *numbers*."""
+        values: Sequence[Any] = called.values
+        kept = numbers
         if called.failures or type(None) in set(map(type, values)):
             good = [
                 index
                 for index, value in enumerate(values)
                 if value is not None and index not in called.failures
             ]
-            filtered = len(values) - len(good) - len(called.failures)
+            self._counts.filtered += len(values) - len(good) - len(called.failures)
             values, kept = [values[index] for index in good], [numbers[index] for index in good]
-        layout = task.layout
-        if layout is None and self._needs_layout:
-            layout = self._encoder.layout(values)
-        body, unusable = self._encoder.encode(values, layout)
-        if unusable:
-            item_of = dict(zip(numbers, items, strict=True))
-            for index, why in unusable.items():
-                number = kept[index]
-                letters.failed(number, item_of[number], Failed(why, "unusable_result"), 1, stage="sink")
-        counts = Counts(
-            read=rows.total,
-            succeeded=len(values) - len(unusable),
-            failed=letters.total,
-            filtered=filtered,
-            blank=rows.blank,
-        )
-        return Result(
-            number=task.chunk.number,
-            body=body,
-            dead=letters.lines(),
-            counts=counts,
-            layout=layout,
-            batches=called.batches,
-            seconds=called.seconds,
-            batch_size=called.batch_size,
-            codes=letters.codes,
-        )
+        if self._encoder.is_joinable:
+            self._encode(values, kept, lambda number: items[numbers.index(number)])
+        else:
+            self._values += values
+            self._kept += kept
+            self._items.update(zip(numbers, items, strict=True))
 
-    def close(self) -> None:
-        """End the event loop of the handler."""
-        self._caller.close()
+    def _encode(self, values: Sequence[Any], kept: Sequence[int], item_of: Any) -> None:
+        if self._layout is None and self._needs_layout:
+            self._layout = self._encoder.layout(values)
+        body, unusable = self._encoder.encode(values, self._layout)
+        for index, why in unusable.items():
+            failed = Failed(why, "unusable_result")
+            self.letters.failed(kept[index], item_of(kept[index]), failed, 1, stage="sink")
+        self._counts.succeeded += len(values) - len(unusable)
+        self._parts.append(body)
 
-
-@dataclass(frozen=True, slots=True)
-class _Ran:
-    """The rows of a chunk, those that the handler got with their numbers, and what it said."""
-
-    rows: Rows
-    items: list[Any]
-    numbers: Sequence[int]
-    called: Called
+    def finish(self, result: Result) -> Result:
+        """Return *result* with what was encoded."""
+        if not self._encoder.is_joinable:
+            self._encode(self._values, self._kept, self._items.__getitem__)
+        result.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        result.dead = self.letters.lines()
+        result.codes = self.letters.codes
+        result.layout = self._layout
+        result.counts.succeeded = self._counts.succeeded
+        result.counts.filtered = self._counts.filtered
+        result.counts.failed = self.letters.total
+        return result
 
 
 def _without(rows: Rows, convicted: Mapping[int, Crash]) -> tuple[list[Any], Sequence[int]]:
-    """Return the items to run, and the number of each among all rows of the chunk."""
+    """Return the items to run, and the number of each among all records of the chunk."""
     numbers = rows.numbers
     if not convicted:
         return rows.items, numbers
@@ -151,7 +181,9 @@ class Numbered:
         self._numbers = numbers
 
     def running(self, first: int, stop: int) -> None:
+        """Note the numbers of the items [first, stop)."""
         self._marker.running(self._numbers[first], self._numbers[stop - 1] + 1)
 
     def idle(self) -> None:
+        """Note that no handler runs."""
         self._marker.idle()
