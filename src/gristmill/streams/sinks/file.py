@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from gristmill.streams.disk import cut, sync_data, sync_folder
 from gristmill.streams.journal import Journal
 from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.protocol import EncoderRecipe
+
+_STDOUT, _STDERR = 1, 2
 
 
 class FileSink:
@@ -158,6 +161,9 @@ class FileSink:
 class StandardOutput:
     """Standard output: what is written is gone, so nothing of it can be resumed.
 
+    While it is open, whatever else is printed goes to standard error: by
+    handlers here, by workers that are started now, by libraries.
+
     Args:
         form: Encodes, and says what stands before and after the chunks.
     """
@@ -166,6 +172,7 @@ class StandardOutput:
         self.name = "standard output"
         self.length = 0
         self._form = form
+        self._file: BinaryIO | None = None
         self._is_begun = False
 
     @property
@@ -181,6 +188,9 @@ class StandardOutput:
         """Begin; nothing can be resumed."""
         if not self._form.is_streamed:
             raise ConfigurationError("this format cannot go to standard output; name a file with -o")
+        sys.stdout.flush()
+        self._file = os.fdopen(os.dup(_STDOUT), "wb")
+        os.dup2(_STDERR, _STDOUT)
         return None
 
     def write(self, result: Result) -> None:
@@ -196,17 +206,27 @@ class StandardOutput:
             self._append(self._form.head(layout))
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:
-        sys.stdout.buffer.write(data)
+        self._opened().write(data)
         self.length += len(data)
 
     def commit(self, checkpoint: Checkpoint) -> None:  # noqa: ARG002 - as above
         """Pass on what was written."""
-        sys.stdout.buffer.flush()
+        self._opened().flush()
 
     def finish(self, checkpoint: Checkpoint, layout: bytes | None) -> None:  # noqa: ARG002 - as above
         """Write what comes after the chunks."""
         self._head(layout)
-        sys.stdout.buffer.flush()
+        self._opened().flush()
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            raise RuntimeError("standard output is not open")
+        return self._file
 
     def close(self) -> None:
-        """Do nothing."""
+        """Give standard output back."""
+        file, self._file = self._file, None
+        if file is not None:
+            sys.stdout.flush()
+            os.dup2(file.fileno(), _STDOUT)
+            file.close()
