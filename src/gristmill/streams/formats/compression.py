@@ -77,6 +77,18 @@ class Decompressor:
         self._error: Exception | None = None
         self.position = 0
 
+    @property
+    def failure(self) -> SourceError | None:
+        """Why there is nothing after what was read; None if nothing is wrong with it."""
+        if self._error is None:
+            return None
+        failure = SourceError(
+            f"{self._name}: its compressed data is damaged or cut off after {self.position:,} bytes of "
+            f"text ({self._error}); get the whole file and run again with --overwrite"
+        )
+        failure.__cause__ = self._error
+        return failure
+
     def read(self, size: int) -> bytes:
         """Return the next *size* bytes; fewer at the end, or before what is damaged.
 
@@ -94,11 +106,8 @@ class Decompressor:
                 break
             found += more
         self.position += len(found)
-        if self._error is not None and not found:
-            raise SourceError(
-                f"{self._name}: its compressed data is damaged or cut off after {self.position:,} bytes of "
-                f"text ({self._error}); get the whole file and run again"
-            ) from self._error
+        if (failure := self.failure) is not None and not found:
+            raise failure
         return bytes(found)
 
 

@@ -13,12 +13,15 @@ from gristmill.streams.formats.csv_cutting import cut, first_record
 from gristmill.streams.formats.csv_records import spans
 from gristmill.streams.formats.csv_rows import parse_rows
 from gristmill.streams.formats.dialect import COMMA, Dialect
-from gristmill.streams.formats.encoding import check_encoding, check_head
+from gristmill.streams.formats.encoding import bom_length, check_encoding, check_head
 from gristmill.streams.formats.header import OnDuplicate, read_header
 from gristmill.streams.formats.layout import Layout
 from gristmill.streams.formats.typed_rows import Converter, converter
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
 from gristmill.streams.sources.text_file import Head, Readable
+
+_MARK = 4
+"""Bytes of the longest byte order mark. NUL bytes further on are those of a header, or spoil their row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +73,9 @@ class CsvForm:
         """Return the header; see ``TextForm``."""
         try:
             check_encoding(self.encoding, self.dialect)
-            check_head(window, self.encoding)
+            check_head(window[:_MARK], self.encoding)
             if self.header is not None:
-                return Head(length=0, columns=self.header)
+                return Head(length=bom_length(window), columns=self.header)
             found = first_record(window, self.dialect, is_last=is_last)
             if found is None:
                 return Head(length=len(window), columns=None) if is_last else None

@@ -54,7 +54,10 @@ class Letters:
     def bad(self, number: int, bad: BadRow) -> None:
         """Note a row that is none."""
         place = self._place(number)
-        self._add(number, place, bad.stage, bad.code, bad.message, **raw_fields(place.raw))
+        kept = raw_fields(place.raw)
+        if place.origin is not None and place.origin.item is not msgspec.UNSET:
+            kept = {"item": place.origin.item}
+        self._add(number, place, bad.stage, bad.code, bad.message, **kept)
 
     def crash(self, number: int, crash: Crash) -> None:
         """Note a row that killed its worker."""
@@ -89,11 +92,12 @@ class Letters:
 
     def _add(self, number: int, place: Place, stage: str, code: str, message: str, **more: Any) -> None:
         self.codes[code] = self.codes.get(code, 0) + 1
+        origin = place.origin
         self._letters[number] = DeadLetter(
-            source=self._source,
-            row=number + 1,
-            start=place.start,
-            end=place.end,
+            source=self._source if origin is None else origin.source,
+            row=number + 1 if origin is None else origin.row,
+            start=place.start if origin is None else origin.start,
+            end=place.end if origin is None else origin.end,
             stage=stage,
             code=code,
             message=message,
