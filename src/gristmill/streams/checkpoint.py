@@ -53,6 +53,11 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_done: bool = False
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read when it was committed, so that nothing is lost with it."""
+        return not (self.is_done or self.counts.read or self.counts.blank)
+
+    @property
     def done(self) -> tuple[Range, ...]:
         """Everything that is done of the input that is under way and of later ones, in order."""
         head = (Range(self.source, 0, self.offset),) if self.offset else ()
@@ -143,6 +148,24 @@ def check_same(old: Identity, new: Identity, place: str) -> None:
             f"{place} is the checkpoint of another run: {'; '.join(found)}. Use --overwrite to throw away "
             "what it has written and begin anew, or another output"
         )
+
+
+def resumable(old: Identity, checkpoint: Checkpoint | None, new: Identity, place: str) -> Checkpoint | None:
+    """Return *checkpoint* if the run that left it can go on as *new*; None if it had not come anywhere.
+
+    Args:
+        old: What the run was.
+        checkpoint: How far it came; None if it committed nothing.
+        new: What was asked for now.
+        place: Where the checkpoint is.
+
+    Raises:
+        ConfigurationError: It did come somewhere, and was another run.
+    """
+    if checkpoint is None or (checkpoint.is_empty and differences(old, new)):
+        return None
+    check_same(old, new, place)
+    return checkpoint
 
 
 class Progress:

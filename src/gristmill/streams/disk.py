@@ -77,6 +77,7 @@ def close_anyway(file: IO[Any]) -> None:
 
 
 def cut(file: IO[bytes], length: int) -> None:
-    """Cut *file* to *length* bytes, and stand at its end."""
-    file.truncate(length)
+    """Cut *file* to *length* bytes if it is longer, and stand at its end."""
+    if file.seek(0, os.SEEK_END) > length:
+        file.truncate(length)
     file.seek(length)

@@ -73,7 +73,7 @@ class Decompressor:
         if compression is Compression.GZIP:
             self._stream = _Gzip(file)
         elif compression is Compression.ZSTD:
-            self._stream = _arrow().CompressedInputStream(file, "zstd")
+            self._stream = _Zstd(file)
         self._error: Exception | None = None
         self.position = 0
 
@@ -109,6 +109,22 @@ class Decompressor:
         if (failure := self.failure) is not None and not found:
             raise failure
         return bytes(found)
+
+
+class _Zstd:
+    """Frames of zstd, one after the other, read in steps of one size, so that damage shows at one place."""
+
+    _STEP = 1 << 15
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._stream = _arrow().CompressedInputStream(file, "zstd")
+        self._held = b""
+
+    def read(self, size: int, /) -> bytes:
+        if not self._held:
+            self._held = self._stream.read(self._STEP)
+        found, self._held = self._held[:size], self._held[size:]
+        return found
 
 
 class _Gzip:

@@ -102,7 +102,17 @@ class CsvForm:
                     f"{file.path} has no column {', '.join(missing)}, and {files[0].path} has; select the "
                     "columns that all have with --select"
                 )
+            if head.columns is not None:
+                self.layout(head.columns)
         return CsvRecipe(form=self, heads=tuple(heads), files=tuple(files))
+
+    def layout(self, columns: Sequence[str]) -> Layout:
+        """Return how rows are made of records with these *columns*.
+
+        Raises:
+            ConfigurationError: A column that is selected is none of them.
+        """
+        return Layout(columns, self.select, pad=self.pad, extra=self.extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +149,7 @@ class CsvReader:
         self._blocks = Blocks(lambda window: cut(window, recipe.form.dialect, is_last=False))
 
     def _layout(self, head: Head) -> Layout | None:
-        if head.columns is None:
-            return None
-        form = self._form
-        return Layout(head.columns, form.select, pad=form.pad, extra=form.extra)
+        return None if head.columns is None else self._form.layout(head.columns)
 
     def read(self, chunk: Chunk, batch: int) -> Iterator[Rows]:
         """Yield the rows of *chunk*, block by block."""

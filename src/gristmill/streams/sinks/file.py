@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gristmill.errors import ConfigurationError, SinkError
-from gristmill.streams.checkpoint import Checkpoint, Identity, check_same
+from gristmill.streams.checkpoint import Checkpoint, Identity, resumable
 from gristmill.streams.chunk import Result
 from gristmill.streams.disk import close_anyway, cut, sync_data, sync_folder
 from gristmill.streams.journal import Journal
@@ -63,11 +63,10 @@ class FileSink:
         if self.path.is_dir():
             raise ConfigurationError(f"{self.path} is a folder; name a file in it")
         found = self.journal.read(overwrite=overwrite)
-        if found is None or found[1] is None:
+        checkpoint = found and resumable(*found, identity, str(self.journal.path))
+        if checkpoint is None:
             self._begin(identity, overwrite=overwrite)
             return None
-        checkpoint = found[1]
-        check_same(found[0], identity, str(self.journal.path))
         if checkpoint.is_done:
             if self.partial.exists():  # the end was interrupted between its two steps
                 self._put_in_place()

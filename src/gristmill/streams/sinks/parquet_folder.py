@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from gristmill.errors import ConfigurationError, SinkError
-from gristmill.streams.checkpoint import Checkpoint, Identity, check_same
+from gristmill.streams.checkpoint import Checkpoint, Identity, resumable
 from gristmill.streams.chunk import Result
 from gristmill.streams.disk import close_anyway, cut, sync_data, sync_folder
 from gristmill.streams.formats.parquet_output import ParquetOutput, rows_in
@@ -78,11 +78,10 @@ class ParquetFolder:
         self.path.mkdir(exist_ok=True)
         sync_folder(self.path.parent)
         found = self.journal.read(overwrite=overwrite)
-        if found is None or found[1] is None:
+        checkpoint = found and resumable(*found, identity, str(self.journal.path))
+        if checkpoint is None:
             self._begin(identity, overwrite=overwrite)
             return None
-        checkpoint = found[1]
-        check_same(found[0], identity, str(self.journal.path))
         if not checkpoint.is_done:
             self._resume(checkpoint.out)
         return checkpoint

@@ -272,10 +272,11 @@ class TextFiles:
                 Compression.NONE,
             )
         try:
+            kind = Path(path).stat().st_mode
+            if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # before it is opened: a pipe would wait
+                raise SourceError(f"{path} is no regular file; pipe it into standard input, and give -")
             with open(path, "rb") as file:  # noqa: PTH123 - as everywhere here
                 found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode):
-                    raise SourceError(f"{path} is no regular file; pipe it into standard input, and give -")
                 head = file.read(_SAMPLE)
                 file.seek(max(0, found.st_size - _SAMPLE))
                 digest = hashlib.blake2b(head + file.read(_SAMPLE), digest_size=16).hexdigest()
