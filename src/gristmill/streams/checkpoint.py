@@ -244,6 +244,8 @@ def gaps(done: Iterable[Range], source: int, start: int, end: int) -> Iterator[t
     for each in sorted(done):
         if each.source != source or each.end <= at:
             continue
+        if each.start >= end:
+            break
         if each.start > at:
             yield at, each.start
         at = each.end

@@ -45,29 +45,28 @@ def test_padding_between_and_after_members_is_passed_over(mill: Any) -> None:
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstd])
-@pytest.mark.parametrize("share", [0.3, 0.9, 1.0])
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize(("share", "workers"), [(0.3, 0), (0.9, 0), (0.9, 2), (1.0, 0)])
 def test_all_whole_records_of_a_truncated_file_are_safe(
-    mill: Any, compress: Any, share: float, workers: str
+    mill: Any, compress: Any, share: float, workers: int
 ) -> None:
     text = "id,text\n" + "".join(
         f"{number},{random.Random(number).random()}\n" for number in range(1, 20_001)
     )
     whole = compress(text.encode())
     mill.write("in.csv", whole[: int(len(whole) * share) - 2])
-    words = ("same", "in.csv", "-o", "out.csv", "--workers", workers, "--chunk-bytes", "20000")
-    first = mill.go(*words, code=65) if workers == "0" else mill.run(*words).said
+    words = ("same", "in.csv", "-o", "out.csv")
+    first = (mill.end if workers else mill.go)(*words, "--chunk-bytes", "20000", code=65)
     assert "damaged or cut off after" in first
     assert "--overwrite" in first
     at = int(first.split("cut off after ")[1].split(" ")[0].replace(",", ""))
     safe = (mill.folder / "out.csv.partial").read_text()
     assert safe == text[: text.rindex("\n", 0, at) + 1]
     assert not (mill.folder / "out.csv").exists()
-    assert mill.go(*words[:-4], *PACE, code=65) == first  # and says the same
+    assert mill.go(*words, *PACE, code=65) == first  # and says the same
     assert (mill.folder / "out.csv.partial").read_text() == safe
     mill.write("in.csv", whole)
-    assert "in.csv has changed since" in mill.go(*words[:-4], code=2)
-    mill.go(*words[:-4], "--overwrite")
+    assert "in.csv has changed since" in mill.go(*words, code=2)
+    mill.go(*words, "--overwrite")
     assert (mill.folder / "out.csv").read_text() == text
 
 

@@ -1,4 +1,4 @@
-"""Inputs that are hard to read: each is read right, or refused with what to do; never wrongly without a word."""
+"""Inputs that are hard to read: each is read right, or refused with what to do."""
 
 from __future__ import annotations
 
