@@ -91,11 +91,11 @@ def test_a_run_that_came_nowhere_gives_way_to_another_one() -> None:
             resumable(IDENTITY, come, other, "j")
 
 
-RANGES = st.lists(
-    st.builds(lambda source, start, size: Range(source, start, start + size), st.integers(0, 1), st.integers(0, 30),
-              st.integers(0, 9)),
-    max_size=6,
-)  # fmt: skip
+def range_of(source: int, start: int, size: int) -> Range:
+    return Range(source, start, start + size)
+
+
+RANGES = st.lists(st.builds(range_of, st.integers(0, 1), st.integers(0, 30), st.integers(0, 9)), max_size=6)
 
 
 @given(RANGES, st.integers(0, 30), st.integers(0, 30))
@@ -123,11 +123,10 @@ def chunks_of(sizes: list[list[int]]) -> list[Chunk]:
     return found
 
 
-SIZES = st.lists(
-    st.lists(st.integers(1, 5), max_size=5).flatmap(lambda most: st.integers(0, 5).map(lambda last: [*most, last])),
-    min_size=1,
-    max_size=4,
-)  # fmt: skip
+CHUNKS = st.tuples(st.lists(st.integers(1, 5), max_size=5), st.integers(0, 5)).map(
+    lambda two: [*two[0], two[1]]
+)
+SIZES = st.lists(CHUNKS, min_size=1, max_size=4)
 
 
 @given(SIZES, st.randoms(use_true_random=False))

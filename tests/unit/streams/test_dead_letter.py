@@ -111,5 +111,6 @@ def test_two_runs_cannot_have_it_at_once(tmp_path: Path) -> None:
 
 def test_letters_are_json_with_the_fields_that_are_there() -> None:
     assert json.loads(letter(3, b"{}")) == {
-        "source": "a.csv", "row": 3, "start": 1, "end": 2, "stage": "handler", "code": "x", "message": "m", "item": {},
+        "source": "a.csv", "row": 3, "start": 1, "end": 2, "stage": "handler", "code": "x",
+        "message": "m", "item": {},
     }  # fmt: skip

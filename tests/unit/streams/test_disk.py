@@ -11,7 +11,7 @@ from gristmill.streams.disk import close_anyway, cut, lock, writing
 
 
 def test_what_the_system_refuses_is_said_of_the_output() -> None:
-    with pytest.raises(SinkError, match="out.csv cannot be written: No space left"), writing("out.csv"):
+    with pytest.raises(SinkError, match=r"out.csv cannot be written: No space left"), writing("out.csv"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(SinkError, match="deep/x cannot be written"), writing("out.csv"):
         raise PermissionError(errno.EACCES, "no", "deep/x")

@@ -77,8 +77,8 @@ def test_a_run_counts_what_became_of_every_row(folder: Path) -> None:
 @pytest.mark.parametrize("after", range(1, 15, 2))
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_run_that_is_stopped_goes_on_and_ends_as_if_it_had_not(
-    folder: Path, after: int, ordered: bool
-) -> None:  # noqa: FBT001
+    folder: Path, after: int, *, ordered: bool
+) -> None:
     stopping = Stopping()
     looks = 0
 
@@ -100,7 +100,7 @@ def test_a_run_that_is_stopped_goes_on_and_ends_as_if_it_had_not(
 class Whimsical(Inline):
     """An engine whose answers come late and out of order, and whose workers die as they are told."""
 
-    def __init__(self, fate: Callable[[Task], Died | None] = lambda task: None) -> None:
+    def __init__(self, fate: Callable[[Task], Died | None] = lambda _: None) -> None:
         super().__init__()
         self.fate = fate
         self.held: list[Event] = []
@@ -123,7 +123,7 @@ class Whimsical(Inline):
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_answers_out_of_order_are_put_in_order_or_written_as_they_come(folder: Path, ordered: bool) -> None:  # noqa: FBT001
+def test_late_answers_are_put_in_order_or_written_as_they_come(folder: Path, *, ordered: bool) -> None:
     pipeline(ordered=ordered).run(Whimsical())
     check(folder, is_ordered=ordered)
     ids = [int(line) for line in (folder / "out.csv").read_text().split()[1:]]
@@ -161,14 +161,14 @@ def test_workers_that_die_without_a_row_end_the_run_with_what_is_done(folder: Pa
             return None
         return Died(task=task, reason="was killed", is_timeout=False, mark=None)
 
-    with pytest.raises(WorkersLost, match="in.csv, .* the last one was killed"):
+    with pytest.raises(WorkersLost, match=r"in.csv, .* the last one was killed"):
         pipeline().run(Whimsical(fate))
     assert pipeline().run().start > 0
     check(folder)
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_before_a_chunk_that_cannot_be_read_all_is_written(folder: Path, ordered: bool) -> None:  # noqa: FBT001
+def test_before_a_chunk_that_cannot_be_read_all_is_written(folder: Path, *, ordered: bool) -> None:
     text = (folder / "in.csv").read_text()
     (folder / "in.csv").write_text(text.replace("\n60\n", '\n6"\n'))
     with pytest.raises(SourceError, match="a quote stands where"):
@@ -205,7 +205,7 @@ def test_an_output_that_cannot_be_written_ends_the_run_and_keeps_the_last_commit
         write(result)
 
     monkeypatch.setattr(run.sink, "write", full)
-    with pytest.raises(SinkError, match="out.csv cannot be written: No space left on device"):
+    with pytest.raises(SinkError, match=r"out.csv cannot be written: No space left on device"):
         run.run()
     assert pipeline().run().start > 0
     check(folder)

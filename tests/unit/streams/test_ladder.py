@@ -64,7 +64,7 @@ class Ordeal:
 
 
 def most_deaths(rows: int, batch: int, guilty: int) -> int:
-    """Each guilty row: its batch, a halving at each level (with others in it), and the deaths that convict."""
+    """Count for each guilty row its batch, a halving at each level, and the deaths that convict it."""
     return guilty * (1 + min(rows, batch).bit_length() + 1 + MAX_DEATHS)
 
 

@@ -21,7 +21,7 @@ def test_counts_are_short(number: float, text: str) -> None:
     assert count_text(number) == text
 
 
-@pytest.mark.parametrize("number", [9_999.6, 999_499.0, 999_999.0, 999_999_999.0, 999_999_999_999.0])
+@pytest.mark.parametrize("number", [9_999.6, 999_499.0, 999_999.0, 999_999_999.0])
 def test_no_number_is_written_with_an_exponent_below_the_largest_unit(number: float) -> None:
     assert "e" not in count_text(number)
     assert "e" not in bytes_text(number)

@@ -17,6 +17,11 @@ PARTS = st.lists(st.binary(max_size=50), min_size=1, max_size=5)
 TEXT = random.Random(3).randbytes(400_000).hex().encode()
 
 
+def read_on(stream: Decompressor, size: int, found: bytearray) -> None:
+    while piece := stream.read(size):
+        found += piece
+
+
 def reader(data: bytes, kind: Compression) -> Decompressor:
     return Decompressor(io.BytesIO(data), kind, "x.gz")
 
@@ -56,13 +61,10 @@ def test_all_before_a_cut_is_read_and_then_it_is_told(kind: Compression, share: 
     ends = set()
     for size in (1000, 70_000, 10**7):
         stream = reader(cut, kind)
-        found = b""
-        with pytest.raises(
-            SourceError, match=r"x.gz: its compressed data is damaged or cut off after [\d,]+ bytes"
-        ) as told:
-            while True:
-                found += stream.read(size)
-        assert TEXT.startswith(found)
+        found = bytearray()
+        with pytest.raises(SourceError, match=r"x.gz: its compressed data is damaged or cut off") as told:
+            read_on(stream, size, found)
+        assert TEXT.startswith(bytes(found))
         assert f"{len(found):,} bytes" in str(told.value)
         assert len(found) > len(TEXT) * share - 150_000
         ends.add(len(found))

@@ -77,7 +77,7 @@ def test_blocks_count_on() -> None:
 
 
 def test_a_stray_quote_is_told_with_its_byte_in_the_file() -> None:
-    with pytest.raises(SourceError, match="in.csv, byte 5: .*--quoting lenient"):
+    with pytest.raises(SourceError, match=r"in.csv, byte 5: .*--quoting lenient"):
         blocks(CsvForm(), b'a,b\n1"2,3\n')
     assert blocks(CsvForm(dialect=Dialect(quoting="lenient")), b'a,b\n1"2,3\n')[0].items == [
         {"a": '1"2', "b": "3"}
@@ -95,10 +95,10 @@ def test_failed_rows_are_given_back_as_the_file_has_them() -> None:
 
 def test_columns_that_are_not_there_are_told_before_anything_runs() -> None:
     form = CsvForm(select={"c": "c"})
-    with pytest.raises(ConfigurationError, match="there is no column 'c'; there is 'a', 'b'"):
+    with pytest.raises(ConfigurationError, match=r"there is no column 'c'; there is 'a', 'b'"):
         form.recipe([Head(length=4, columns=("a", "b"))], [FILE])
     heads = [Head(length=0, columns=None), Head(length=4, columns=("a", "b")), Head(length=2, columns=("b",))]
-    with pytest.raises(SourceError, match="in.csv has no column a"):
+    with pytest.raises(SourceError, match=r"in.csv has no column a"):
         CsvForm().recipe(heads, [FILE] * 3)
     CsvForm(select={"b": "b"}).recipe(heads, [FILE] * 3)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import io
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -83,12 +83,13 @@ def test_cells_of_all_kinds_are_read_back_as_they_were() -> None:
         1.5,
         10**30,
         [1, {"x": None}],
-        datetime.date(2026, 1, 2),
+        dt.date(2026, 1, 2),
     ]
     rows, bad = written([{"a": each, "b": "x"} for each in odd])
     assert not bad
     assert [row[0] for row in rows[1:]] == [
-        "", ' "', "a,b", "\r\n", "\t;", "é\u2028", "", "true", "1.5", str(10**30), '[1,{"x":null}]', "2026-01-02",
+        "", ' "', "a,b", "\r\n", "\t;", "é\u2028", "",
+        "true", "1.5", str(10**30), '[1,{"x":null}]', "2026-01-02",
     ]  # fmt: skip
     assert written([7, "x"]) == ([["value"], ["7"], ["x"]], {})
 

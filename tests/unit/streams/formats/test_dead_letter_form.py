@@ -24,7 +24,8 @@ class Item(msgspec.Struct):
 
 def letter(**fields: Any) -> dict[str, Any]:
     return {
-        "source": "in.csv", "row": 7, "start": 50, "end": 60, "stage": "handler", "code": "x", "message": "m", **fields,
+        "source": "in.csv", "row": 7, "start": 50, "end": 60, "stage": "handler", "code": "x",
+        "message": "m", **fields,
     }  # fmt: skip
 
 

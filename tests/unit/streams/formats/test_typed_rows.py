@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -14,7 +14,7 @@ from gristmill.streams.formats.typed_rows import converter
 class Struct(msgspec.Struct):
     id: int
     price: float = 1.5
-    day: datetime.date | None = None
+    day: dt.date | None = None
     name: str = "none"
 
 
@@ -22,7 +22,7 @@ class Struct(msgspec.Struct):
 class Data:
     id: int
     price: float = 1.5
-    day: datetime.date | None = None
+    day: dt.date | None = None
     name: str = "none"
 
 
@@ -34,7 +34,7 @@ class Typed(TypedDict):
 class Model(BaseModel):
     id: int
     price: float = 1.5
-    day: datetime.date | None = None
+    day: dt.date | None = None
     name: str = "none"
 
 
@@ -56,7 +56,7 @@ def test_dicts_are_taken_as_they_are(kind: Any) -> None:
 def test_strings_become_what_the_type_wants_and_bad_rows_fail_alone(kind: Any) -> None:
     row = {"id": "1", "price": "2.5", "day": "2026-01-31", "name": "007"}
     items, numbers, bad = converted(kind, row, {**row, "id": "x"}, {**row, "id": "3"})
-    day = datetime.date(2026, 1, 31)
+    day = dt.date(2026, 1, 31)
     assert items == [kind(id=1, price=2.5, day=day, name="007"), kind(id=3, price=2.5, day=day, name="007")]
     assert numbers == [10, 12]
     assert list(bad) == [11]

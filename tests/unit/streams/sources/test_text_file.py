@@ -37,13 +37,16 @@ def rows_of(source: TextFiles, chunks: list[Chunk], kind: Any = Any) -> list[Any
 
 
 WANTED = [
-    {"id": "1", "text": 'a\n"\r\n'}, {"id": "2", "text": "b"}, {"id": "3", "text": "c"}, {"text": "x", "id": "4"},
-]  # fmt: skip
+    {"id": "1", "text": 'a\n"\r\n'},
+    {"id": "2", "text": "b"},
+    {"id": "3", "text": "c"},
+    {"text": "x", "id": "4"},
+]
 
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
-def test_chunks_cover_every_input_and_give_its_rows(tmp_path: Path, zipped: bool, size: int) -> None:  # noqa: FBT001
+def test_chunks_cover_every_input_and_give_its_rows(tmp_path: Path, *, zipped: bool, size: int) -> None:
     source = TextFiles(files(tmp_path, TEXTS, zipped=zipped), CsvForm())
     marks = source.open()
     chunks = list(source.plan(Checkpoint(), lambda: size))
@@ -67,9 +70,10 @@ def test_chunks_cover_every_input_and_give_its_rows(tmp_path: Path, zipped: bool
 def test_a_plan_goes_on_with_what_is_left(
     tmp_path: Path,
     data: st.DataObject,
+    *,
     zipped: bool,
     size: int,
-    other: int,  # noqa: FBT001
+    other: int,
 ) -> None:
     source = TextFiles(files(tmp_path, TEXTS, zipped=zipped), CsvForm())
     source.open()
@@ -109,18 +113,18 @@ def change_time(path: Path) -> None:
 @pytest.mark.parametrize("change", [change_length, change_time])
 @pytest.mark.parametrize("zipped", [False, True])
 def test_an_input_that_was_changed_is_not_read(
-    tmp_path: Path, change: Callable[[Path], None], zipped: bool
-) -> None:  # noqa: FBT001
+    tmp_path: Path, change: Callable[[Path], None], *, zipped: bool
+) -> None:
     (name,) = files(tmp_path, TEXTS[:1], zipped=zipped)
     source = TextFiles([name], CsvForm())
     source.open()
     chunks = list(source.plan(Checkpoint(), lambda: 1000))
     change(Path(name))
+    read = (
+        (lambda: list(source.plan(Checkpoint(), lambda: 10))) if zipped else (lambda: rows_of(source, chunks))
+    )
     with pytest.raises(SourceChanged, match="was changed while it was read"):
-        if zipped:
-            list(source.plan(Checkpoint(), lambda: 10))
-        else:
-            rows_of(source, chunks)
+        read()
 
 
 def test_an_input_that_was_cut_is_not_planned(tmp_path: Path) -> None:
@@ -174,7 +178,7 @@ def test_a_resumed_standard_input_drops_what_is_done_and_must_be_as_long() -> No
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_what_cannot_be_read_is_told(tmp_path: Path, missing: bool) -> None:  # noqa: FBT001
+def test_what_cannot_be_read_is_told(tmp_path: Path, *, missing: bool) -> None:
     path = tmp_path / "none.csv" if missing else tmp_path
     told = "No such file" if missing else "is a folder; give files, or a pattern"
     with pytest.raises(SourceError, match=told):
