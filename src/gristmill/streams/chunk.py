@@ -6,7 +6,7 @@ worker, its rows do not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -22,6 +22,8 @@ class Chunk:
         is_last: Whether nothing of the input follows. Every input has one such chunk, maybe an empty one.
         weight: Bytes of the input's file it stands for, for the progress shown; compressed ones count as they are.
         body: Its content, where workers cannot read it themselves (a pipe, a compressed file, a query).
+        key: Where to go on after it, for inputs that a number alone does not find again: the key of its last
+            row, as the source writes it.
     """
 
     number: int
@@ -31,6 +33,7 @@ class Chunk:
     is_last: bool = False
     weight: int = 0
     body: bytes | None = None
+    key: str | None = None
 
     @property
     def size(self) -> int:
@@ -54,6 +57,19 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why the sink does not take the result of a row.
+
+    Attributes:
+        code: The stable slug: ``unique_violation``, ``not_null_violation`` ...
+        message: What the sink said.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What a worker is to do with a chunk.
 
@@ -64,6 +80,8 @@ class Task:
         batch_size: Rows of a handler call at most; None for what the handler takes.
         convicted: index of a row in the chunk -> why it is not run but failed.
         layout: The sink's columns, once they are known; None lets this chunk decide them.
+        refused: number of a row in the chunk -> why the sink does not take its result. If there are some, the
+            handler is not called: the result is nothing but their dead letters.
     """
 
     chunk: Chunk
@@ -71,6 +89,7 @@ class Task:
     batch_size: int | None = None
     convicted: Mapping[int, Crash] = field(default_factory=dict)
     layout: bytes | None = None
+    refused: Mapping[int, Refusal] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,6 +133,8 @@ class Result:
         seconds: Spent in them.
         batch_size: Of the last batch, for display.
         codes: code of failures -> how many.
+        numbers: Of each result that was given to the encoder, the number of its row in the chunk.
+        refused: Indices, in ``numbers``, of results in the body that the sink has refused and must leave out.
     """
 
     number: int
@@ -125,3 +146,5 @@ class Result:
     seconds: float = 0.0
     batch_size: int = 0
     codes: dict[str, int] = field(default_factory=dict)
+    numbers: Sequence[int] = ()
+    refused: frozenset[int] = frozenset()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gristmill.errors import ConfigurationError
 from gristmill.streams.formats.dialect import Quoting
 from gristmill.streams.formats.header import OnDuplicate
+from gristmill.streams.sql.database import OnConflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class ReadOptions:
         extra: Name of the column that gets the cells of a CSV row beyond the header.
         select: name -> the name it gets, of the columns to read; None: all.
         max_record: Bytes of one record at most.
+        query: Of a database: the SELECT whose rows are read, or ``@file.sql``.
+        table: Of a database: the table whose rows are read, in the order of its key.
     """
 
     format: str | None = None
@@ -37,6 +40,8 @@ class ReadOptions:
     extra: str | None = None
     select: Mapping[str, str] | None = None
     max_record: int = 16 << 20
+    query: str | None = None
+    table: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +51,19 @@ class WriteOptions:
     Attributes:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
+        on_conflict: Of a table: what becomes of a row whose key is there: ``error`` (a dead letter), ``ignore``
+            or ``update``.
+        conflict_columns: Of a table: the columns of that key; none: the primary key.
+        create_table: Whether a table that is not there is made, for the handler's type of results.
+        deadline: Seconds to try again while the database is away.
     """
 
     format: str | None = None
     columns: tuple[str, ...] | None = None
+    on_conflict: OnConflict = "error"
+    conflict_columns: tuple[str, ...] = ()
+    create_table: bool = False
+    deadline: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +76,8 @@ class RunOptions:
         ordered: Whether results are written in the order of the rows.
         limit: Rows to read at most; None: all.
         max_failures: Rows that may fail: a number, or a share as ``"1%"``; None: all.
-        dead_letter: The file for rows that fail; None: ``OUTPUT.dead.ndjson``.
+        dead_letter: The file for rows that fail; None: ``OUTPUT.dead.ndjson``;
+            for a table, ``TABLE-RUN.dead.ndjson`` in the current folder, RUN being a number made of the inputs.
         overwrite: Whether to begin anew and replace what is there.
         grace: Seconds that chunks under way get to end when the run is stopped.
     """

@@ -24,6 +24,7 @@ from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report
 from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.worker.rows import RowWork
 
@@ -70,7 +71,8 @@ class Pipeline:
         inputs = [source] if isinstance(source, str | Path) else source
         self.source: Source = source_of(inputs, read or ReadOptions()) if isinstance(inputs, Sequence) else inputs
         self.sink: Sink = (
-            sink_of(sink, write or WriteOptions(), self.source.names) if isinstance(sink, str | Path) else sink
+            sink_of(sink, write or WriteOptions(), self.source.names, handler.result_type)
+            if isinstance(sink, str | Path) else sink
         )
 
     def run(
@@ -95,7 +97,7 @@ class Pipeline:
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
         """
         marks = self.source.open()
-        dead = self._dead_letters()
+        dead: DeadLetterFile | None = None
         try:
             identity = Identity(
                 version=_VERSION,
@@ -103,6 +105,9 @@ class Pipeline:
                 handler=f"{self.handler.__module__}:{self.handler.__qualname__}",
                 options={**self.source.options, **self.sink.options, **self._own_options()},
             )
+            dead = self._dead_letters(identity)
+            if dead is not None:
+                dead.claim()  # before the sink, which may take the run from the process that has the file
             found = self.sink.open(identity, overwrite=self.options.overwrite)
             checkpoint = found or Checkpoint()
             if dead is not None:
@@ -163,9 +168,11 @@ class Pipeline:
     def _own_options(self) -> dict[str, Any]:
         return {"ordered": self.options.ordered, "limit": self.options.limit}
 
-    def _dead_letters(self) -> DeadLetterFile | None:
+    def _dead_letters(self, identity: Identity) -> DeadLetterFile | None:
         if self.options.dead_letter is not None:
             return DeadLetterFile(Path(self.options.dead_letter))
+        if isinstance(self.sink, SqlSink):
+            return DeadLetterFile(Path(self.sink.dead_letters(identity)))
         return None if self.sink.name == "standard output" else DeadLetterFile(Path(f"{self.sink.name}.dead.ndjson"))
 
     def _fallback(self) -> bytes | None:

@@ -6,7 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gristmill.streams.checkpoint import Checkpoint, Identity
-from gristmill.streams.chunk import Result
+from gristmill.streams.chunk import Refusal, Result
+
+
+class RowsRefused(Exception):
+    """The sink does not take some rows of a result, and has written nothing of it.
+
+    Its caller writes them down as failed, and gives the result again with
+    their indices in ``Result.refused``.
+
+    Attributes:
+        rows: index in ``Result.numbers`` -> why; all that are bad, as far as the sink can tell.
+    """
+
+    def __init__(self, rows: Mapping[int, Refusal]) -> None:
+        super().__init__(f"{len(rows)} rows")
+        self.rows = rows
 
 
 class RowEncoder(Protocol):
@@ -48,6 +63,10 @@ class Sink(Protocol):
     def length(self) -> int:
         """What was written so far, as ``Checkpoint.out`` counts it."""
 
+    @property
+    def commit_seconds(self) -> float:
+        """Seconds between commits at most; 0 where others wait as long as something is written and not committed."""
+
     def recipe(self) -> EncoderRecipe:
         """Return what encodes results in workers."""
 
@@ -66,6 +85,7 @@ class Sink(Protocol):
         """Write *result*; it counts from the next commit on.
 
         Raises:
+            RowsRefused: It does not take some of its rows.
             SinkError: The disk is full, the database away.
         """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,10 +58,23 @@ class RowRunner:
         if task.only is not None:
             self._probe(task, rows, marker)
             return Result(number=task.chunk.number)
+        if task.refused:
+            return self._letters_only(task, rows)
         items, numbers = _without(rows, task.convicted)
         called = self._caller.call(items, _Numbered(marker, numbers), task.batch_size)
         letters = Letters(self._reader, self._sources[task.chunk.source], rows)
         return self._result(task, rows, items, numbers, called, letters)
+
+    def _letters_only(self, task: Task, rows: Rows) -> Result:
+        letters = Letters(self._reader, self._sources[task.chunk.source], rows)
+        for number, refusal in task.refused.items():
+            letters.refused(number, refusal)
+        return Result(
+            number=task.chunk.number,
+            dead=letters.lines(),
+            counts=Counts(failed=letters.total),
+            codes=letters.codes,
+        )
 
     def _probe(self, task: Task, rows: Rows, marker: Marker) -> None:
         items, numbers = _without(rows, task.convicted)
@@ -114,6 +128,7 @@ class RowRunner:
             seconds=called.seconds,
             batch_size=called.batch_size,
             codes=letters.codes,
+            numbers=kept if isinstance(kept, range) else array("Q", kept),
         )
 
     def close(self) -> None:
