@@ -77,7 +77,7 @@ class PostgresReading:
             raise ConfigurationError(f"there is no table {table.shown} in {self._shown}")
         if not keys:
             raise ConfigurationError(
-                f"the table {table.shown} has no primary key to read it by; say the order with "
+                f"the table {table.shown} has no primary key to read it by; say the order with "  # noqa: S608 - advice
                 f"--query 'SELECT * FROM {table.quoted} ORDER BY ...'"
             )
         every = f"SELECT * FROM {table.quoted}"  # noqa: S608 - a quoted name

@@ -105,8 +105,8 @@ class PostgresTable:
         keys = self._columns.keys if self._on_conflict == "update" and not self._keys else self._keys
         if self._on_conflict == "update" and not keys:
             raise ConfigurationError(
-                f"the table {self._table.shown} has no primary key: name the columns that tell its rows apart, "
-                "with --conflict-columns"
+                f"the table {self._table.shown} has no primary key: name columns that tell its rows "
+                "apart, with --conflict-columns"
             )
         unknown = [each for each in self._keys if each not in self._columns.kinds]
         if unknown:
@@ -239,10 +239,11 @@ def _entry(row: Any) -> Entry:
 
 def _missing(table: TableName, proposed: str | None, *, is_creating: bool) -> str:
     if proposed is not None:
-        return f"there is no table {table.shown}; create it, or have it created with --create-table:\n\n{proposed};\n"
+        advice = "create it, or have it created with --create-table"
+        return f"there is no table {table.shown}; {advice}:\n\n{proposed};\n"
     if is_creating:
         return (
-            f"there is no table {table.shown}, and the handler does not say what its results are: annotate it as "
-            "list[R], R being a Struct, dataclass, TypedDict or pydantic model, or create the table first"
+            f"there is no table {table.shown}, and the handler does not say what its results are: annotate "
+            "it as list[R], R being a Struct, dataclass, TypedDict or pydantic model, or create the table first"
         )
     return f"there is no table {table.shown}; create it first, with a column for each field of the results"

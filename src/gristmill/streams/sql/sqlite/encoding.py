@@ -52,7 +52,7 @@ class ValuesRecipe:
 
 
 class ValuesEncoder:
-    """Writes rows of numbers, texts and blobs: times as ISO 8601, lists and objects as JSON, truths as 0 and 1."""
+    """Writes numbers, texts and blobs: times as ISO 8601, lists and objects as JSON, truths as 0 and 1."""
 
     def __init__(self, recipe: ValuesRecipe) -> None:
         self._recipe = recipe

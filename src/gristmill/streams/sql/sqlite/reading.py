@@ -88,7 +88,7 @@ class SqliteReading:
             self._keys = tuple(each for each in _ROW_IDS if each not in taken)[:1]
         if not self._keys:
             raise ConfigurationError(
-                f"the table {table.shown} has nothing to read it by; say the order with "
+                f"the table {table.shown} has nothing to read it by; say the order with "  # noqa: S608 - advice
                 f"--query 'SELECT * FROM {table.quoted} ORDER BY ...'"
             )
         count = connection.execute(f"SELECT count(*) FROM {table.quoted}").fetchall()  # noqa: S608 - a quoted name

@@ -79,8 +79,8 @@ class SqliteTable:
             raise ConfigurationError(f"there is no folder {Path(self._path).parent}")
         if not Path(self._path).exists() and not self._creates:
             raise ConfigurationError(
-                f"there is no database {self._path}; create it and the table {self._table.shown} in it, or have "
-                "both created with --create-table"
+                f"there is no database {self._path}; create it and the table {self._table.shown} in it, or "
+                "have both created with --create-table"
             )
         try:
             self._raw = open_file(self._path, is_written=True, is_made=self._creates)
@@ -218,7 +218,8 @@ class SqliteTable:
         rest = [quoted(each) for each in columns if each not in self._keys]
         if self._on_conflict == "ignore" or not rest:
             return f"{insert} ON CONFLICT{target} DO NOTHING"
-        return f"{insert} ON CONFLICT{target} DO UPDATE SET {', '.join(f'{each} = excluded.{each}' for each in rest)}"
+        action = ", ".join(f"{each} = excluded.{each}" for each in rest)
+        return f"{insert} ON CONFLICT{target} DO UPDATE SET {action}"
 
     def settle(self, job: str, entry: Entry) -> bool:
         """Compare, swap and commit."""
