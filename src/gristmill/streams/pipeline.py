@@ -96,9 +96,9 @@ class Pipeline:
             ConfigurationError: The output is there already, or of another run.
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
         """
-        marks = self.source.open()
         dead: DeadLetterFile | None = None
         try:
+            marks = self.source.open()
             identity = Identity(
                 version=_VERSION,
                 sources=tuple(marks),

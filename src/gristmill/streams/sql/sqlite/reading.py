@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,8 @@ class _Cursor:
     def __init__(self, connection: apsw.Connection, query: str, path: str) -> None:
         self.key: str | None = None
         self._path = path
-        self._cursor = connection.execute(query)
+        with _readable(path):
+            self._cursor = connection.execute(query)
 
     def skip(self, count: int) -> None:
         for _ in range(0, count, 1000):
@@ -129,7 +130,8 @@ class _Cursor:
             count -= 1000
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
-        return _fetched(self._cursor, count, self._path)
+        with _readable(self._path):
+            return list(islice(self._cursor, count))
 
 
 class _Pages:
@@ -160,15 +162,19 @@ class _Pages:
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         after = () if self.key is None else map(_loaded, msgspec.json.decode(self.key))
         sql = self._first if self.key is None else self._other
-        rows = _fetched(self._connection.execute(sql, (*after, count)), count, self._path)
+        with _readable(self._path):
+            rows = self._connection.execute(sql, (*after, count)).fetchall()
         if rows:
             self.key = msgspec.json.encode([_dumped(each) for each in rows[-1][self._width :]]).decode()
         return [row[: self._width] for row in rows]
 
 
-def _fetched(cursor: apsw.Cursor, count: int, path: str) -> list[tuple[Any, ...]]:
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
     try:
-        return list(islice(cursor, count))
+        yield
+    except apsw.ReadOnlyError as error:
+        raise SourceError("the query writes to the database: only a SELECT can be an input") from error
     except apsw.Error as error:
         raise SourceError(
             f"{path} broke off: {text_of(error)}; run the same command again to go on"
