@@ -59,7 +59,7 @@ class SqlSink:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self.options: Mapping[str, Any] = {"output table": table.shown, **options}
+        self.options: Mapping[str, Any] = {"output table": table.table, **options}
         self.length = 0
         self.commit_seconds = database.commit_seconds
         self._database = database
@@ -77,7 +77,7 @@ class SqlSink:
     def dead_letters(self, identity: Identity) -> str:
         """Return the name of a file for the dead letters, which no other run into the table has."""
         table = re.sub(r"[^\w.-]", "_", self._table.shown)
-        return f"{table}-{job_of(self._table.shown, identity)[:8]}.dead.ndjson"
+        return f"{table}-{job_of(self._table.table, identity)[:8]}.dead.ndjson"
 
     def recipe(self) -> EncoderRecipe:
         """Return what encodes results in workers; call ``open`` first."""
@@ -85,7 +85,7 @@ class SqlSink:
 
     def open(self, identity: Identity, *, overwrite: bool) -> Checkpoint | None:
         """Begin or resume; see ``Sink.open``. *overwrite* forgets the run; the rows it wrote stay."""
-        self._job = job_of(self._table.shown, identity)
+        self._job = job_of(self._table.table, identity)
         try:
             self._database.connect()
             self._database.prepare()

@@ -55,6 +55,7 @@ def create_table(kind: Kind, table: TableName, result_type: Any, keys: Sequence[
 
 def _column(kind: Kind, annotation: Any) -> str:
     inner, is_optional = _optional(_bare(annotation))
+    is_optional = is_optional or typing.get_origin(annotation) is typing.NotRequired
     names = _names(inner)
     name = names[0] if kind == "postgresql" else names[1]
     return name if is_optional else f"{name} NOT NULL"

@@ -47,9 +47,18 @@ def fields_of(result_type: Any) -> Fields | None:
                 for name, each in models.model_fields.items()
             ]
         )
-    if dataclasses.is_dataclass(result_type) or typing.is_typeddict(result_type):
+    if dataclasses.is_dataclass(result_type):
         hints = typing.get_type_hints(result_type)
-        return _fields([(name, name, hint) for name, hint in hints.items()])
+        return _fields([(each.name, each.name, hints[each.name]) for each in dataclasses.fields(result_type)])
+    if typing.is_typeddict(result_type):
+        hints = typing.get_type_hints(result_type, include_extras=True)
+        optional: frozenset[str] = getattr(result_type, "__optional_keys__", frozenset())
+        return _fields(
+            [
+                (name, name, typing.NotRequired[hint] if name in optional else hint)
+                for name, hint in hints.items()
+            ]
+        )
     return None
 
 

@@ -37,7 +37,10 @@ class Entry:
 
 
 def job_of(table: str, identity: Identity) -> str:
-    """Return the key of a run in the ledger: the same for the same table, inputs and handler."""
+    """Return the key of a run in the ledger: the same for the same table, inputs and handler.
+
+    The schema is no part of it: it may be left out, and each schema has a ledger of its own.
+    """
     parts = [
         table,
         identity.handler,

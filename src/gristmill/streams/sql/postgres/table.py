@@ -244,6 +244,6 @@ def _missing(table: TableName, proposed: str | None, *, is_creating: bool) -> st
     if is_creating:
         return (
             f"there is no table {table.shown}, and the handler does not say what its results are: annotate "
-            "it as list[R], R being a Struct, dataclass, TypedDict or pydantic model, or create the table first"
+            "it as list[R], R being a Struct, dataclass, TypedDict or pydantic model, or create the table"
         )
     return f"there is no table {table.shown}; create it first, with a column for each field of the results"
