@@ -244,6 +244,28 @@ def test_each_bad_row_fails_alone(database: Any, lines: Lines, tmp_path: Path) -
         assert msgspec.json.decode(text[each["start"] : each["end"]]) == each["item"]
 
 
+calls: list[Any] = []
+
+
+@batch(max_size=50)
+def counted(rows: list[Any]) -> list[Any]:
+    calls.extend(rows)
+    return [None if row["id"] == 2 else row for row in rows]
+
+
+def test_the_handler_does_not_run_again_for_rows_that_are_refused(
+    database: Any, lines: Lines, tmp_path: Path
+) -> None:
+    database.sql("CREATE TABLE t (id bigint CHECK (id <> 5))")
+    calls.clear()
+
+    report = run(lines([{"id": each} for each in range(10)]), counted, database.table("t"), tmp_path)
+
+    assert len(calls) == 10
+    assert [each["row"] for each in dead(tmp_path)] == [6]
+    assert (report.counts.succeeded, report.counts.failed, report.counts.filtered) == (8, 1, 1)
+
+
 def test_a_table_that_takes_nothing_fails_every_row(database: Any, lines: Lines, tmp_path: Path) -> None:
     database.sql("CREATE TABLE t (id bigint CHECK (id < 0), name text)")
 
