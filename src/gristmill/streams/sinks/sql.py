@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import msgspec
 
 from gristmill.errors import SinkError, SinkTaken
 from gristmill.streams.checkpoint import Checkpoint, Identity, check_same
-from gristmill.streams.chunk import Result
+from gristmill.streams.chunk import Refusal, Result
 from gristmill.streams.sinks.protocol import EncoderRecipe, RowsRefused
 from gristmill.streams.sql.address import TableName
 from gristmill.streams.sql.database import Away, Database
@@ -115,11 +115,18 @@ class SqlSink:
         parts = load_parts(result.body)
         if not parts:
             return
-        refused = self._persist(lambda: self._database.insert(parts, result.refused))
+        refused = self._persist(lambda: self._insert(parts, result.refused))
         if refused:
             raise RowsRefused(refused)
         self._pending.append((parts, result.refused))
         self.length += sum(part.count for part in parts) - len(result.refused)
+
+    def _insert(self, parts: Sequence[Part], refused: frozenset[int]) -> Mapping[int, Refusal]:
+        bad = self._database.insert(parts, refused)
+        if bad and not self._pending:  # nothing to commit, so no lock is held until the rows come again
+            self._database.roll_back()
+            self._is_ready = False
+        return bad
 
     def commit(self, checkpoint: Checkpoint) -> None:
         """Commit what was written, together with *checkpoint*."""

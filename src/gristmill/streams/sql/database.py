@@ -73,6 +73,9 @@ class Database(Protocol):
             index -> why, of rows that cannot be written; if there are any, nothing was written.
         """
 
+    def roll_back(self) -> None:
+        """End the transaction; nothing of it is left."""
+
     def settle(self, job: str, entry: Entry) -> bool:
         """Write *entry* if the ledger has the commit before it, of the same epoch, and commit.
 

@@ -180,6 +180,10 @@ class PostgresTable:
         except asyncpg.PostgresError as error:
             raise self._error(error) from error
 
+    def roll_back(self) -> None:
+        """Roll back."""
+        self._do("ROLLBACK")
+
     def settle(self, job: str, entry: Entry) -> bool:
         """Compare, swap and commit."""
         tag = self._do(

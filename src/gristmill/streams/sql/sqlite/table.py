@@ -221,6 +221,10 @@ class SqliteTable:
         action = ", ".join(f"{each} = excluded.{each}" for each in rest)
         return f"{insert} ON CONFLICT{target} DO UPDATE SET {action}"
 
+    def roll_back(self) -> None:
+        """Roll back."""
+        self._fetch("ROLLBACK")
+
     def settle(self, job: str, entry: Entry) -> bool:
         """Compare, swap and commit."""
         values = (job, entry.checkpoint.decode(), entry.epoch, entry.commits)
