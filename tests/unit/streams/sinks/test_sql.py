@@ -251,3 +251,38 @@ def test_it_gives_up_after_its_deadline() -> None:
         sink.write(result(b"\1"))
 
     assert len(database.failures) == 97
+
+
+def test_a_commit_that_goes_through_after_everybody_looked_is_not_made_twice() -> None:
+    server = Server()
+
+    class Slow(MemoryDatabase):
+        """The connection breaks at a commit, which the server ends only after the ledger was read again."""
+
+        late: tuple[str, Entry, list[int]] | None = None
+        has_broken = False
+
+        def settle(self, job: str, entry: Entry) -> bool:
+            if not self.has_broken and self.open_rows is not None:
+                self.has_broken = True
+                self.late = (job, entry, self.open_rows)
+                self.abandon()
+                raise Away("the answer is lost")
+            return super().settle(job, entry)
+
+        def begin(self) -> None:
+            super().begin()
+            if self.late is not None:
+                job, entry, rows = self.late
+                self.server.rows += rows
+                self.server.ledger[job] = entry
+                self.late = None
+
+    sink = sink_over(Slow(server))
+    sink.open(IDENTITY, overwrite=False)
+    sink.write(result(b"\1"))
+    sink.commit(Checkpoint(next=1))
+    sink.write(result(b"\2"))
+    sink.commit(Checkpoint(next=2))
+
+    assert server.rows == [1, 2]
