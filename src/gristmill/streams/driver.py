@@ -98,7 +98,12 @@ class Run:
         self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.size)
         self._committed_at = self.clock()
         self._stalls = Stalls(self.clock)
-        self.report = Report(total=self.source.total, counts=self._progress.counts, stalls=self._stalls, codes=self._progress.codes)
+        self.report = Report(
+            total=self.source.total,
+            counts=self._progress.counts,
+            stalls=self._stalls,
+            codes=self._progress.codes,
+        )
 
     def run(self) -> Report:
         """Run to the end, or until it is stopping; what is written is committed either way.

@@ -37,7 +37,9 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions) -> Source:
             raise ConfigurationError("a database cannot be one of several inputs; run it alone")
         return sql_source(str(inputs[0]), query=options.query, table=options.table)
     if options.query is not None or options.table is not None:
-        raise ConfigurationError("a query or a table is of a database: give postgresql://... or sqlite:///... as input")
+        raise ConfigurationError(
+            "a query or a table is of a database: give postgresql://... or sqlite:///... as input"
+        )
     paths = expanded([str(each) for each in inputs])
     form = _common_format(paths, options)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):

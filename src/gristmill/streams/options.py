@@ -51,8 +51,8 @@ class WriteOptions:
     Attributes:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
-        on_conflict: Of a table: what becomes of a row whose key is there: ``error`` (a dead letter), ``ignore``
-            or ``update``.
+        on_conflict: Of a table: what becomes of a row whose key is there: ``error`` (a dead letter),
+            ``ignore`` or ``update``.
         conflict_columns: Of a table: the columns of that key; none: the primary key.
         create_table: Whether a table that is not there is made, for the handler's type of results.
         deadline: Seconds to try again while the database is away.
@@ -77,7 +77,7 @@ class RunOptions:
         limit: Rows to read at most; None: all.
         max_failures: Rows that may fail: a number, or a share as ``"1%"``; None: all.
         dead_letter: The file for rows that fail; None: ``OUTPUT.dead.ndjson``;
-            for a table, ``TABLE-RUN.dead.ndjson`` in the current folder, RUN being a number made of the inputs.
+            for a table, ``TABLE-RUN.dead.ndjson`` in the current folder, RUN being a number of the run.
         overwrite: Whether to begin anew and replace what is there.
         grace: Seconds that chunks under way get to end when the run is stopped.
     """

@@ -92,5 +92,5 @@ class Window:
                 del self.under_way[number]
 
     def wait_again(self) -> None:
-        """Leave the chunk that was yielded last under way, in its place in the order: it has no result yet."""
+        """Leave the chunk that was yielded last under way, in its place in the order, without a result."""
         self._is_waiting_again = True

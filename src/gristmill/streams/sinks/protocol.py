@@ -65,7 +65,7 @@ class Sink(Protocol):
 
     @property
     def commit_seconds(self) -> float:
-        """Seconds between commits at most; 0 where others wait as long as something is written and not committed."""
+        """Seconds between commits at most; 0 where others wait while something is not committed."""
 
     def recipe(self) -> EncoderRecipe:
         """Return what encodes results in workers."""
