@@ -68,6 +68,14 @@ def renumbered(lines: bytes, before: int) -> bytes:
     return _ENCODER.encode_lines([msgspec.structs.replace(each, row=each.row + before) for each in letters])
 
 
+def merged(lines: bytes, others: bytes) -> bytes:
+    """Return dead letters of one chunk, those of *lines* and of *others*, in the order of their rows."""
+    if not lines or not others:
+        return lines or others
+    letters = [_DECODER.decode(line) for line in (lines + others).splitlines()]
+    return _ENCODER.encode_lines(sorted(letters, key=lambda each: each.row))
+
+
 class DeadLetterFile:
     """The dead-letter file of a run, written and cut together with its sink.
 
@@ -80,6 +88,15 @@ class DeadLetterFile:
         self.length = 0
         self._file: BinaryIO | None = None
         self._is_dirty = False
+
+    def claim(self) -> None:
+        """Lock the file, if it is there.
+
+        Raises:
+            ConfigurationError: Another run has it.
+        """
+        if self.path.exists():
+            self._opened()
 
     def open(self, length: int) -> None:
         """Cut the file to *length*: what follows was never committed.

@@ -24,6 +24,7 @@ from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.stopping import Stopping
 from gristmill.streams.worker.columns import ColumnWork
@@ -56,6 +57,9 @@ class Pipeline:
         write: How the output is written.
         options: How the run goes.
 
+    Attributes:
+        dead_letter_path: Where rows that fail go; None if they are only counted. For a table it is known once it runs.
+
     Raises:
         ConfigurationError: Something of this cannot work; the message says what to do.
     """
@@ -79,10 +83,11 @@ class Pipeline:
             else inputs
         )
         self.sink: Sink = (
-            sink_of(sink, write or WriteOptions(), self.source.names)
+            sink_of(sink, write or WriteOptions(), self.source.names, handler.result_type)
             if isinstance(sink, str | Path)
             else sink
         )
+        self.dead_letter_path = self._dead_letters(None)
 
     def run(
         self,
@@ -105,16 +110,19 @@ class Pipeline:
             ConfigurationError: The output is there already, or of another run.
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
         """
-        marks = self.source.open()
-        path = self.dead_letter_path
-        dead = None if path is None else DeadLetterFile(path)
+        dead: DeadLetterFile | None = None
         try:
+            marks = self.source.open()
             identity = Identity(
                 version=_VERSION,
                 sources=tuple(marks),
                 handler=f"{self.handler.__module__}:{self.handler.__qualname__}",
                 options={**self.source.options, **self.sink.options, **self._own_options()},
             )
+            self.dead_letter_path = self._dead_letters(identity)
+            if self.dead_letter_path is not None:
+                dead = DeadLetterFile(self.dead_letter_path)
+                dead.claim()  # before the sink, which may take the run from the process that has the file
             found = self.sink.open(identity, overwrite=self.options.overwrite)
             checkpoint = found or Checkpoint()
             if dead is not None:
@@ -190,14 +198,14 @@ class Pipeline:
     def _own_options(self) -> dict[str, Any]:
         return {"ordered": self.options.ordered, "limit": self.options.limit}
 
-    @property
-    def dead_letter_path(self) -> Path | None:
-        """Where rows that fail go; None if they are only counted."""
+    def _dead_letters(self, identity: Identity | None) -> Path | None:
         if self.options.dead_letter is not None:
             return Path(self.options.dead_letter)
-        return (
-            None if self.sink.name == "standard output" else Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
-        )
+        if isinstance(self.sink, SqlSink):
+            return None if identity is None else Path(self.sink.dead_letters(identity))
+        if self.sink.name == "standard output":
+            return None
+        return Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
 
     def _fallback(self) -> bytes | None:
         columns = self.source.columns

@@ -10,7 +10,7 @@ import msgspec
 
 from gristmill.codec.results import encode_hook
 from gristmill.model.outcome import Failed
-from gristmill.streams.chunk import Crash
+from gristmill.streams.chunk import Crash, Refusal
 from gristmill.streams.dead_letter import DeadLetter, raw_fields
 from gristmill.streams.sources.protocol import BadRow, ColumnReader, Columns, Place, RowReader
 
@@ -62,6 +62,14 @@ class Letters:
         self._add(
             number, place, "crash", crash.code, crash.message,
             attempts=crash.deaths, item=self._reader.original(place, None),
+        )  # fmt: skip
+
+    def refused(self, number: int, refusal: Refusal) -> None:
+        """Note a row whose result the sink did not take."""
+        place = self._place(number)
+        self._add(
+            number, place, "sink", refusal.code, refusal.message,
+            attempts=1, item=self._reader.original(place, None),
         )  # fmt: skip
 
     def failed(

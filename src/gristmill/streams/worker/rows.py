@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,8 @@ class RowRunner:
                 self._probe(task.only, *_without(rows, task.convicted), marker)
             return Result(number=task.chunk.number)
         letters = Letters(self._reader, self._sources[task.chunk.source])
+        if task.refused:
+            return _letters_only(task, blocks, letters)
         page = _Page(self._encoder, letters, task.layout, needs_layout=self._needs_layout)
         result = Result(number=task.chunk.number)
         left = task.limit
@@ -164,6 +167,7 @@ class _Page:
         """Return *result* with what was encoded."""
         if not self._encoder.is_joinable:
             self._encode(self._values, self._kept, self._items.__getitem__)
+            result.numbers = array("Q", self._kept)
         result.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         result.dead = self.letters.lines()
         result.codes = self.letters.codes
@@ -172,6 +176,20 @@ class _Page:
         result.counts.filtered = self._counts.filtered
         result.counts.failed = self.letters.total
         return result
+
+
+def _letters_only(task: Task, blocks: Iterator[Rows], letters: Letters) -> Result:
+    """Return the letters of the rows whose results the sink has refused; the handler is not called."""
+    for rows in blocks:
+        letters.open(rows.start, rows.places)
+    for number, refusal in task.refused.items():
+        letters.refused(number, refusal)
+    return Result(
+        number=task.chunk.number,
+        dead=letters.lines(),
+        counts=Counts(failed=letters.total),
+        codes=letters.codes,
+    )
 
 
 def _note(task: Task, rows: Rows, letters: Letters, result: Result) -> None:
