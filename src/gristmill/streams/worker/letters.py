@@ -54,7 +54,10 @@ class Letters:
     def bad(self, number: int, bad: BadRow) -> None:
         """Note a row that is none."""
         place = self._place(number)
-        self._add(number, place, bad.stage, bad.code, bad.message, **raw_fields(place.raw))
+        kept: dict[str, Any] = raw_fields(place.raw)
+        if bad.stage == "validate" and (item := self._reader.original(place, None)) is not None:
+            kept = {"item": item}
+        self._add(number, place, bad.stage, bad.code, bad.message, **kept)
 
     def crash(self, number: int, crash: Crash) -> None:
         """Note a row that killed its worker."""
