@@ -23,6 +23,7 @@ from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report, Stalls
+from gristmill.streams.sinks.file import StandardOutput
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sources.protocol import Source
@@ -30,7 +31,7 @@ from gristmill.streams.stopping import Stopping
 from gristmill.streams.worker.columns import ColumnWork
 from gristmill.streams.worker.rows import RowWork
 
-COLUMNS = Pace(chunk_bytes=16 << 20, first_bytes=1 << 20, window=3)
+COLUMNS = Pace(chunk_bytes=4 << 20, first_bytes=1 << 20, window=4)
 """The pace of columnar handlers, for which the fixed costs of a chunk count."""
 
 _VERSION = 1
@@ -187,7 +188,8 @@ class Pipeline:
         workers = self.options.workers
         if workers == 0:
             return Inline()
-        return LocalPool(workers or _cpus())
+        # A fork server that runs already has the old standard output, which is the result's now.
+        return LocalPool(workers or _cpus(), stdout_to_stderr=isinstance(self.sink, StandardOutput))
 
     def _pace(self) -> Pace:
         pace = COLUMNS if self.handler.is_columnar else Pace()
