@@ -6,11 +6,10 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
-from gristmill.app import App
 from gristmill.batching.handler import BatchHandler
 from gristmill.cli.target import TargetBroken, load_app, load_handler
 from gristmill.errors import (
@@ -22,6 +21,9 @@ from gristmill.errors import (
     StoreVersion,
     UnknownHandler,
 )
+
+if TYPE_CHECKING:
+    from gristmill.app import App  # as in target.py
 
 T = TypeVar("T")
 

@@ -1,39 +1,79 @@
-"""``gristmill``: the command and its subcommands."""
+"""``gristmill``: the command and its subcommands, each loaded when it is called for."""
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from multiprocessing import forkserver
+from typing import Annotated, Any
 
 try:
     import typer
-
-    from gristmill.cli.jobs.group import jobs_group
-    from gristmill.cli.migrate import migrate
-    from gristmill.cli.run import run
-    from gristmill.cli.serve import serve
-    from gristmill.cli.tune import tune
-    from gristmill.cli.work import work
+    from typer.core import TyperGroup
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("typer", "rich", "uvicorn", "starlette"):
-        raise
-    sys.exit(f"gristmill: the command needs {error.name}: install gristmill[cli,http]")
+    sys.exit(f"gristmill: the command needs {error.name}: install gristmill[cli]")
+
+_COMMANDS = {
+    "serve": "gristmill.cli.serve",
+    "work": "gristmill.cli.work",
+    "migrate": "gristmill.cli.migrate",
+    "run": "gristmill.cli.run",
+    "tune": "gristmill.cli.tune",
+    "jobs": "gristmill.cli.jobs.group",
+}
+"""Name -> module; in it the function of that name, or ``jobs_group``."""
+
+_EXTRAS = {
+    "typer": "cli",
+    "rich": "cli",
+    "uvicorn": "http",
+    "starlette": "http",
+}
+"""Package -> the extra of Gristmill that brings it."""
+
+_SETTINGS: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+
+class Commands(TyperGroup):
+    """Knows the names of all commands, and loads the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's interface
+        """Return the names, in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
+        """Return the command of that name; None if there is none."""
+        return _load(cmd_name) if cmd_name in _COMMANDS else None
+
+
+def _load(name: str) -> Any:
+    try:
+        module = importlib.import_module(_COMMANDS[name])
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        sys.exit(f"gristmill: {name} needs {error.name}: install gristmill[{extra}]")
+    if name == "jobs":
+        return typer.main.get_command(module.jobs_group())
+    one = typer.Typer(**_SETTINGS)
+    one.command(name)(getattr(module, name))
+    return typer.main.get_command(one)
+
 
 app = typer.Typer(
     name="gristmill",
+    cls=Commands,
     help="Batch handlers: write one, and every way in reaches it.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **_SETTINGS,
 )
-app.command()(serve)
-app.command()(work)
-app.command()(migrate)
-app.command()(run)
-app.command()(tune)
-app.add_typer(jobs_group())
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes by position
@@ -55,4 +95,26 @@ def options(
 
 def main() -> None:
     """Run the command."""
+    _hide_from_workers()
+    if sys.argv[1:2] == ["run"] and not {"-h", "--help", "--dry-run"} & set(sys.argv):
+        _start_fork_server()
     app()
+
+
+def _start_fork_server() -> None:
+    """Have the process that workers are forked from load what they need while this one loads what it needs."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        multiprocessing.set_forkserver_preload(
+            ["gristmill.streams.engines.local_main", "gristmill.streams.worker.rows"]
+        )
+        forkserver.ensure_running()
+
+
+def _hide_from_workers() -> None:
+    """Have worker processes not load this program once more, as multiprocessing does for what handlers may be in.
+
+    No handler is in the command itself.
+    """
+    program = sys.modules["__main__"]
+    program.__spec__ = None
+    vars(program).pop("__file__", None)

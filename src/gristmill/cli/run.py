@@ -16,7 +16,7 @@ import typer
 
 from gristmill.cli.exits import fail, loaded_handler
 from gristmill.cli.logs import LogLevel, log_to_stderr
-from gristmill.cli.run_options import parse_columns, parse_select
+from gristmill.cli.run_options import parse_columns, parse_select, parse_types
 from gristmill.cli.show.console import console
 from gristmill.cli.show.dry_run import show_plan
 from gristmill.cli.show.progress import ProgressKind, progress_view
@@ -102,6 +102,29 @@ def run(
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="Call a column otherwise.", rich_help_panel=_Panel),
     ] = None,
+    types: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN=TYPE,...",
+            help="Types of CSV columns, for columnar handlers.",
+            rich_help_panel=_Panel,
+        ),
+    ] = None,
+    infer: Annotated[
+        bool,
+        typer.Option(
+            "--infer/--no-infer",
+            help="Give columnar handlers columns of text in the types samples have.",
+            rich_help_panel=_Panel,
+        ),
+    ] = True,
+    query: Annotated[
+        str | None,
+        typer.Option(metavar="SELECT|@FILE", help="What to read of a database.", rich_help_panel=_Panel),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(help="The table to read of a database.", rich_help_panel=_Panel)
+    ] = None,
     max_record: Annotated[
         int, typer.Option(help="Bytes of one row at most.", min=1, rich_help_panel=_Panel)
     ] = 16 << 20,
@@ -115,6 +138,24 @@ def run(
         str | None,
         typer.Option(metavar="A,B", help="The columns of a CSV output, in order.", rich_help_panel=_Out),
     ] = None,
+    codec: Annotated[
+        str,
+        typer.Option(help="Of Parquet: zstd, snappy, lz4, gzip or none.", rich_help_panel=_Out),
+    ] = "zstd",
+    on_conflict: Annotated[
+        str,
+        typer.Option(
+            help="A row whose key is in the table: error (it fails), ignore or update.", rich_help_panel=_Out
+        ),
+    ] = "error",
+    conflict_columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="The key; the primary key by default.", rich_help_panel=_Out),
+    ] = None,
+    create_table: Annotated[
+        bool,
+        typer.Option("--create-table", help="Make a table that is not there.", rich_help_panel=_Out),
+    ] = False,
     dead_letter: Annotated[
         str | None,
         typer.Option(
@@ -189,8 +230,19 @@ def run(
                 extra=extra,
                 select=parse_select(select, rename),
                 max_record=max_record,
+                types=parse_types(types),
+                infer=infer,
+                query=query,
+                table=table,
             ),
-            write=WriteOptions(format=output_format, columns=parse_columns(columns)),
+            write=WriteOptions(
+                format=output_format,
+                columns=parse_columns(columns),
+                codec=codec,
+                on_conflict=on_conflict,  # type: ignore[arg-type]  # checked with the table
+                conflict_columns=parse_columns(conflict_columns) or (),
+                create_table=create_table,
+            ),
             options=RunOptions(
                 workers=workers,
                 batch_size=_batch_size(batch_size),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gristmill.errors import ConfigurationError
@@ -19,6 +20,23 @@ def parse_columns(text: str | None) -> tuple[str, ...] | None:
     if not all(names) or len(set(names)) < len(names):
         raise ConfigurationError(f"columns are given as a,b,c, each once; not {text!r}")
     return names
+
+
+def parse_types(text: str | None) -> dict[str, str] | None:
+    """Return column -> type in ``id=int64,price=decimal(12,2)``; None for None.
+
+    Raises:
+        ConfigurationError: A part is no ``column=type``.
+    """
+    if text is None:
+        return None
+    found: dict[str, str] = {}
+    for each in re.split(r",(?![^(]*\))", text):
+        name, equals, kind = (part.strip() for part in each.partition("="))
+        if not (name and equals and kind):
+            raise ConfigurationError(f"types are given as column=type,...; not {each!r}")
+        found[name] = kind
+    return found
 
 
 def parse_select(select: str | None, rename: Sequence[str] | None) -> dict[str, str] | None:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from gristmill.app import App
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gristmill.app import App  # brings the web, which a command that serves nothing does without
 
 DEFAULT_ATTRIBUTE = "app"
 
@@ -41,8 +43,10 @@ def load_app(target: str) -> App:
         except AttributeError as error:
             raise ConfigurationError(f"{place} has no {attribute!r}; {_hint(place, module)}") from error
     if isinstance(found, BatchHandler):
+        from gristmill.app import App  # noqa: PLC0415 - as above
+
         return App(handlers=[found])
-    if not isinstance(found, App):
+    if not _is_app(found):
         kind = _article(type(found).__name__)
         raise ConfigurationError(f"{target} is {kind}, no App and no batch handler; {_hint(place, module)}")
     return found
@@ -63,14 +67,14 @@ def load_handler(target: str) -> BatchHandler[Any, Any]:
     found: Any = module
     walked: list[str] = []
     for name in attribute.split("."):
-        of_app = _handlers(found).get(name) if isinstance(found, App) else None
+        of_app = _handlers(found).get(name) if _is_app(found) else None
         try:
             found = of_app or getattr(found, name)
         except AttributeError as error:
-            hint = _app_hint(place, walked, found) if isinstance(found, App) else _hint(place, module)
+            hint = _app_hint(place, walked, found) if _is_app(found) else _hint(place, module)
             raise ConfigurationError(f"{place} has no {attribute!r}; {hint}") from error
         walked.append(name)
-    if isinstance(found, App):
+    if _is_app(found):
         handlers = list(_handlers(found).values())
         if len(handlers) != 1:
             held = "several handlers" if handlers else "no handler"
@@ -87,6 +91,12 @@ def _imported(target: str) -> tuple[str, str, ModuleType]:
     place, _, attribute = target.partition(":") if not _is_file(target) else (target, "", "")
     module = _import_file(Path(place)) if _is_file(place) else _import_module(place)
     return place, attribute or DEFAULT_ATTRIBUTE, module
+
+
+def _is_app(found: object) -> TypeGuard[App]:
+    """Tell whether *found* is an App: only a program that has loaded the class can have one."""
+    module = sys.modules.get("gristmill.app")
+    return module is not None and isinstance(found, module.App)
 
 
 def _handlers(app: App) -> dict[str, BatchHandler[Any, Any]]:
@@ -159,10 +169,9 @@ def _hint(place: str, module: ModuleType) -> str:
 
 def _candidates(module: ModuleType) -> Iterator[str]:
     """Yield the names at the top of *module* that can be served, Apps first."""
-    for kind in (App, BatchHandler):
-        for name, value in vars(module).items():
-            if isinstance(value, kind):
-                yield name
+    own = vars(module).items()
+    yield from (name for name, value in own if _is_app(value))
+    yield from (name for name, value in own if isinstance(value, BatchHandler))
 
 
 def _article(word: str) -> str:

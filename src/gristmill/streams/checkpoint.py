@@ -14,13 +14,14 @@ from gristmill.streams.chunk import Chunk, Counts
 class Range(msgspec.Struct, frozen=True, array_like=True, order=True):
     """A part of one input, in its own unit (bytes or rows).
 
-    ``is_last`` says that nothing of the input follows.
+    ``is_last`` says that nothing of the input follows; ``key`` is that of its last chunk, see ``Chunk``.
     """
 
     source: int
     start: int
     end: int
     is_last: bool = False
+    key: str | None = None
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +31,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         next: Number of the chunk to be committed next, in ordered runs.
         source: Index of the input that is under way; those before it are done. If all are, their number.
         offset: Everything of it before this is done.
+        key: Of the chunk that ends at ``offset``; see ``Chunk``.
         rows: Records of it so far, empty lines included, for the row numbers of dead letters.
         beyond: What is done after that, in unordered runs.
         out: Length of the sink: bytes, or parts, as it counts.
@@ -37,12 +39,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         layout: The sink's columns, once they are known.
         counts: What became of the rows.
         codes: code of failures -> how many.
+        is_begun: The run has begun, and what the dead-letter file holds is its own.
         is_done: The run is over, and its output in place.
     """
 
     next: int = 0
     source: int = 0
     offset: int = 0
+    key: str | None = None
     rows: int = 0
     beyond: tuple[Range, ...] = ()
     out: int = 0
@@ -50,6 +54,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     layout: bytes | None = None
     counts: Counts = msgspec.field(default_factory=Counts)
     codes: dict[str, int] = msgspec.field(default_factory=dict)
+    is_begun: bool = False
     is_done: bool = False
 
     @property
@@ -60,7 +65,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def done(self) -> tuple[Range, ...]:
         """Everything that is done of the input that is under way and of later ones, in order."""
-        head = (Range(self.source, 0, self.offset),) if self.offset else ()
+        head = (Range(self.source, 0, self.offset, key=self.key),) if self.offset else ()
         return head + self.beyond
 
 
@@ -180,6 +185,7 @@ class Progress:
         self._next = checkpoint.next
         self._source = checkpoint.source
         self._offset = checkpoint.offset
+        self._key = checkpoint.key
         self._rows = checkpoint.rows
         self._beyond = list(checkpoint.beyond)
         self.layout = checkpoint.layout
@@ -199,7 +205,7 @@ class Progress:
             self.codes[code] = self.codes.get(code, 0) + number
         self._next = max(self._next, chunk.number + 1)
         self._rows += counts.read + counts.blank
-        self._beyond.append(Range(chunk.source, chunk.start, chunk.end, chunk.is_last))
+        self._beyond.append(Range(chunk.source, chunk.start, chunk.end, chunk.is_last, chunk.key))
         self._beyond.sort()
         self._absorb()
 
@@ -211,9 +217,9 @@ class Progress:
                 break
             del self._beyond[0]
             if first.is_last:
-                self._source, self._offset, self._rows = self._source + 1, 0, 0
-            else:
-                self._offset = max(self._offset, first.end)
+                self._source, self._offset, self._rows, self._key = self._source + 1, 0, 0, None
+            elif first.end >= self._offset:
+                self._offset, self._key = first.end, first.key
 
     def checkpoint(self, *, out: int, dead: int, is_done: bool = False) -> Checkpoint:
         """Return the checkpoint of now, with the lengths of what was written."""
@@ -223,6 +229,7 @@ class Progress:
             next=self._next,
             source=self._source,
             offset=self._offset,
+            key=self._key,
             rows=self._rows,
             beyond=tuple(self._beyond),
             out=out,
@@ -230,6 +237,7 @@ class Progress:
             layout=self.layout,
             counts=counts,
             codes=dict(self.codes),
+            is_begun=True,
             is_done=is_done,
         )
 

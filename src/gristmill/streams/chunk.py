@@ -6,7 +6,7 @@ worker, its rows do not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -23,6 +23,8 @@ class Chunk:
         weight: Bytes of the input's file it stands for, for the progress shown; compressed bytes as they lie.
         body: Its content, where workers cannot read it themselves (a pipe, a compressed file, a query).
         encoded: Bytes of it in memory, about, where start and end count rows.
+        key: Where to go on after it, for inputs that a number alone does not find again: the key of its last
+            row, as the source writes it.
     """
 
     number: int
@@ -33,6 +35,7 @@ class Chunk:
     weight: int = 0
     body: bytes | None = None
     encoded: int = 0
+    key: str | None = None
 
     @property
     def size(self) -> int:
@@ -56,6 +59,19 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why the sink does not take the result of a row.
+
+    Attributes:
+        code: The stable slug: ``unique_violation``, ``not_null_violation`` ...
+        message: What the sink said.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What a worker is to do with a chunk.
 
@@ -67,6 +83,8 @@ class Task:
         limit: Rows to read at most; None for all of the chunk.
         convicted: number of a record in the chunk -> why it is not run but failed.
         layout: The sink's columns, once they are known; None lets this chunk decide them.
+        refused: number of a row in the chunk -> why the sink does not take its result. If there are some, the
+            handler is not called: the result is nothing but their dead letters.
     """
 
     chunk: Chunk
@@ -75,6 +93,7 @@ class Task:
     limit: int | None = None
     convicted: Mapping[int, Crash] = field(default_factory=dict)
     layout: bytes | None = None
+    refused: Mapping[int, Refusal] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +138,8 @@ class Result:
         batch_size: Of the last batch, for display.
         batch_cap: Rows that the handler takes at once; 0 if nobody knows.
         codes: code of failures -> how many.
+        numbers: Of each result that was given to the encoder, the number of its row in the chunk.
+        refused: Indices, in ``numbers``, of results in the body that the sink has refused and must leave out.
     """
 
     number: int
@@ -131,3 +152,5 @@ class Result:
     batch_size: int = 0
     batch_cap: int = 0
     codes: dict[str, int] = field(default_factory=dict)
+    numbers: Sequence[int] = ()
+    refused: frozenset[int] = frozenset()

@@ -77,8 +77,19 @@ def renumbered(lines: bytes, before: int) -> bytes:
     """Return dead letters of one chunk, with *before* records of the input in front of it."""
     if not before or not lines:
         return lines
-    letters = [_DECODER.decode(line) for line in lines.removesuffix(b"\n").split(b"\n")]
-    return _ENCODER.encode_lines([each.plain(each.row + before) for each in letters])
+    return _ENCODER.encode_lines([each.plain(each.row + before) for each in _letters(lines)])
+
+
+def merged(lines: bytes, others: bytes) -> bytes:
+    """Return dead letters of one chunk, those of *lines* and of *others*, in the order of their rows."""
+    if not lines or not others:
+        return lines or others
+    letters = [each.plain() for each in _letters(lines) + _letters(others)]
+    return _ENCODER.encode_lines(sorted(letters, key=lambda each: each.row))
+
+
+def _letters(lines: bytes) -> list[StoredLetter]:
+    return [_DECODER.decode(line) for line in lines.removesuffix(b"\n").split(b"\n")]
 
 
 class DeadLetterFile:
@@ -105,6 +116,15 @@ class DeadLetterFile:
                 f"{self.path} is there already, and not of this run: move it away, name another file with "
                 "--dead-letter, or use --overwrite to replace it"
             )
+
+    def claim(self) -> None:
+        """Lock the file, if it is there.
+
+        Raises:
+            ConfigurationError: Another run has it.
+        """
+        if self.path.exists():
+            self._opened()
 
     def open(self, length: int) -> None:
         """Cut the file to *length*: what follows was never committed.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gristmill.errors import SourceError, TooManyFailures, WorkersLost
 from gristmill.streams.checkpoint import Checkpoint, Progress
-from gristmill.streams.chunk import Chunk, Result, Task
-from gristmill.streams.dead_letter import DeadLetterFile, renumbered
+from gristmill.streams.chunk import Chunk, Counts, Result, Task
+from gristmill.streams.dead_letter import DeadLetterFile, merged, renumbered
 from gristmill.streams.disk import writing
 from gristmill.streams.engines.protocol import Broken, Died, Engine, Event, Finished
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.ladder import Ladder
 from gristmill.streams.report import Report, Stalls
-from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sinks.protocol import RowsRefused, Sink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.stopping import Interrupted, Stopping
 from gristmill.streams.window import ChunkSizer, Window
@@ -97,6 +97,7 @@ class Run:
     _stop_at: float | None = field(default=None, init=False)
     _with_engine: int = field(default=0, init=False)
     _began: dict[int, float] = field(default_factory=dict, init=False)
+    _refused: dict[int, Result] = field(default_factory=dict, init=False)
     _committed_at: float = field(init=False)
     _written: int = field(default=0, init=False)
     _stalls: Stalls = field(init=False)
@@ -225,6 +226,8 @@ class Run:
                 self._died(event)
             elif event.task.only is not None:
                 self._again.appendleft(self._ladder.survived(event.task))
+            elif event.task.refused:
+                self._lettered(event)
             else:
                 self._finished(event)
 
@@ -256,7 +259,7 @@ class Run:
         chunk, result = event.task.chunk, event.result
         self._ladder.close(chunk)
         self._sizer.record(
-            chunk.size,
+            chunk.size if chunk.body is None else len(chunk.body),
             self.clock() - self._began.pop(chunk.number),
             rows=result.counts.read,
             batch=result.batch_cap,
@@ -264,13 +267,41 @@ class Run:
         if self._progress.layout is None:
             self._progress.layout = result.layout
         self.report.seen(result)
+        self._take(result)
+
+    def _take(self, result: Result) -> None:
         with self._stalls.waiting("sink"):
             for ready, its in self._window.take(result):
-                self._write(ready, its)
+                try:
+                    with writing(self.sink.name):
+                        self.sink.write(its)
+                except RowsRefused as refused:
+                    self._window.wait_again()
+                    self._ask_for_letters(ready, its, refused)
+                else:
+                    self._written_down(ready, its)
 
-    def _write(self, chunk: Chunk, result: Result) -> None:
-        with writing(self.sink.name):
-            self.sink.write(result)
+    def _ask_for_letters(self, chunk: Chunk, result: Result, refused: RowsRefused) -> None:
+        """Have a worker write the dead letters of rows the sink refused; the handler does not run again."""
+        self._refused[chunk.number] = replace(result, refused=result.refused | refused.rows.keys())
+        letters = {result.numbers[index]: refusal for index, refusal in refused.rows.items()}
+        self._again.append(Task(chunk=chunk, refused=letters))
+
+    def _lettered(self, event: Finished) -> None:
+        chunk, letters = event.task.chunk, event.result
+        self._ladder.close(chunk)
+        del self._began[chunk.number]
+        result = self._refused.pop(chunk.number)
+        counts = Counts()
+        counts.add(result.counts)
+        counts.add(letters.counts)
+        counts.succeeded -= letters.counts.failed
+        codes = dict(result.codes)
+        for code, number in letters.codes.items():
+            codes[code] = codes.get(code, 0) + number
+        self._take(replace(result, dead=merged(result.dead, letters.dead), counts=counts, codes=codes))
+
+    def _written_down(self, chunk: Chunk, result: Result) -> None:
         if self.dead is not None:
             with writing(str(self.dead.path)):
                 before = self._progress.rows if self.is_ordered and not self.is_replay else 0
@@ -283,7 +314,7 @@ class Run:
     def _commit_if_due(self) -> None:
         if not self._written and self.report.weight == self.report.committed:
             return
-        is_due = self.clock() - self._committed_at >= self.pace.commit_seconds
+        is_due = self.clock() - self._committed_at >= min(self.pace.commit_seconds, self.sink.commit_seconds)
         if is_due or self._written >= self.pace.commit_bytes:
             self._commit()
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from io import BufferedReader, FileIO
 from pathlib import Path
+from typing import Any
 
 from gristmill.batching.columnar import arrow
 from gristmill.errors import ConfigurationError, SourceError
@@ -25,10 +26,12 @@ from gristmill.streams.sources.protocol import Source
 from gristmill.streams.sources.table_files import TableFiles
 from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
 from gristmill.streams.sources.typed_text import CsvColumnFiles, LineColumnFiles
+from gristmill.streams.sql.address import is_database
+from gristmill.streams.sql.opening import sql_sink, sql_source
 
 
 def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar: bool = False) -> Source:
-    """Return the source that *inputs* name: files, patterns, or ``-`` for standard input.
+    """Return the source that *inputs* name: files, patterns, a database, or ``-`` for standard input.
 
     Args:
         inputs: What people wrote.
@@ -39,6 +42,14 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar
         SourceError: There is no such file, or no file of a pattern.
         ConfigurationError: Their format is not known, or not one.
     """
+    if any(is_database(str(each)) for each in inputs):
+        if len(inputs) > 1:
+            raise ConfigurationError("a database cannot be one of several inputs; run it alone")
+        return sql_source(str(inputs[0]), query=options.query, table=options.table)
+    if options.query is not None or options.table is not None:
+        raise ConfigurationError(
+            "a query or a table is of a database: give postgresql://... or sqlite:///... as input"
+        )
     paths = expanded([str(each) for each in inputs])
     form = _common_format(paths, options)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
@@ -169,8 +180,14 @@ def _csv_form(form: Format, options: ReadOptions) -> CsvForm:
     )
 
 
-def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str]) -> Sink:
-    """Return the sink that *output* names: a file, or ``-`` for standard output.
+def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], result_type: Any = Any) -> Sink:
+    """Return the sink that *output* names: a file, a table, or ``-`` for standard output.
+
+    Args:
+        output: A path, a URL with the table after ``#``, or ``-``.
+        options: How it is written.
+        inputs: The names of the inputs.
+        result_type: Of the handler.
 
     Raises:
         ConfigurationError: Its format is not known, or it is one of *inputs*.
@@ -179,6 +196,15 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str]) ->
     if name == STANDARD:
         return StandardOutput(
             _text_output(Format.NDJSON if options.format is None else _format(options.format), name, options)
+        )
+    if is_database(name):
+        return sql_sink(
+            name,
+            result_type=result_type,
+            on_conflict=options.on_conflict,
+            conflict_columns=options.conflict_columns,
+            create_table=options.create_table,
+            deadline=options.deadline,
         )
     path = Path(name)
     for each in inputs:

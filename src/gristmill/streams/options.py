@@ -10,6 +10,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.formats.dialect import Quoting
 from gristmill.streams.formats.header import OnDuplicate
+from gristmill.streams.sql.database import OnConflict
 
 CODECS = ("zstd", "snappy", "lz4", "gzip", "none")
 
@@ -33,6 +34,8 @@ class ReadOptions:
             ``timestamp[us]``, ``decimal(12,2)`` and their smaller kin.
         infer: Whether a columnar handler gets the other columns of text in the types that samples of them have;
             False: as strings.
+        query: Of a database: the SELECT whose rows are read, or ``@file.sql``.
+        table: Of a database: the table whose rows are read, in the order of its key.
     """
 
     format: str | None = None
@@ -47,6 +50,8 @@ class ReadOptions:
     max_record: int = 16 << 20
     types: Mapping[str, str] | None = None
     infer: bool = True
+    query: str | None = None
+    table: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -65,11 +70,20 @@ class WriteOptions:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
         codec: How Parquet is compressed: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``.
+        on_conflict: Of a table: what becomes of a row whose key is there: ``error`` (a dead letter),
+            ``ignore`` or ``update``.
+        conflict_columns: Of a table: the columns of that key; none: the primary key.
+        create_table: Whether a table that is not there is made, for the handler's type of results.
+        deadline: Seconds to try again while the database is away.
     """
 
     format: str | None = None
     columns: tuple[str, ...] | None = None
     codec: str = "zstd"
+    on_conflict: OnConflict = "error"
+    conflict_columns: tuple[str, ...] = ()
+    create_table: bool = False
+    deadline: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -90,7 +104,8 @@ class RunOptions:
         ordered: Whether results are written in the order of the rows.
         limit: Rows to read at most; None: all.
         max_failures: Rows that may fail: a number, or a share as ``"1%"``; None: all.
-        dead_letter: The file for rows that fail; None: ``OUTPUT.dead.ndjson``.
+        dead_letter: The file for rows that fail; None: ``OUTPUT.dead.ndjson``;
+            for a table, ``TABLE-RUN.dead.ndjson`` in the current folder, RUN being a number of the run.
         overwrite: Whether to begin anew and replace what is there.
         chunk_bytes: Of a chunk at most; None: by what the handler takes. Changes no result.
         commit_seconds: Between commits at most.

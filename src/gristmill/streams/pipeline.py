@@ -25,14 +25,16 @@ from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report, Stalls
+from gristmill.streams.sinks.file import StandardOutput
 from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sources.protocol import ReaderRecipe, Source
 from gristmill.streams.sources.text_file import TextFiles
 from gristmill.streams.stopping import Stopping
 from gristmill.streams.worker.columns import ColumnWork
 from gristmill.streams.worker.rows import RowWork
 
-COLUMNS = Pace(chunk_bytes=16 << 20, first_bytes=1 << 20, window=3)
+COLUMNS = Pace(chunk_bytes=4 << 20, first_bytes=1 << 20, window=4)
 """The pace of columnar handlers, for which the fixed costs of a chunk count."""
 
 _VERSION = 1
@@ -59,6 +61,9 @@ class Pipeline:
         write: How the output is written.
         options: How the run goes.
 
+    Attributes:
+        dead_letter_path: Where rows that fail go; None if they are only counted. For a table it is known once it runs.
+
     Raises:
         ConfigurationError: Something of this cannot work; the message says what to do.
     """
@@ -82,10 +87,11 @@ class Pipeline:
             else inputs
         )
         self.sink: Sink = (
-            sink_of(sink, write or WriteOptions(), self.source.names)
+            sink_of(sink, write or WriteOptions(), self.source.names, handler.result_type)
             if isinstance(sink, str | Path)
             else sink
         )
+        self.dead_letter_path = self._dead_letters(None)
         self._check_dead_letter()
 
     def run(
@@ -110,8 +116,7 @@ class Pipeline:
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
         """
         stopping = stopping or Stopping()
-        path = self.dead_letter_path
-        dead = None if path is None else DeadLetterFile(path)
+        dead: DeadLetterFile | None = None
         try:
             with stopping.reading():
                 marks = self.source.open()
@@ -122,6 +127,12 @@ class Pipeline:
                 handler=f"{self.handler.__module__}:{self.handler.__qualname__}",
                 options={**self.source.options, **self.sink.options, **self._own_options()},
             )
+            self.dead_letter_path = self._dead_letters(identity)
+            self._check_dead_letter()
+            if self.dead_letter_path is not None:
+                dead = DeadLetterFile(self.dead_letter_path)
+                with writing(str(dead.path)):
+                    dead.claim()  # before the sink, which may take the run from the process that has the file
             with writing(self.sink.name):
                 found = self.sink.open(identity, overwrite=self.options.overwrite)
             if found is not None and found.is_done:
@@ -148,7 +159,7 @@ class Pipeline:
         """Return the first checkpoint of a new run, committed: the dead-letter file is its own from now on."""
         if dead is not None and not self.options.overwrite:
             dead.check_new()
-        checkpoint = Checkpoint(out=self.sink.length)
+        checkpoint = Checkpoint(out=self.sink.length, is_begun=True)
         with writing(self.sink.name):
             self.sink.commit(checkpoint)
         return checkpoint
@@ -215,7 +226,8 @@ class Pipeline:
         workers = self.options.workers
         if workers == 0:
             return Inline()
-        return LocalPool(workers or _cpus())
+        # A fork server that runs already has the old standard output, which is the result's now.
+        return LocalPool(workers or _cpus(), stdout_to_stderr=isinstance(self.sink, StandardOutput))
 
     def _pace(self) -> Pace:
         pace = COLUMNS if self.handler.is_columnar else Pace()
@@ -226,14 +238,14 @@ class Pipeline:
     def _own_options(self) -> dict[str, Any]:
         return {"ordered": self.options.ordered, "limit": self.options.limit}
 
-    @property
-    def dead_letter_path(self) -> Path | None:
-        """Where rows that fail go; None if they are only counted."""
+    def _dead_letters(self, identity: Identity | None) -> Path | None:
         if self.options.dead_letter is not None:
             return Path(self.options.dead_letter)
-        return (
-            None if self.sink.name == "standard output" else Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
-        )
+        if isinstance(self.sink, SqlSink):
+            return None if identity is None else Path(self.sink.dead_letters(identity))
+        if self.sink.name == "standard output":
+            return None
+        return Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
 
     def _fallback(self) -> bytes | None:
         columns = self.source.columns

@@ -80,6 +80,7 @@ class Window:
     is_ordered: bool
     under_way: dict[int, Chunk] = field(default_factory=dict)
     _ready: dict[int, Result] = field(default_factory=dict)
+    _is_waiting_again: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -96,11 +97,20 @@ class Window:
         self.under_way[chunk.number] = chunk
 
     def take(self, result: Result) -> Iterator[tuple[Chunk, Result]]:
-        """Take *result*, and yield what may be written now, in order; it is under way no more then."""
+        """Take *result*, and yield what may be written now, in order; it is under way no more then.
+
+        Call ``wait_again`` for what is yielded and cannot be written yet.
+        """
         self._ready[result.number] = result
         while True:
             number = next(iter(self.under_way), None) if self.is_ordered else next(iter(self._ready), None)
             if number is None or number not in self._ready:
                 return
-            ready = self._ready.pop(number)
-            yield self.under_way.pop(number), ready
+            self._is_waiting_again = False
+            yield self.under_way[number], self._ready.pop(number)
+            if not self._is_waiting_again:
+                del self.under_way[number]
+
+    def wait_again(self) -> None:
+        """Leave the chunk that was yielded last under way, in its place in the order, without a result."""
+        self._is_waiting_again = True

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 BLOCK = 64 * 1024
 """Bytes of a block: some hundred rows, whose objects are ten times as large."""
-_BATCHES = 4
-"""Batches that a block should have, so that few are cut short by its end."""
 
 
 class Blocks:
@@ -30,7 +28,7 @@ class Blocks:
         """
         at = 0
         while at < len(text):
-            block = self._next(text, at, max(BLOCK, int(_BATCHES * batch * self._row_bytes)))
+            block = self._next(text, at, max(BLOCK, int(batch * self._row_bytes)))
             yield at, block
             at += len(block)
 

@@ -38,6 +38,7 @@ class FileSink:
         self.partial = path.with_name(path.name + ".partial")
         self.journal = Journal(path.with_name(path.name + ".journal"))
         self.length = 0
+        self.commit_seconds = 1.0
         self._form = form
         self._file: BinaryIO | None = None
         self._is_begun = False
@@ -170,6 +171,7 @@ class StandardOutput:
     def __init__(self, form: Appending) -> None:
         self.name = "standard output"
         self.length = 0
+        self.commit_seconds = 1.0
         self._form = form
         self._file: BinaryIO | None = None
         self._is_begun = False

@@ -43,6 +43,7 @@ class ParquetFolder:
 
     def __init__(self, path: Path, form: ParquetOutput, *, part_bytes: int = PART_BYTES) -> None:
         self.path = path
+        self.commit_seconds = 1.0
         self.journal = Journal(path / "_gristmill.journal")
         self._form = form
         self._part_bytes = part_bytes

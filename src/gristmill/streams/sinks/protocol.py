@@ -6,7 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from gristmill.streams.checkpoint import Checkpoint, Identity
-from gristmill.streams.chunk import Result
+from gristmill.streams.chunk import Refusal, Result
+
+
+class RowsRefused(Exception):
+    """The sink does not take some rows of a result, and has written nothing of it.
+
+    Its caller writes them down as failed, and gives the result again with
+    their indices in ``Result.refused``.
+
+    Attributes:
+        rows: index in ``Result.numbers`` -> why; all that are bad, as far as the sink can tell.
+    """
+
+    def __init__(self, rows: Mapping[int, Refusal]) -> None:
+        super().__init__(f"{len(rows)} rows")
+        self.rows = rows
+
 
 Encoded: TypeAlias = bytes | bytearray | memoryview
 
@@ -68,6 +84,10 @@ class Sink(Protocol):
     def length(self) -> int:
         """What was written so far, as ``Checkpoint.out`` counts it."""
 
+    @property
+    def commit_seconds(self) -> float:
+        """Seconds between commits at most; 0 where others wait while something is not committed."""
+
     def recipe(self) -> EncoderRecipe:
         """Return what encodes results in workers."""
 
@@ -86,6 +106,7 @@ class Sink(Protocol):
         """Write *result*; it counts from the next commit on.
 
         Raises:
+            RowsRefused: It does not take some of its rows.
             SinkError: The disk is full, the database away.
         """
 

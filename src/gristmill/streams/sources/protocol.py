@@ -134,7 +134,7 @@ class RowReader(Protocol):
 
         Args:
             chunk: Which.
-            batch: Rows that the handler takes at once; blocks have several times as many.
+            batch: Rows that the handler takes at once; blocks have about as many at least.
 
         Raises:
             SourceError: It cannot be read as what it should be; the run stops.

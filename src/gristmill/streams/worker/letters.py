@@ -10,7 +10,7 @@ import msgspec
 
 from gristmill.codec.results import encode_hook
 from gristmill.model.outcome import Failed
-from gristmill.streams.chunk import Crash
+from gristmill.streams.chunk import Crash, Refusal
 from gristmill.streams.dead_letter import DeadLetter, raw_fields
 from gristmill.streams.sources.protocol import BadRow, ColumnReader, Columns, Place, RowReader
 
@@ -54,9 +54,11 @@ class Letters:
     def bad(self, number: int, bad: BadRow) -> None:
         """Note a row that is none."""
         place = self._place(number)
-        kept = raw_fields(place.raw)
+        kept: dict[str, Any] = raw_fields(place.raw)
         if place.origin is not None and place.origin.item is not msgspec.UNSET:
             kept = {"item": place.origin.item}
+        elif bad.stage == "validate" and (item := self._reader.original(place, None)) is not None:
+            kept = {"item": item}
         self._add(number, place, bad.stage, bad.code, bad.message, **kept)
 
     def crash(self, number: int, crash: Crash) -> None:
@@ -65,6 +67,14 @@ class Letters:
         self._add(
             number, place, "crash", crash.code, crash.message,
             attempts=crash.deaths, item=self._reader.original(place, None),
+        )  # fmt: skip
+
+    def refused(self, number: int, refusal: Refusal) -> None:
+        """Note a row whose result the sink did not take."""
+        place = self._place(number)
+        self._add(
+            number, place, "sink", refusal.code, refusal.message,
+            attempts=1, item=self._reader.original(place, None),
         )  # fmt: skip
 
     def failed(

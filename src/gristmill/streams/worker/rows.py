@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,31 +60,43 @@ class RowRunner:
                 self._probe(task.only, *_without(rows, task.convicted), marker)
             return Result(number=task.chunk.number)
         letters = Letters(self._reader, self._sources[task.chunk.source])
+        if task.refused:
+            return _letters_only(task, blocks, letters)
         page = _Page(self._encoder, letters, task.layout, needs_layout=self._needs_layout)
         result = Result(number=task.chunk.number)
         left = task.limit
+        items: list[Any] = []
+        numbers: Sequence[int] = ()
         for block in blocks:
             rows = block if left is None or block.total <= left else block.first(left)
-            left = None if left is None else left - rows.total
             letters.open(rows.start, rows.places)
-            self._run_block(task, rows, marker, page, result)
+            _note(task, rows, letters, result)
+            more, following = _without(rows, task.convicted)
+            items, numbers = (items + more, [*numbers, *following]) if items else (more, following)
+            whole = len(items) - len(items) % self._caller.batch  # the rest waits, so that batches are full
+            self._call(task, items[:whole], numbers[:whole], marker, page, result)
+            items, numbers = items[whole:], numbers[whole:]
+            left = None if left is None else left - rows.total
             if left == 0:
                 break
+        self._call(task, items, numbers, marker, page, result)
         return page.finish(result)
 
-    def _run_block(self, task: Task, rows: Rows, marker: Marker, page: _Page, result: Result) -> None:
-        items, numbers = _without(rows, task.convicted)
+    def _call(
+        self,
+        task: Task,
+        items: list[Any],
+        numbers: Sequence[int],
+        marker: Marker,
+        page: _Page,
+        result: Result,
+    ) -> None:
+        if not items:
+            return
         called = self._caller.call(items, Numbered(marker, numbers), task.batch_size)
-        for number, bad in rows.bad.items():
-            page.letters.bad(number, bad)
-        if task.convicted:
-            for number in sorted(set(rows.numbers) & task.convicted.keys()):
-                page.letters.crash(number, task.convicted[number])
         for index, (failed, attempts) in called.failures.items():
             page.letters.failed(numbers[index], items[index], failed, attempts)
         page.add(items, numbers, called)
-        result.counts.read += rows.total
-        result.counts.blank += rows.blank
         result.batches += called.batches
         result.seconds += called.seconds
         result.batch_size = called.batch_size or result.batch_size
@@ -154,6 +167,7 @@ class _Page:
         """Return *result* with what was encoded."""
         if not self._encoder.is_joinable or not self._parts:  # a chunk without rows may know the columns
             self._encode(self._values, self._kept, self._items.__getitem__)
+            result.numbers = array("Q", self._kept)
         result.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         result.dead = self.letters.lines()
         result.codes = self.letters.codes
@@ -162,6 +176,31 @@ class _Page:
         result.counts.filtered = self._counts.filtered
         result.counts.failed = self.letters.total
         return result
+
+
+def _letters_only(task: Task, blocks: Iterator[Rows], letters: Letters) -> Result:
+    """Return the letters of the rows whose results the sink has refused; the handler is not called."""
+    for rows in blocks:
+        letters.open(rows.start, rows.places)
+    for number, refusal in task.refused.items():
+        letters.refused(number, refusal)
+    return Result(
+        number=task.chunk.number,
+        dead=letters.lines(),
+        counts=Counts(failed=letters.total),
+        codes=letters.codes,
+    )
+
+
+def _note(task: Task, rows: Rows, letters: Letters, result: Result) -> None:
+    """Count the rows of a block, and write down those that no handler gets."""
+    result.counts.read += rows.total
+    result.counts.blank += rows.blank
+    for number, bad in rows.bad.items():
+        letters.bad(number, bad)
+    if task.convicted:
+        for number in sorted(set(rows.numbers) & task.convicted.keys()):
+            letters.crash(number, task.convicted[number])
 
 
 def _without(rows: Rows, convicted: Mapping[int, Crash]) -> tuple[list[Any], Sequence[int]]:

@@ -39,6 +39,7 @@ def test_every_field_of_a_result_arrives_and_its_body_is_not_copied():
         batches=7,
         seconds=8.5,
         batch_size=9,
+        batch_cap=12,
         codes={"code": 10},
     )
     unset = {field.name for field in fields(result) if getattr(result, field.name) in (0, b"", None, {})}

@@ -1,0 +1,1 @@
+"""SQLite tables and queries, by apsw."""
