@@ -11,7 +11,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.chunk import Chunk, Counts
 
 
-class Range(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Range(msgspec.Struct, frozen=True, array_like=True):
     """A part of one input, in its own unit (bytes or rows).
 
     ``is_last`` says that nothing of the input follows; ``key`` is that of its last chunk, see ``Chunk``.
@@ -22,6 +22,11 @@ class Range(msgspec.Struct, frozen=True, array_like=True, order=True):
     end: int
     is_last: bool = False
     key: str | None = None
+
+
+def _place(part: Range) -> tuple[int, int, int, bool]:
+    """Return what orders ranges: their keys, which may be none, do not."""
+    return part.source, part.start, part.end, part.is_last
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -206,7 +211,7 @@ class Progress:
         self._next = max(self._next, chunk.number + 1)
         self._rows += counts.read + counts.blank
         self._beyond.append(Range(chunk.source, chunk.start, chunk.end, chunk.is_last, chunk.key))
-        self._beyond.sort()
+        self._beyond.sort(key=_place)
         self._absorb()
 
     def _absorb(self) -> None:
@@ -249,7 +254,7 @@ def gaps(done: Iterable[Range], source: int, start: int, end: int) -> Iterator[t
     [(10, 20), (30, 50)]
     """
     at = start
-    for each in sorted(done):
+    for each in sorted(done, key=_place):
         if each.source != source or each.end <= at:
             continue
         if each.start >= end:

@@ -161,7 +161,8 @@ class DeadLetterFile:
 
     def _opened(self) -> BinaryIO:
         if self._file is None:
-            self.path.touch()
+            if not self.path.exists():
+                self.path.touch()
             self._file = self.path.open("r+b")
             lock(self._file, f"{self.path} is in use by another run")
             self._file.seek(0, 2)

@@ -109,7 +109,7 @@ def test_a_bad_cell_fails_its_row_before_the_handler(mill: Any) -> None:
         (4, "validate", "invalid_item"),
     ]
     assert "price" in letters[0]["message"]
-    assert letters[0]["raw"] == "2,oops,y\n"
+    assert letters[0]["item"] == {"id": "2", "price": "oops", "note": "y"}
 
 
 def test_strings_stay_as_they_are(mill: Any) -> None:
