@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from gristmill.batching.executors.function_ref import refer
+from gristmill.batching.executors.function_ref import FunctionRef, refer
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError
 from gristmill.streams.checkpoint import Checkpoint, Identity
@@ -62,7 +62,8 @@ class Pipeline:
         options: How the run goes.
 
     Attributes:
-        dead_letter_path: Where rows that fail go; None if they are only counted. For a table it is known once it runs.
+        dead_letter_path: Where rows that fail go; None if they are only counted. For a table it is known once
+            it runs.
 
     Raises:
         ConfigurationError: Something of this cannot work; the message says what to do.
@@ -121,6 +122,7 @@ class Pipeline:
             with stopping.reading():
                 marks = self.source.open()
             reader = self.source.recipe()  # before anything is written: it may say what cannot work
+            handler = refer(self.handler)  # as this may
             identity = Identity(
                 version=_VERSION,
                 sources=tuple(marks),
@@ -143,6 +145,7 @@ class Pipeline:
                     dead.open(checkpoint.dead)
             return self._run(
                 engine or self._engine(),
+                handler,
                 reader,
                 checkpoint,
                 dead,
@@ -156,7 +159,7 @@ class Pipeline:
                 dead.close()
 
     def _begun(self, dead: DeadLetterFile | None) -> Checkpoint:
-        """Return the first checkpoint of a new run, committed: the dead-letter file is its own from now on."""
+        """Commit and return the first checkpoint of a new run, whose own the dead-letter file is from now on."""
         if dead is not None and not self.options.overwrite:
             dead.check_new()
         checkpoint = Checkpoint(out=self.sink.length, is_begun=True)
@@ -182,6 +185,7 @@ class Pipeline:
     def _run(
         self,
         engine: Engine,
+        handler: FunctionRef,
         reader: ReaderRecipe,
         checkpoint: Checkpoint,
         dead: DeadLetterFile | None,
@@ -192,7 +196,7 @@ class Pipeline:
         encoder = self.sink.recipe()
         kind = ColumnWork if self.handler.is_columnar else RowWork
         work = kind(
-            handler=refer(self.handler),
+            handler=handler,
             reader=reader,
             encoder=encoder,
             sources=tuple(self.source.names),

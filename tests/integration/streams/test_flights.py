@@ -56,6 +56,7 @@ def plain(flights: Path) -> tuple[list[list[str]], list[int]]:
 def test_all_flights_come_out_as_a_plain_loop_has_them(
     flights: Path,
     plain: tuple[list[list[str]], list[int]],
+    *,
     chunk_bytes: int | None,
     workers: int,
     tmp_path: Path,
