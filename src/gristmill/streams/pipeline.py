@@ -159,7 +159,7 @@ class Pipeline:
                 dead.close()
 
     def _begun(self, dead: DeadLetterFile | None) -> Checkpoint:
-        """Commit and return the first checkpoint of a new run, whose own the dead-letter file is from now on."""
+        """Commit and return the first checkpoint of a run: the dead-letter file is its own from now on."""
         if dead is not None and not self.options.overwrite:
             dead.check_new()
         checkpoint = Checkpoint(out=self.sink.length, is_begun=True)
