@@ -121,8 +121,10 @@ class DeadLetterFile:
         """Lock the file, if it is there.
 
         Raises:
-            ConfigurationError: Another run has it.
+            ConfigurationError: Another run has it, or it could not be made where it should be.
         """
+        if not self.path.parent.is_dir():
+            raise ConfigurationError(f"there is no folder {self.path.parent} to write {self.path.name} to")
         if self.path.exists():
             self._opened()
 

@@ -74,7 +74,7 @@ def deadly(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return rows
 
 
-@batch(max_size=20, timeout=0.5)
+@batch(max_size=4, timeout=0.3)
 def hanging(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """Never return from the rows that say so."""
     if any(row["text"] == "hang" for row in rows):

@@ -114,7 +114,7 @@ def test_a_row_that_hangs_is_found_by_the_timeout_of_its_handler(mill: Any) -> N
     assert [int(row["id"]) for row in mill.read()] == [n for n in range(300) if n != 33]
     (letter,) = mill.letters()
     assert (letter["stage"], letter["code"], letter["item"]["id"]) == ("crash", "deadline_exceeded", "33")
-    assert "more than 0.5 s" in letter["message"]
+    assert "more than 0.3 s" in letter["message"]
 
 
 @contextlib.contextmanager
@@ -316,7 +316,7 @@ def test_memory_does_not_grow_with_the_input(mill: Any) -> None:
     feeding.join()
     with process.stderr:
         assert process.returncode == 0, process.stderr.read()
-    assert most < 250e6
+    assert most < 200e6
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -337,7 +337,7 @@ def test_memory_does_not_grow_while_nobody_reads_the_output(mill: Any) -> None:
         except BlockingIOError:
             still += 1
             time.sleep(0.05)
-    assert memory(process.pid) < 250e6
+    assert memory(process.pid) < 200e6
     assert written < 40e6
     process.kill()
     process.communicate()

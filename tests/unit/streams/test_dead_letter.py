@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gristmill.errors import ConfigurationError, SinkError
-from gristmill.streams.dead_letter import MAX_RAW, DeadLetter, DeadLetterFile, raw_fields, renumbered
+from gristmill.streams.dead_letter import MAX_RAW, DeadLetter, DeadLetterFile, merged, raw_fields, renumbered
 
 
 def letter(row: int, item: bytes | None = None, **more: str) -> bytes:
@@ -45,6 +45,14 @@ def test_numbers_of_rows_change_and_nothing_else(item: bytes) -> None:
     moved = letter(101, item) + letter(104, raw="x\r\ny\u2028\n") + letter(109, item, base64="AA==")
     assert renumbered(lines, 100) == moved
     assert renumbered(b"", 100) == b""
+
+
+def test_letters_of_one_chunk_are_put_in_the_order_of_their_rows() -> None:
+    some, others = letter(1, b"{}") + letter(5, b"1.10"), letter(3, b'{"a":1,\r"b":2}') + letter(7)
+    assert merged(some, others) == letter(1, b"{}") + letter(3, b'{"a":1,\r"b":2}') + letter(
+        5, b"1.10"
+    ) + letter(7)
+    assert merged(some, b"") == merged(b"", some) == some
 
 
 def test_the_file_grows_and_is_cut_to_what_was_committed(tmp_path: Path) -> None:
@@ -107,6 +115,22 @@ def test_two_runs_cannot_have_it_at_once(tmp_path: Path) -> None:
         other.open(1)
     one.close()
     other.close()
+
+
+def test_a_claim_takes_the_file_that_is_there_and_makes_none(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    DeadLetterFile(path).claim()
+    assert not path.exists()
+    path.write_bytes(letter(1))
+    one, other = DeadLetterFile(path), DeadLetterFile(path)
+    one.claim()
+    with pytest.raises(ConfigurationError, match="in use"):
+        other.claim()
+    one.close()
+    other.close()
+    assert path.read_bytes() == letter(1)
+    with pytest.raises(ConfigurationError, match="there is no folder"):
+        DeadLetterFile(tmp_path / "none" / "d").claim()
 
 
 def test_letters_are_json_with_the_fields_that_are_there() -> None:
