@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -20,6 +21,7 @@ from gristmill.cli.show.console import console
 from gristmill.cli.show.dry_run import show_plan
 from gristmill.cli.show.progress import ProgressKind, progress_view
 from gristmill.cli.show.run_report import show_report
+from gristmill.cli.stopping import ECHO
 from gristmill.errors import (
     ConfigurationError,
     GristmillError,
@@ -32,7 +34,8 @@ from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.engines.ray import RayEngine
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.pipeline import Pipeline
-from gristmill.streams.stopping import Stopping
+from gristmill.streams.sinks.file import StandardOutput
+from gristmill.streams.stopping import Interrupted, Stopping
 
 SOME_FAILED = 3
 """It is done, and some rows are in the dead-letter file."""
@@ -257,7 +260,7 @@ def run(
             return
         sys.exit(_run(pipeline, _engine(engine, address, workers), progress, Stopping(grace=grace)))
     except TooManyFailures as error:
-        fail(f"{error}; what was done is safe: run the same command to go on", TRY_AGAIN)
+        fail(f"{error}; what was done is safe: run again with another --max-failures to go on", TRY_AGAIN)
     except SourceError as error:
         fail(str(error), BAD_DATA)
     except SinkError as error:
@@ -275,10 +278,13 @@ def _run(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind, stop
     with _listening(stopping) as signals:
         try:
             report = pipeline.run(engine, watch=view.look, stopping=stopping)
+        except Interrupted:
+            shown.print(_goes_on(pipeline))
+            return 128 + signals[-1]
         finally:
             view.close()
     if progress is not ProgressKind.JSON:
-        if report.is_done and not report.rows and report.start:
+        if report.was_done:
             shown.print(f"{pipeline.sink.name} is done already; use --overwrite to make it anew")
         show_report(
             shown,
@@ -288,19 +294,33 @@ def _run(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind, stop
             dead=pipeline.dead_letter_path,
         )
     if not report.is_done:
-        shown.print("stopped; what was committed is safe: run the same command to go on")
+        shown.print(_goes_on(pipeline))
         return 128 + signals[-1] if signals else TRY_AGAIN
     return SOME_FAILED if report.counts.failed else 0
 
 
+def _goes_on(pipeline: Pipeline) -> str:
+    if isinstance(pipeline.sink, StandardOutput):
+        return "stopped; what is on standard output is not all of it"
+    return "stopped; what was committed is safe: run the same command to go on"
+
+
 @contextmanager
 def _listening(stopping: Stopping) -> Iterator[list[int]]:
-    """Have SIGINT and SIGTERM ask to stop; yield those that came."""
+    """Have SIGINT and SIGTERM ask to stop, and interrupt what may wait for ever; yield those that came."""
     came: list[int] = []
+    at = -math.inf
 
     def come(number: int, _frame: FrameType | None) -> None:
+        nonlocal at
+        now = time.monotonic()
+        if now - at < ECHO:
+            return
+        at = now
         came.append(number)
         stopping.ask()
+        if stopping.is_reading or stopping.insisted:
+            raise Interrupted
 
     former = {number: signal.signal(number, come) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

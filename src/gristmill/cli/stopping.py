@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _INSISTING = 2
-_ECHO = 0.3
+ECHO = 0.3
 """Seconds within which a signal is the last one again: shells and ``timeout`` send it to the group too."""
 
 
@@ -51,7 +51,7 @@ class StopSignals:
 
     def _come(self, number: int, _frame: FrameType | None) -> None:
         now = self._clock()
-        if now - self._came_at < _ECHO:
+        if now - self._came_at < ECHO:
             return
         self._came_at = now
         self._count += 1

@@ -11,7 +11,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.chunk import Chunk, Counts
 
 
-class Range(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Range(msgspec.Struct, frozen=True, array_like=True):
     """A part of one input, in its own unit (bytes or rows).
 
     ``is_last`` says that nothing of the input follows; ``key`` is that of its last chunk, see ``Chunk``.
@@ -22,6 +22,11 @@ class Range(msgspec.Struct, frozen=True, array_like=True, order=True):
     end: int
     is_last: bool = False
     key: str | None = None
+
+
+def _place(part: Range) -> tuple[int, int, int, bool]:
+    """Return what orders ranges: their keys, which may be none, do not."""
+    return part.source, part.start, part.end, part.is_last
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +44,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         layout: The sink's columns, once they are known.
         counts: What became of the rows.
         codes: code of failures -> how many.
+        is_begun: The run has begun, and what the dead-letter file holds is its own.
         is_done: The run is over, and its output in place.
     """
 
@@ -53,7 +59,13 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     layout: bytes | None = None
     counts: Counts = msgspec.field(default_factory=Counts)
     codes: dict[str, int] = msgspec.field(default_factory=dict)
+    is_begun: bool = False
     is_done: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read when it was committed, so that nothing is lost with it."""
+        return not (self.is_done or self.counts.read or self.counts.blank)
 
     @property
     def done(self) -> tuple[Range, ...]:
@@ -148,6 +160,24 @@ def check_same(old: Identity, new: Identity, place: str) -> None:
         )
 
 
+def resumable(old: Identity, checkpoint: Checkpoint | None, new: Identity, place: str) -> Checkpoint | None:
+    """Return *checkpoint* if the run that left it can go on as *new*; None if it had not come anywhere.
+
+    Args:
+        old: What the run was.
+        checkpoint: How far it came; None if it committed nothing.
+        new: What was asked for now.
+        place: Where the checkpoint is.
+
+    Raises:
+        ConfigurationError: It did come somewhere, and was another run.
+    """
+    if checkpoint is None or (checkpoint.is_empty and differences(old, new)):
+        return None
+    check_same(old, new, place)
+    return checkpoint
+
+
 class Progress:
     """Grows a checkpoint as results are written, in order or not.
 
@@ -181,7 +211,7 @@ class Progress:
         self._next = max(self._next, chunk.number + 1)
         self._rows += counts.read + counts.blank
         self._beyond.append(Range(chunk.source, chunk.start, chunk.end, chunk.is_last, chunk.key))
-        self._beyond.sort()
+        self._beyond.sort(key=_place)
         self._absorb()
 
     def _absorb(self) -> None:
@@ -212,6 +242,7 @@ class Progress:
             layout=self.layout,
             counts=counts,
             codes=dict(self.codes),
+            is_begun=True,
             is_done=is_done,
         )
 
@@ -223,9 +254,11 @@ def gaps(done: Iterable[Range], source: int, start: int, end: int) -> Iterator[t
     [(10, 20), (30, 50)]
     """
     at = start
-    for each in sorted(done):
+    for each in sorted(done, key=_place):
         if each.source != source or each.end <= at:
             continue
+        if each.start >= end:
+            break
         if each.start > at:
             yield at, each.start
         at = each.end

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from gristmill.errors import SinkError
-from gristmill.streams.disk import cut, lock, sync_data
+from gristmill.errors import ConfigurationError, SinkError
+from gristmill.streams.disk import close_anyway, cut, lock, sync_data
 
 MAX_RAW = 64 * 1024
 """Bytes of a row's text that are kept; of longer ones only the place is."""
@@ -56,24 +56,40 @@ def raw_fields(raw: bytes | None) -> dict[str, str]:
         return {"base64": base64.b64encode(raw).decode()}
 
 
+class StoredLetter(DeadLetter, frozen=True, kw_only=True, omit_defaults=True):
+    """A dead letter whose item stays as it is written, numbers of any length included."""
+
+    item: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+
+    def plain(self, row: int | None = None) -> DeadLetter:
+        """Return it as it is written, with another number of its *row* if one is given."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        if not len(self.item):
+            del fields["item"]
+        return DeadLetter(**{**fields, "row": self.row if row is None else row})
+
+
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(DeadLetter)
+_DECODER = msgspec.json.Decoder(StoredLetter)
 
 
 def renumbered(lines: bytes, before: int) -> bytes:
     """Return dead letters of one chunk, with *before* records of the input in front of it."""
     if not before or not lines:
         return lines
-    letters = [_DECODER.decode(line) for line in lines.splitlines()]
-    return _ENCODER.encode_lines([msgspec.structs.replace(each, row=each.row + before) for each in letters])
+    return _ENCODER.encode_lines([each.plain(each.row + before) for each in _letters(lines)])
 
 
 def merged(lines: bytes, others: bytes) -> bytes:
     """Return dead letters of one chunk, those of *lines* and of *others*, in the order of their rows."""
     if not lines or not others:
         return lines or others
-    letters = [_DECODER.decode(line) for line in (lines + others).splitlines()]
+    letters = [each.plain() for each in _letters(lines) + _letters(others)]
     return _ENCODER.encode_lines(sorted(letters, key=lambda each: each.row))
+
+
+def _letters(lines: bytes) -> list[StoredLetter]:
+    return [_DECODER.decode(line) for line in lines.removesuffix(b"\n").split(b"\n")]
 
 
 class DeadLetterFile:
@@ -89,12 +105,26 @@ class DeadLetterFile:
         self._file: BinaryIO | None = None
         self._is_dirty = False
 
+    def check_new(self) -> None:
+        """Refuse to begin a run over what another one has left.
+
+        Raises:
+            ConfigurationError: There are letters in the file, or whatever else it holds.
+        """
+        if self.path.exists() and (not self.path.is_file() or self.path.stat().st_size):
+            raise ConfigurationError(
+                f"{self.path} is there already, and not of this run: move it away, name another file with "
+                "--dead-letter, or use --overwrite to replace it"
+            )
+
     def claim(self) -> None:
         """Lock the file, if it is there.
 
         Raises:
-            ConfigurationError: Another run has it.
+            ConfigurationError: Another run has it, or it could not be made where it should be.
         """
+        if not self.path.parent.is_dir():
+            raise ConfigurationError(f"there is no folder {self.path.parent} to write {self.path.name} to")
         if self.path.exists():
             self._opened()
 
@@ -133,7 +163,8 @@ class DeadLetterFile:
 
     def _opened(self) -> BinaryIO:
         if self._file is None:
-            self.path.touch()
+            if not self.path.exists():
+                self.path.touch()
             self._file = self.path.open("r+b")
             lock(self._file, f"{self.path} is in use by another run")
             self._file.seek(0, 2)
@@ -143,6 +174,6 @@ class DeadLetterFile:
         """Let go of the file; an empty one is removed."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
-            if not self.path.stat().st_size:
+            close_anyway(file)
+            if self.path.exists() and not self.path.stat().st_size:
                 self.path.unlink(missing_ok=True)

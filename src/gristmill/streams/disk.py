@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, SinkError
 
 if sys.platform != "win32":
     import fcntl
@@ -50,7 +51,33 @@ def lock(file: IO[Any], message: str) -> None:
         raise ConfigurationError(message) from error
 
 
+@contextlib.contextmanager
+def writing(name: str) -> Iterator[None]:
+    """Say which output it was that the system did not let us write.
+
+    Args:
+        name: Of the output, for people.
+
+    Raises:
+        SinkError: Instead of any other ``OSError`` of the block.
+    """
+    try:
+        yield
+    except SinkError:
+        raise
+    except OSError as error:
+        place = name if error.filename is None else os.fsdecode(error.filename)
+        raise SinkError(f"{place} cannot be written: {error.strerror or error}") from error
+
+
+def close_anyway(file: IO[Any]) -> None:
+    """Close *file*, though what was never committed of it may not fit on the disk."""
+    with contextlib.suppress(OSError):
+        file.close()
+
+
 def cut(file: IO[bytes], length: int) -> None:
-    """Cut *file* to *length* bytes, and stand at its end."""
-    file.truncate(length)
+    """Cut *file* to *length* bytes if it is longer, and stand at its end."""
+    if file.seek(0, os.SEEK_END) > length:
+        file.truncate(length)
     file.seek(length)

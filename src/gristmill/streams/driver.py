@@ -11,13 +11,14 @@ from gristmill.errors import SourceError, TooManyFailures, WorkersLost
 from gristmill.streams.checkpoint import Checkpoint, Progress
 from gristmill.streams.chunk import Chunk, Counts, Result, Task
 from gristmill.streams.dead_letter import DeadLetterFile, merged, renumbered
+from gristmill.streams.disk import writing
 from gristmill.streams.engines.protocol import Broken, Died, Engine, Event, Finished
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.ladder import Ladder
 from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import RowsRefused, Sink
 from gristmill.streams.sources.protocol import Source
-from gristmill.streams.stopping import Stopping
+from gristmill.streams.stopping import Interrupted, Stopping
 from gristmill.streams.window import ChunkSizer, Window
 
 _TICK = 0.25
@@ -65,6 +66,7 @@ class Run:
         watch: Told of each commit and tick.
         stopping: Looked at in between: whether to end early.
         row_limit: Rows to read at most; None: all.
+        is_replay: Whether dead letters tell the rows of an earlier run, and not of this one.
         clock: Monotonic seconds.
     """
 
@@ -81,6 +83,7 @@ class Run:
     watch: Callable[[Report], None]
     stopping: Stopping
     row_limit: int | None = None
+    is_replay: bool = False
     clock: Callable[[], float] = time.monotonic
     report: Report = field(init=False)
     _progress: Progress = field(init=False)
@@ -90,6 +93,7 @@ class Run:
     _again: deque[Task] = field(default_factory=deque, init=False)
     _plan: Iterator[Chunk] = field(init=False)
     _is_planned: bool = field(default=False, init=False)
+    _failure: SourceError | None = field(default=None, init=False)
     _stop_at: float | None = field(default=None, init=False)
     _with_engine: int = field(default=0, init=False)
     _began: dict[int, float] = field(default_factory=dict, init=False)
@@ -132,6 +136,7 @@ class Run:
         Raises:
             StreamError: It cannot go on. What was committed is safe.
         """
+        self.limit.check(self._progress.counts)  # of earlier parts of the run
         try:
             while self._window.under_way or not self._is_planned:
                 if self._is_over():
@@ -144,6 +149,8 @@ class Run:
         except BaseException as error:
             self._save(error)
             raise
+        if self._failure is not None:
+            return self._stopped()
         try:
             return self._finish()
         except TooManyFailures:
@@ -174,13 +181,26 @@ class Run:
             if self._rows_left() == 0:
                 self._is_planned = True
                 return
-            with self._stalls.waiting("source"):
-                chunk = next(self._plan, None)
+            chunk = self._planned()
             if chunk is None:
-                self._is_planned = True
                 return
             self._window.give_out(chunk)
             self._submit(Task(chunk=chunk, layout=self._progress.layout, limit=self._rows_left()))
+
+    def _planned(self) -> Chunk | None:
+        """Return the next chunk; None if there is none, or none that can be read."""
+        try:
+            with self._stalls.waiting("source"), self.stopping.reading():
+                chunk = next(self._plan, None)
+        except SourceError as error:
+            self._failure = self._failure or error
+            chunk = None
+        except Interrupted:
+            if self.stopping.insisted:
+                raise
+            return None
+        self._is_planned = self._is_planned or chunk is None
+        return chunk
 
     def _rows_left(self) -> int | None:
         """Return how many rows may still be read; None for all. With one, chunks run one at a time."""
@@ -198,9 +218,11 @@ class Run:
     def _handle(self, events: list[Event]) -> None:
         for event in events:
             self._with_engine -= 1
+            if event.task.chunk.number not in self._window.under_way:
+                continue  # given up, as an earlier one is broken
             if isinstance(event, Broken):
-                raise event.error
-            if isinstance(event, Died):
+                self._broken(event)
+            elif isinstance(event, Died):
                 self._died(event)
             elif event.task.only is not None:
                 self._again.appendleft(self._ladder.survived(event.task))
@@ -208,6 +230,19 @@ class Run:
                 self._lettered(event)
             else:
                 self._finished(event)
+
+    def _broken(self, broken: Broken) -> None:
+        """End the run because of a chunk, once those before it are written.
+
+        Nothing is read any more. In ordered runs the chunks after it are of no use.
+        """
+        if not isinstance(broken.error, SourceError):
+            raise broken.error
+        self._failure, self._is_planned = broken.error, True
+        number = broken.task.chunk.number
+        for each in [each for each in self._window.under_way if each >= number]:
+            if self.is_ordered or each == number:
+                del self._window.under_way[each]
 
     def _died(self, died: Died) -> None:
         self.report.deaths += 1
@@ -238,7 +273,8 @@ class Run:
         with self._stalls.waiting("sink"):
             for ready, its in self._window.take(result):
                 try:
-                    self.sink.write(its)
+                    with writing(self.sink.name):
+                        self.sink.write(its)
                 except RowsRefused as refused:
                     self._window.wait_again()
                     self._ask_for_letters(ready, its, refused)
@@ -267,7 +303,9 @@ class Run:
 
     def _written_down(self, chunk: Chunk, result: Result) -> None:
         if self.dead is not None:
-            self.dead.write(renumbered(result.dead, self._progress.rows if self.is_ordered else 0))
+            with writing(str(self.dead.path)):
+                before = self._progress.rows if self.is_ordered and not self.is_replay else 0
+                self.dead.write(renumbered(result.dead, before))
         self._written += len(result.body) + len(result.dead)
         self._progress.add(chunk, result.counts, result.codes)
         self.report.written(chunk)
@@ -282,12 +320,17 @@ class Run:
 
     def _commit(self) -> None:
         with self._stalls.waiting("sink"):
-            if self.dead is not None:
-                self.dead.sync()
-            self.sink.commit(self._checkpoint())
+            self._sync_dead()
+            with writing(self.sink.name):
+                self.sink.commit(self._checkpoint())
         self._committed_at = self.clock()
         self._written = 0
         self.report.commit()
+
+    def _sync_dead(self) -> None:
+        if self.dead is not None:
+            with writing(str(self.dead.path)):
+                self.dead.sync()
 
     def _checkpoint(self, *, is_done: bool = False) -> Checkpoint:
         return self._progress.checkpoint(
@@ -297,6 +340,8 @@ class Run:
     def _stopped(self) -> Report:
         """Commit what is written; what is under way runs again when the run is resumed."""
         self._commit()
+        if self._failure is not None:
+            raise self._failure
         self.watch(self.report)
         return self.report
 
@@ -309,9 +354,9 @@ class Run:
         self.limit.check(self._progress.counts, is_end=True)
         last = self._checkpoint(is_done=True)
         with self._stalls.waiting("sink"):
-            if self.dead is not None:
-                self.dead.sync()
-            self.sink.finish(last, self._progress.layout or self.fallback)
+            self._sync_dead()
+            with writing(self.sink.name):
+                self.sink.finish(last, self._progress.layout or self.fallback)
         self.report.is_done = True
         self.report.commit()
         self.watch(self.report)

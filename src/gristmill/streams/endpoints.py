@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Sequence
 from io import BufferedReader, FileIO
@@ -12,6 +13,7 @@ from typing import Any
 from gristmill.batching.columnar import arrow
 from gristmill.errors import ConfigurationError, SourceError
 from gristmill.streams.formats.csv_form import CsvForm
+from gristmill.streams.formats.dead_letter_form import DeadLetterForm
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.formats.naming import Format, compression_of, format_of
 from gristmill.streams.formats.ndjson_form import LineForm
@@ -52,13 +54,13 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar
     form = _common_format(paths, options)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return _text_source(paths, _text_form(form, options), options, is_columnar=is_columnar)
-    if form in (Format.PARQUET, Format.ARROW):
-        return _table_source(paths, form, options)
-    raise ConfigurationError(f"{form.value} cannot be read yet")
+    if form is Format.DEAD_LETTER:
+        return _dead_letters(paths, options, is_columnar=is_columnar)
+    return _table_source(paths, form, options)
 
 
 def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_columnar: bool) -> Source:
-    stdin = BufferedReader(FileIO(sys.stdin.fileno(), closefd=False)) if STANDARD in paths else None
+    stdin = _standard_input() if STANDARD in paths else None
     if is_columnar:
         arrow()  # says what to install
     if options.types and not (is_columnar and isinstance(form, CsvForm)):
@@ -78,6 +80,27 @@ def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_c
     if is_columnar and isinstance(form, LineForm):
         return LineColumnFiles(paths, form, max_record=options.max_record, standard_input=stdin)
     return TextFiles(paths, form, max_record=options.max_record, standard_input=stdin)
+
+
+def _dead_letters(paths: list[str], options: ReadOptions, *, is_columnar: bool) -> Source:
+    if is_columnar:
+        raise ConfigurationError(
+            "dead letters are rows of many kinds, and the handler takes pyarrow.RecordBatch; run them through "
+            "a handler of rows"
+        )
+    return TextFiles(
+        paths,
+        DeadLetterForm(csv=_csv_form(Format.CSV, options)),
+        max_record=options.max_record,
+        standard_input=_standard_input() if STANDARD in paths else None,
+        is_replay=True,
+    )
+
+
+def _standard_input() -> BufferedReader:
+    if sys.stdin is None:
+        raise SourceError("there is no standard input to read")
+    return BufferedReader(FileIO(sys.stdin.fileno(), closefd=False))
 
 
 def _table_source(paths: list[str], form: Format, options: ReadOptions) -> Source:
@@ -105,8 +128,12 @@ def expanded(inputs: Sequence[str]) -> list[str]:
         if not matches:
             raise SourceError(f"no file matches {each!r}")
         found += matches
-    if twice := sorted({each for each in found if found.count(each) > 1}):
-        raise ConfigurationError(f"{twice[0]} is an input twice; name it once")
+    seen: dict[str, str] = {}
+    for each in found:
+        other = seen.setdefault(each if each == STANDARD else os.path.realpath(each), each)
+        if other is not each or found.count(each) > 1:
+            also = "" if other == each else f", as {other} too"
+            raise ConfigurationError(f"{each} is an input twice{also}; name it once")
     return found
 
 
@@ -137,8 +164,10 @@ def _format(text: str) -> Format:
 
 
 def _text_form(form: Format, options: ReadOptions) -> TextForm:
-    if form is Format.NDJSON:
-        return LineForm(select=options.select)
+    return LineForm(select=options.select) if form is Format.NDJSON else _csv_form(form, options)
+
+
+def _csv_form(form: Format, options: ReadOptions) -> CsvForm:
     delimiter = options.delimiter or ("\t" if form is Format.TSV else ",")
     return CsvForm(
         dialect=Dialect(delimiter, options.quoting),
@@ -179,7 +208,7 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
         )
     path = Path(name)
     for each in inputs:
-        if each not in (STANDARD, "standard input") and Path(each).resolve() == path.resolve():
+        if same_file(Path(each), path):
             raise ConfigurationError(f"{name} is an input too; write to another file")
     if name.endswith("/") or path.is_dir():
         return _folder(path, options)
@@ -188,7 +217,16 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
         return FileSink(path, _text_output(form, name, options))
     if form in (Format.PARQUET, Format.ARROW):
         return FileSink(path, _table_output(form, path, options))
-    raise ConfigurationError(f"{form.value} cannot be written yet")
+    raise ConfigurationError(
+        f"{name}: dead letters are written by runs only; name a file of another format with -o"
+    )
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to the same file, though maybe by links."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def _folder(path: Path, options: WriteOptions) -> Sink:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -10,10 +11,10 @@ import msgspec
 
 from gristmill.errors import ConfigurationError
 from gristmill.streams.checkpoint import Checkpoint, Identity
-from gristmill.streams.disk import cut, lock, sync_data, sync_folder
+from gristmill.streams.disk import close_anyway, cut, lock, sync_data, sync_folder
 
-_HEAD = 1 << 16
-"""Bytes of a first line that may be torn; a file with more than that before a line feed is another's."""
+_TORN = re.compile(rb"[0-9a-f]{0,8}|[0-9a-f]{8} (?:\{[^\n]*)?")
+"""What a first line is before all of it is on the disk; a file that begins otherwise is another's."""
 
 
 class Journal:
@@ -33,8 +34,14 @@ class Journal:
         self.path = path
         self._file: BinaryIO | None = None
 
-    def read(self) -> tuple[Identity, Checkpoint] | None:
+    def read(self, *, overwrite: bool = False) -> tuple[Identity, Checkpoint | None] | None:
         """Open and lock the file, made if it is not there; return what it says, or None if it is empty.
+
+        Args:
+            overwrite: Nobody wants to know what it says, if only it is a journal: return None.
+
+        Returns:
+            Of which run it is, and the last checkpoint; None for that if nothing was committed.
 
         Raises:
             ConfigurationError: Another run has it open, or it is no journal.
@@ -45,13 +52,15 @@ class Journal:
         if is_new:
             sync_folder(self.path.parent)
         identity: Identity | None = None
-        last = Checkpoint()
+        last: Checkpoint | None = None
         length = 0
         self._file.seek(0)
         for line in self._file:
             text = _checked(line)
             if text is None:
                 break
+            if overwrite:
+                return None
             try:
                 if identity is None:
                     identity = msgspec.json.decode(text, type=Identity)
@@ -62,7 +71,7 @@ class Journal:
                     f"{self.path} was written by another version of Gristmill: {error}; use --overwrite"
                 ) from error
             length += len(line)
-        if identity is None and _has_whole_line(self._file):
+        if identity is None and not _is_torn(self._file):
             raise ConfigurationError(
                 f"{self.path} is no journal of Gristmill; move it away, or use another output"
             )
@@ -92,7 +101,7 @@ class Journal:
         """Let go of the file and its lock. Idempotent."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            close_anyway(file)
 
     def remove(self) -> None:
         """Close and delete the file, if it is there."""
@@ -111,6 +120,7 @@ def _checked(line: bytes) -> bytes | None:
         return None
 
 
-def _has_whole_line(file: BinaryIO) -> bool:
+def _is_torn(file: BinaryIO) -> bool:
+    """Tell whether all of *file* is the beginning of a first line."""
     file.seek(0)
-    return file.readline(_HEAD).endswith(b"\n") or len(file.read(1)) > 0
+    return _TORN.fullmatch(file.read()) is not None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from gristmill.errors import ConfigurationError
+from gristmill.streams.failures import FailureLimit
 from gristmill.streams.formats.dialect import Quoting
 from gristmill.streams.formats.header import OnDuplicate
 from gristmill.streams.sql.database import OnConflict
@@ -50,6 +52,14 @@ class ReadOptions:
     infer: bool = True
     query: str | None = None
     table: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.on_duplicate not in get_args(OnDuplicate):
+            known = ", ".join(get_args(OnDuplicate))
+            raise ConfigurationError(f"there is no on_duplicate {self.on_duplicate!r}; there is {known}")
+        if self.max_record < 1:
+            raise ConfigurationError(f"max_record is a number of bytes from 1, not {self.max_record}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,5 +133,10 @@ class RunOptions:
             )
         if self.chunk_bytes is not None and self.chunk_bytes < 1:
             raise ConfigurationError(f"chunk_bytes is a number of bytes from 1, not {self.chunk_bytes}")
+        if self.commit_seconds < 0:
+            raise ConfigurationError(
+                f"commit_seconds is a number of seconds from 0, not {self.commit_seconds}"
+            )
+        FailureLimit.parse(self.max_failures)
         if self.limit is not None and self.limit < 0:
             raise ConfigurationError(f"limit is a number of rows, not {self.limit}")

@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
-from gristmill.batching.executors.function_ref import refer
+from gristmill.batching.executors.function_ref import FunctionRef, refer
 from gristmill.batching.handler import BatchHandler
+from gristmill.errors import ConfigurationError
 from gristmill.streams.checkpoint import Checkpoint, Identity
 from gristmill.streams.dead_letter import DeadLetterFile
+from gristmill.streams.disk import writing
 from gristmill.streams.driver import Pace, Run
-from gristmill.streams.endpoints import sink_of, source_of
+from gristmill.streams.endpoints import same_file, sink_of, source_of
 from gristmill.streams.engines.inline import Inline
 from gristmill.streams.engines.local import LocalPool
 from gristmill.streams.engines.protocol import Engine
@@ -26,7 +28,8 @@ from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.file import StandardOutput
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sinks.sql import SqlSink
-from gristmill.streams.sources.protocol import Source
+from gristmill.streams.sources.protocol import ReaderRecipe, Source
+from gristmill.streams.sources.text_file import TextFiles
 from gristmill.streams.stopping import Stopping
 from gristmill.streams.worker.columns import ColumnWork
 from gristmill.streams.worker.rows import RowWork
@@ -59,7 +62,8 @@ class Pipeline:
         options: How the run goes.
 
     Attributes:
-        dead_letter_path: Where rows that fail go; None if they are only counted. For a table it is known once it runs.
+        dead_letter_path: Where rows that fail go; None if they are only counted. For a table it is known once
+            it runs.
 
     Raises:
         ConfigurationError: Something of this cannot work; the message says what to do.
@@ -89,6 +93,7 @@ class Pipeline:
             else sink
         )
         self.dead_letter_path = self._dead_letters(None)
+        self._check_dead_letter()
 
     def run(
         self,
@@ -111,9 +116,13 @@ class Pipeline:
             ConfigurationError: The output is there already, or of another run.
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
         """
+        stopping = stopping or Stopping()
         dead: DeadLetterFile | None = None
         try:
-            marks = self.source.open()
+            with stopping.reading():
+                marks = self.source.open()
+            reader = self.source.recipe()  # before anything is written: it may say what cannot work
+            handler = refer(self.handler)  # as this may
             identity = Identity(
                 version=_VERSION,
                 sources=tuple(marks),
@@ -121,21 +130,27 @@ class Pipeline:
                 options={**self.source.options, **self.sink.options, **self._own_options()},
             )
             self.dead_letter_path = self._dead_letters(identity)
+            self._check_dead_letter()
             if self.dead_letter_path is not None:
                 dead = DeadLetterFile(self.dead_letter_path)
-                dead.claim()  # before the sink, which may take the run from the process that has the file
-            found = self.sink.open(identity, overwrite=self.options.overwrite)
-            checkpoint = found or Checkpoint()
+                with writing(str(dead.path)):
+                    dead.claim()  # before the sink, which may take the run from the process that has the file
+            with writing(self.sink.name):
+                found = self.sink.open(identity, overwrite=self.options.overwrite)
+            if found is not None and found.is_done:
+                return _done(found, self.source)
+            checkpoint = found or self._begun(dead)
             if dead is not None:
-                dead.open(checkpoint.dead)
-            if checkpoint.is_done:
-                return _done(checkpoint, self.source)
+                with writing(str(dead.path)):
+                    dead.open(checkpoint.dead)
             return self._run(
                 engine or self._engine(),
+                handler,
+                reader,
                 checkpoint,
                 dead,
                 watch=watch or _look_away,
-                stopping=stopping or Stopping(),
+                stopping=stopping,
             )
         finally:
             self.source.close()
@@ -143,9 +158,35 @@ class Pipeline:
             if dead is not None:
                 dead.close()
 
+    def _begun(self, dead: DeadLetterFile | None) -> Checkpoint:
+        """Commit and return the first checkpoint of a run: the dead-letter file is its own from now on."""
+        if dead is not None and not self.options.overwrite:
+            dead.check_new()
+        checkpoint = Checkpoint(out=self.sink.length, is_begun=True)
+        with writing(self.sink.name):
+            self.sink.commit(checkpoint)
+        return checkpoint
+
+    def _check_dead_letter(self) -> None:
+        """Refuse to write dead letters over an input or the output."""
+        path = self.dead_letter_path
+        if path is None:
+            return
+        output = Path(self.sink.name)
+        own = [output, *(output.with_name(output.name + end) for end in (".partial", ".journal"))]
+        for other in [*map(Path, self.source.names), *own]:
+            if same_file(path, other):
+                what = "the output" if other in own else "an input"
+                raise ConfigurationError(
+                    f"rows that fail would be written to {path}, which is {what}; name another file with "
+                    "--dead-letter"
+                )
+
     def _run(
         self,
         engine: Engine,
+        handler: FunctionRef,
+        reader: ReaderRecipe,
         checkpoint: Checkpoint,
         dead: DeadLetterFile | None,
         *,
@@ -155,8 +196,8 @@ class Pipeline:
         encoder = self.sink.recipe()
         kind = ColumnWork if self.handler.is_columnar else RowWork
         work = kind(
-            handler=refer(self.handler),
-            reader=self.source.recipe(),
+            handler=handler,
+            reader=reader,
             encoder=encoder,
             sources=tuple(self.source.names),
             batch_size=self.options.batch_size,
@@ -178,6 +219,7 @@ class Pipeline:
                 watch=watch,
                 stopping=stopping,
                 row_limit=self.options.limit,
+                is_replay=isinstance(self.source, TextFiles) and self.source.is_replay,
             ).run()
             is_whole = True
             return report
@@ -222,7 +264,7 @@ def _done(checkpoint: Checkpoint, source: Source) -> Report:
     total = source.total or 0
     return Report(
         total=source.total, counts=checkpoint.counts, stalls=Stalls(lambda: 0.0), start=total, weight=total,
-        committed=total, is_done=True, codes=dict(checkpoint.codes),
+        committed=total, is_done=True, was_done=True, codes=dict(checkpoint.codes),
     )  # fmt: skip
 
 

@@ -56,6 +56,8 @@ class Report:
         batches: Handler calls of this process.
         seconds: Spent in them.
         is_done: The output is in its place.
+        was_done: It was so before this process began.
+        codes: code of failures -> how many.
     """
 
     total: int | None
@@ -70,6 +72,7 @@ class Report:
     batches: int = 0
     seconds: float = 0.0
     is_done: bool = False
+    was_done: bool = False
     codes: dict[str, int] = field(default_factory=dict)
 
     def seen(self, result: Result) -> None:

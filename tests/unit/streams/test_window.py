@@ -1,11 +1,87 @@
 from __future__ import annotations
 
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gristmill.streams.chunk import Chunk, Result
-from gristmill.streams.window import Window
+from gristmill.streams.window import ChunkSizer, Window
 
 
 def chunk(number: int) -> Chunk:
     return Chunk(number=number, source=0, start=number, end=number + 1)
+
+
+@given(st.integers(1, 30), st.integers(1, 8), st.randoms(use_true_random=False))
+def test_results_leave_in_order_whatever_the_order_they_come_in(
+    many: int, limit: int, chance: random.Random
+) -> None:
+    window = Window(limit=limit, is_ordered=True)
+    written: list[int] = []
+    with_workers: list[int] = []
+    given_out = 0
+    while len(written) < many:
+        while given_out < many and not window.is_full:
+            window.give_out(chunk(given_out))
+            with_workers.append(given_out)
+            given_out += 1
+        assert len(window.under_way) <= limit
+        number = with_workers.pop(chance.randrange(len(with_workers)))
+        for of, result in window.take(Result(number=number)):
+            assert of.number == result.number
+            written.append(of.number)
+        assert window.is_waiting_for_order == (len(window.under_way) > len(with_workers))
+    assert written == list(range(many))
+    assert not window.under_way
+
+
+def test_results_leave_as_they_come_where_order_is_given_up() -> None:
+    window = Window(limit=3, is_ordered=False)
+    for number in range(3):
+        window.give_out(chunk(number))
+    assert window.is_full
+    assert [of.number for of, _ in window.take(Result(number=2))] == [2]
+    assert list(window.under_way) == [0, 1]
+    assert not window.is_full
+    assert not window.is_waiting_for_order
+
+
+def test_chunks_become_as_large_as_what_is_done_in_the_time() -> None:
+    sizer = ChunkSizer(1 << 20, seconds=1.0, first=1 << 16)
+    assert sizer.size == 1 << 16
+    sizer.record(1 << 16, 0.001)
+    assert sizer.size == 1 << 17  # not more than twice as large at once
+    for _ in range(10):
+        sizer.record(sizer.size, 0.001)
+    assert sizer.size == 1 << 20
+    for _ in range(30):
+        sizer.record(sizer.size, 60.0)
+    assert sizer.size == 16 * 1024
+
+
+def test_slow_handlers_get_what_takes_about_the_time() -> None:
+    sizer = ChunkSizer(1 << 20, seconds=2.0)
+    for _ in range(60):
+        sizer.record(sizer.size, sizer.size / 50_000)
+    assert 90_000 < sizer.size < 110_000
+
+
+def test_empty_chunks_teach_nothing_and_small_limits_hold() -> None:
+    sizer = ChunkSizer(100)
+    for size, seconds in ((0, 1.0), (10, 0.0), (10, 1e-9), (10, 1e9)):
+        sizer.record(size, seconds)
+        assert sizer.size == 100
+
+
+def test_handlers_of_many_rows_get_chunks_of_some_batches() -> None:
+    sizer = ChunkSizer(1000, first=1000, most=50_000)
+    for _ in range(20):
+        sizer.record(1000, 100.0, rows=10, batch=100)
+    assert sizer.size == 4 * 100 * 100
+    for _ in range(20):
+        sizer.record(1000, 100.0, rows=10, batch=10**6)
+    assert sizer.size == 50_000
 
 
 def test_a_chunk_that_waits_again_keeps_its_place_in_the_order() -> None:

@@ -62,7 +62,9 @@ def _show_failures(console: Console, report: Report, dead: Path | None) -> None:
             f"  {sum(number for _, number in ranked[_CODES:]):>9,}  of {len(ranked) - _CODES} other codes"
         )
     if dead is not None and dead.exists():
-        console.print(f"failed rows are in {dead}; run it as an input once the reason is gone")
+        console.print(
+            f"failed rows are in {dead}; run it as an input once the reason is gone", soft_wrap=True
+        )
 
 
 def samples(path: Path, codes: Sequence[str]) -> dict[str, list[DeadLetter]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 _MINUTE, _HOUR = 60, 3600
-_TEN = 10
+_TEN = 9.95
+"""What is ten with a decimal."""
+_ROUNDED = 0.9995
+"""Of a unit: from here on three digits make it the next one."""
 
 
 def count_text(number: float) -> str:
@@ -15,7 +18,7 @@ def count_text(number: float) -> str:
     if number < 10_000:  # noqa: PLR2004 - five digits are short enough
         return f"{number:,.0f}"
     for limit, unit in ((1e6, "k"), (1e9, "M"), (1e12, "G")):
-        if number < limit:
+        if number < limit * _ROUNDED:
             return f"{number / limit * 1000:.3g}{unit}"
     return f"{number:.3g}"
 
@@ -29,7 +32,7 @@ def bytes_text(number: float) -> str:
     if number < 1000:  # noqa: PLR2004 - bytes are as short
         return f"{number:.0f} B"
     for limit, unit in ((1e6, "kB"), (1e9, "MB"), (1e12, "GB")):
-        if number < limit:
+        if number < limit * _ROUNDED:
             return f"{number / limit * 1000:.3g} {unit}"
     return f"{number / 1e12:.3g} TB"
 

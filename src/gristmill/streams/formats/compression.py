@@ -73,9 +73,21 @@ class Decompressor:
         if compression is Compression.GZIP:
             self._stream = _Gzip(file)
         elif compression is Compression.ZSTD:
-            self._stream = _arrow().CompressedInputStream(file, "zstd")
+            self._stream = _Zstd(file)
         self._error: Exception | None = None
         self.position = 0
+
+    @property
+    def failure(self) -> SourceError | None:
+        """Why there is nothing after what was read; None if nothing is wrong with it."""
+        if self._error is None:
+            return None
+        failure = SourceError(
+            f"{self._name}: its compressed data is damaged or cut off after {self.position:,} bytes of "
+            f"text ({self._error}); get the whole file and run again with --overwrite"
+        )
+        failure.__cause__ = self._error
+        return failure
 
     def read(self, size: int) -> bytes:
         """Return the next *size* bytes; fewer at the end, or before what is damaged.
@@ -94,12 +106,25 @@ class Decompressor:
                 break
             found += more
         self.position += len(found)
-        if self._error is not None and not found:
-            raise SourceError(
-                f"{self._name}: its compressed data is damaged or cut off after {self.position:,} bytes of "
-                f"text ({self._error}); get the whole file and run again"
-            ) from self._error
+        if (failure := self.failure) is not None and not found:
+            raise failure
         return bytes(found)
+
+
+class _Zstd:
+    """Frames of zstd, one after the other, read in steps of one size, so that damage shows at one place."""
+
+    _STEP = 1 << 15
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._stream = _arrow().CompressedInputStream(file, "zstd")
+        self._held = b""
+
+    def read(self, size: int, /) -> bytes:
+        if not self._held:
+            self._held = self._stream.read(self._STEP)
+        found, self._held = self._held[:size], self._held[size:]
+        return found
 
 
 class _Gzip:

@@ -13,12 +13,15 @@ from gristmill.streams.formats.csv_cutting import cut, first_record
 from gristmill.streams.formats.csv_records import spans
 from gristmill.streams.formats.csv_rows import parse_rows
 from gristmill.streams.formats.dialect import COMMA, Dialect
-from gristmill.streams.formats.encoding import check_encoding, check_head
+from gristmill.streams.formats.encoding import bom_length, check_encoding, check_head
 from gristmill.streams.formats.header import OnDuplicate, read_header
 from gristmill.streams.formats.layout import Layout
 from gristmill.streams.formats.typed_rows import Converter, converter
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
 from gristmill.streams.sources.text_file import Head, Readable
+
+_MARK = 4
+"""Bytes of the longest byte order mark. NUL bytes further on are those of a header, or spoil their row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +73,9 @@ class CsvForm:
         """Return the header; see ``TextForm``."""
         try:
             check_encoding(self.encoding, self.dialect)
-            check_head(window, self.encoding)
+            check_head(window[:_MARK], self.encoding)
             if self.header is not None:
-                return Head(length=0, columns=self.header)
+                return Head(length=bom_length(window), columns=self.header)
             found = first_record(window, self.dialect, is_last=is_last)
             if found is None:
                 return Head(length=len(window), columns=None) if is_last else None
@@ -99,7 +102,17 @@ class CsvForm:
                     f"{file.path} has no column {', '.join(missing)}, and {files[0].path} has; select the "
                     "columns that all have with --select"
                 )
+            if head.columns is not None:
+                self.layout(head.columns)
         return CsvRecipe(form=self, heads=tuple(heads), files=tuple(files))
+
+    def layout(self, columns: Sequence[str]) -> Layout:
+        """Return how rows are made of records with these *columns*.
+
+        Raises:
+            ConfigurationError: A column that is selected is none of them.
+        """
+        return Layout(columns, self.select, pad=self.pad, extra=self.extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +149,7 @@ class CsvReader:
         self._blocks = Blocks(lambda window: cut(window, recipe.form.dialect, is_last=False))
 
     def _layout(self, head: Head) -> Layout | None:
-        if head.columns is None:
-            return None
-        form = self._form
-        return Layout(head.columns, form.select, pad=form.pad, extra=form.extra)
+        return None if head.columns is None else self._form.layout(head.columns)
 
     def read(self, chunk: Chunk, batch: int) -> Iterator[Rows]:
         """Yield the rows of *chunk*, block by block."""

@@ -34,12 +34,11 @@ def cut_lines(window: bytes | memoryview, *, is_last: bool) -> int | None:
 
 
 def line_spans(chunk: bytes) -> list[tuple[int, int]]:
-    r"""Return the byte range of every line of *chunk* that is not blank, without its end."""
+    r"""Return the byte range of every line of *chunk*, blank ones included, without its end."""
     found = []
     start = 0
-    for line in chunk.split(b"\n"):
-        if line.strip(_SPACE):
-            found.append((start, start + len(line) - line.endswith(b"\r")))
+    for line in chunk.removesuffix(b"\n").split(b"\n"):
+        found.append((start, start + len(line) - line.endswith(b"\r")))
         start += len(line) + 1
     return found
 
@@ -73,8 +72,11 @@ def _one_by_one(lines: list[bytes], decode: Callable[[bytes], T]) -> Parsed[T]:
     rows: list[T] = []
     records: list[int] = []
     bad: dict[int, BadRow] = {}
-    found = [line for line in lines if line.strip(_SPACE)]
-    for index, line in enumerate(found):
+    blank = 0
+    for index, line in enumerate(lines):
+        if not line.strip(_SPACE):
+            blank += 1
+            continue
         try:
             rows.append(decode(line))
         except msgspec.ValidationError as error:
@@ -85,4 +87,4 @@ def _one_by_one(lines: list[bytes], decode: Callable[[bytes], T]) -> Parsed[T]:
             bad[index] = BadRow("malformed_json", str(error))
         else:
             records.append(index)
-    return Parsed(rows, records, bad, len(lines) - len(found))
+    return Parsed(rows, records, bad, blank)

@@ -45,7 +45,7 @@ class LineForm:
     def head(self, window: bytes, name: str, *, is_last: bool) -> Head | None:  # noqa: ARG002 - enough is there
         """Return that there is no header, but maybe a byte order mark."""
         try:
-            check_head(window, "utf-8")
+            check_head(window.partition(b"\n")[0], "utf-8")
         except MalformedInput as error:
             raise SourceError(f"{name}: {error}") from error
         return Head(length=bom_length(window), columns=None)
@@ -96,7 +96,7 @@ class LineReader:
         number = 0
         for at, block in self._blocks.of(text, batch):
             rows = self._block(chunk.source, block, start + at, number)
-            number += rows.total
+            number += rows.total + rows.blank
             self._blocks.learn(len(block), rows.total)
             yield rows
 

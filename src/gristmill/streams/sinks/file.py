@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gristmill.errors import ConfigurationError, SinkError
-from gristmill.streams.checkpoint import Checkpoint, Identity, check_same
+from gristmill.streams.checkpoint import Checkpoint, Identity, resumable
 from gristmill.streams.chunk import Result
-from gristmill.streams.disk import cut, sync_data, sync_folder
+from gristmill.streams.disk import close_anyway, cut, sync_data, sync_folder
 from gristmill.streams.journal import Journal
 from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.protocol import EncoderRecipe
@@ -63,12 +63,11 @@ class FileSink:
             raise ConfigurationError(f"there is no folder {self.path.parent} to write {self.path.name} to")
         if self.path.is_dir():
             raise ConfigurationError(f"{self.path} is a folder; name a file in it")
-        found = self.journal.read()
-        if found is None or overwrite:
+        found = self.journal.read(overwrite=overwrite)
+        checkpoint = found and resumable(*found, identity, str(self.journal.path))
+        if checkpoint is None:
             self._begin(identity, overwrite=overwrite)
             return None
-        check_same(found[0], identity, str(self.journal.path))
-        checkpoint = found[1]
         if checkpoint.is_done:
             if self.partial.exists():  # the end was interrupted between its two steps
                 self._put_in_place()
@@ -151,7 +150,7 @@ class FileSink:
         """Close the data file."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            close_anyway(file)
 
     def close(self) -> None:
         """Let go of the files, and of the lock."""
@@ -231,4 +230,4 @@ class StandardOutput:
         if file is not None:
             sys.stdout.flush()
             os.dup2(file.fileno(), _STDOUT)
-            file.close()
+            close_anyway(file)

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 import msgspec
 
 from gristmill.errors import ConfigurationError, SinkError
-from gristmill.streams.checkpoint import Checkpoint, Identity, check_same
+from gristmill.streams.checkpoint import Checkpoint, Identity, resumable
 from gristmill.streams.chunk import Result
-from gristmill.streams.disk import cut, sync_data, sync_folder
+from gristmill.streams.disk import close_anyway, cut, sync_data, sync_folder
 from gristmill.streams.formats.parquet_output import ParquetOutput, rows_in
 from gristmill.streams.journal import Journal
 from gristmill.streams.sinks.protocol import EncoderRecipe
@@ -78,14 +78,14 @@ class ParquetFolder:
             raise ConfigurationError(f"there is no folder {self.path.parent} to make {self.path.name} in")
         self.path.mkdir(exist_ok=True)
         sync_folder(self.path.parent)
-        found = self.journal.read()
-        if found is None or overwrite:
+        found = self.journal.read(overwrite=overwrite)
+        checkpoint = found and resumable(*found, identity, str(self.journal.path))
+        if checkpoint is None:
             self._begin(identity, overwrite=overwrite)
             return None
-        check_same(found[0], identity, str(self.journal.path))
-        if not found[1].is_done:
-            self._resume(found[1].out)
-        return found[1]
+        if not checkpoint.is_done:
+            self._resume(checkpoint.out)
+        return checkpoint
 
     def _begin(self, identity: Identity, *, overwrite: bool) -> None:
         named = [each for each in self.path.iterdir() if _PART.fullmatch(each.name)]
@@ -193,7 +193,7 @@ class ParquetFolder:
         """Close the part under way."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            close_anyway(file)
 
     def close(self) -> None:
         """Let go of the files, and of the lock."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from gristmill.streams.checkpoint import Checkpoint, SourceMark
 from gristmill.streams.chunk import Chunk
+from gristmill.streams.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,16 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a row is: its bytes [start, end) in an input, and their text as it stands, if it has one."""
+    """Where a row is: its bytes [start, end) in an input, and their text as it stands, if it has one.
+
+    ``origin`` is the dead letter that tells where it was at first, if it comes from one.
+    """
 
     source: int
     start: int
     end: int
     raw: bytes | None = None
+    origin: DeadLetter | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
@@ -76,6 +77,18 @@ class Readable:
     size: int
     changed_ns: int
 
+    def check(self, descriptor: int) -> None:
+        """Check that the open file is the one that was looked at.
+
+        Raises:
+            SourceChanged: It is another file, or was written to.
+        """
+        found = os.fstat(descriptor)
+        if (found.st_size, found.st_mtime_ns) != (self.size, self.changed_ns):
+            raise SourceChanged(
+                f"{self.path} was changed while it was read; make it whole and run again with --overwrite"
+            )
+
     def read(self, start: int, end: int) -> bytes:
         """Return its bytes [start, end).
 
@@ -85,11 +98,7 @@ class Readable:
         """
         try:
             with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - the hot path
-                found = os.fstat(file.fileno())
-                if (found.st_size, found.st_mtime_ns) != (self.size, self.changed_ns):
-                    raise SourceChanged(
-                        f"{self.path} was changed while it was read; run again when nobody writes to it"
-                    )
+                self.check(file.fileno())
                 data = os.pread(file.fileno(), end - start, start)
                 while len(data) < end - start:  # a read is cut at 2 GiB, or by a signal
                     more = os.pread(file.fileno(), end - start - len(data), start + len(data))
@@ -112,6 +121,10 @@ class _Text(Protocol):
     def weight(self) -> int:
         """Bytes read of the file as it lies."""
 
+    @property
+    def failure(self) -> SourceError | None:
+        """Why nothing can be read after the last window; None if nothing is wrong with it."""
+
     def window(self, start: int, size: int) -> bytes:
         """Return up to *size* bytes from *start*, less only at the end; *start* never goes back."""
 
@@ -125,6 +138,7 @@ class _Plain:
         self._file = file
         self.size: int | None = size
         self.weight = 0
+        self.failure: SourceError | None = None
 
     def window(self, start: int, size: int) -> bytes:
         self._file.seek(start)
@@ -139,8 +153,11 @@ class _Plain:
 class _Streamed:
     """A stream that is read once: compressed, or a pipe. Holds what was read and not cut off yet."""
 
-    def __init__(self, file: BinaryIO, compression: Compression, name: str) -> None:
+    def __init__(
+        self, file: BinaryIO, compression: Compression, name: str, readable: Readable | None = None
+    ) -> None:
         self._file = file
+        self._readable = readable
         self._stream = Decompressor(file, compression, name)
         self._held = b""
         self._start = 0
@@ -153,12 +170,20 @@ class _Streamed:
         except OSError:  # a pipe
             return self._stream.position
 
+    @property
+    def failure(self) -> SourceError | None:
+        return self._stream.failure
+
     def window(self, start: int, size: int) -> bytes:
+        if self._readable is not None:
+            self._readable.check(self._file.fileno())
         while start > self._start + len(self._held):  # after a resume: decompress and drop
             self._start += len(self._held)
             self._held = self._stream.read(min(start - self._start, 1 << 22))
             if not self._held:
-                return b""
+                raise self.failure or SourceChanged(
+                    f"the input ended after {self._start:,} bytes of text, and had {start:,} of them before"
+                )
         self._held = self._held[start - self._start :]
         self._start = start
         if len(self._held) < size:
@@ -180,6 +205,7 @@ class TextFiles:
         form: How they are cut.
         max_record: Bytes of one record at most.
         standard_input: What ``-`` is.
+        is_replay: Whether they are dead letters, which tell the places of their rows in other inputs.
     """
 
     def __init__(
@@ -189,7 +215,9 @@ class TextFiles:
         *,
         max_record: int = 16 << 20,
         standard_input: BufferedReader[Any] | None = None,
+        is_replay: bool = False,
     ) -> None:
+        self.is_replay = is_replay
         self.names: Sequence[str] = ["standard input" if path == STANDARD else path for path in paths]
         self.total: int | None = None
         self._paths = paths
@@ -221,6 +249,7 @@ class TextFiles:
     def open(self) -> Sequence[SourceMark]:
         """Look at every file: its size, its ends, its header."""
         marks: list[SourceMark] = []
+        self._readable, self._kinds, self._heads = [], [], []
         for index, path in enumerate(self._paths):
             mark, readable, kind = self._look_at(path)
             marks.append(mark)
@@ -243,6 +272,9 @@ class TextFiles:
                 Compression.NONE,
             )
         try:
+            kind = Path(path).stat().st_mode
+            if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # before it is opened: a pipe would wait
+                raise SourceError(f"{path} is no regular file; pipe it into standard input, and give -")
             with open(path, "rb") as file:  # noqa: PTH123 - as everywhere here
                 found = os.fstat(file.fileno())
                 head = file.read(_SAMPLE)
@@ -270,7 +302,7 @@ class TextFiles:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
         if self._kinds[index] is Compression.NONE:
             return _Plain(file, self._readable[index].size)
-        return _Streamed(file, self._kinds[index], name)
+        return _Streamed(file, self._kinds[index], name, self._readable[index])
 
     def _head(self, index: int) -> Head:
         text = self._text(index)
@@ -278,10 +310,12 @@ class TextFiles:
         try:
             while True:
                 window = text.window(0, size)
-                is_last = len(window) < size
+                is_last = len(window) < size and text.failure is None
                 found = self._form.head(window, self.names[index], is_last=is_last)
                 if found is not None:
                     return found
+                if text.failure is not None:
+                    raise text.failure
                 if is_last or size > self._max_record:
                     raise SourceError(
                         f"{self.names[index]}: its header is longer than {self._max_record:,} bytes"
@@ -319,7 +353,7 @@ class TextFiles:
             for each in done:
                 if each.is_last:
                     end = each.start
-            if not end:
+            if not end and not done:
                 yield Chunk(number=0, source=index, start=0, end=0, is_last=True)
             for start, stop in gaps(done, index, 0, end):
                 yield from self._plan_gap(index, text, start, stop, size)
@@ -358,13 +392,15 @@ class TextFiles:
                 raise SourceChanged(
                     f"{self.names[index]} ended at {end:,}, before {text.size:,}: somebody has cut it"
                 )
-            if len(window) < wanted or end == text.size:
+            if (len(window) < wanted and text.failure is None) or end == text.size:
                 return window, len(window), True
             if end == stop:
                 return window, len(window), False
             length = self._form.cut(window, is_last=False)
             if length:
                 return window, length, False
+            if text.failure is not None:
+                raise text.failure
             if wanted > self._max_record:
                 raise SourceError(
                     f"{self.names[index]}: the record that begins at byte {start:,} has no end within "

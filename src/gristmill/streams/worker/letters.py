@@ -55,7 +55,9 @@ class Letters:
         """Note a row that is none."""
         place = self._place(number)
         kept: dict[str, Any] = raw_fields(place.raw)
-        if bad.stage == "validate" and (item := self._reader.original(place, None)) is not None:
+        if place.origin is not None and place.origin.item is not msgspec.UNSET:
+            kept = {"item": place.origin.item}
+        elif bad.stage == "validate" and (item := self._reader.original(place, None)) is not None:
             kept = {"item": item}
         self._add(number, place, bad.stage, bad.code, bad.message, **kept)
 
@@ -100,11 +102,12 @@ class Letters:
 
     def _add(self, number: int, place: Place, stage: str, code: str, message: str, **more: Any) -> None:
         self.codes[code] = self.codes.get(code, 0) + 1
+        origin = place.origin
         self._letters[number] = DeadLetter(
-            source=self._source,
-            row=number + 1,
-            start=place.start,
-            end=place.end,
+            source=self._source if origin is None else origin.source,
+            row=number + 1 if origin is None else origin.row,
+            start=place.start if origin is None else origin.start,
+            end=place.end if origin is None else origin.end,
             stage=stage,
             code=code,
             message=message,

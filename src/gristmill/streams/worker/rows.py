@@ -165,7 +165,7 @@ class _Page:
 
     def finish(self, result: Result) -> Result:
         """Return *result* with what was encoded."""
-        if not self._encoder.is_joinable:
+        if not self._encoder.is_joinable or not self._parts:  # a chunk without rows may know the columns
             self._encode(self._values, self._kept, self._items.__getitem__)
             result.numbers = array("Q", self._kept)
         result.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gristmill import batch
+from gristmill.cli.show.dry_run import show_plan
+from gristmill.streams.pipeline import Pipeline
+
+
+@batch(name="echo")
+def echo(rows: list[dict[str, str]]) -> list[str]:
+    return [row["a"] for row in rows]
+
+
+def test_inputs_columns_handler_and_output_are_shown_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(23):
+        (tmp_path / f"{number:02}.csv").write_text("a,b\n1,2\n")
+    text = io.StringIO()
+    show_plan(Console(file=text, width=200), Pipeline("*.csv", echo, "out.ndjson"))
+    lines = text.getvalue().splitlines()
+    assert lines[0] == "reads   00.csv, 8 B"
+    assert lines[20] == "        and 3 more"
+    assert lines[21] == "columns a, b"
+    assert lines[22].startswith("runs    echo: ")
+    assert lines[22].endswith("-> str")
+    assert lines[23] == "writes  out.ndjson; rows that fail to out.ndjson.dead.ndjson"
+    assert len(list(tmp_path.iterdir())) == 23
