@@ -9,6 +9,7 @@ from typing import Annotated
 try:
     import typer
 
+    from gristmill.cli.call import call
     from gristmill.cli.jobs.group import jobs_group
     from gristmill.cli.migrate import migrate
     from gristmill.cli.run import run
@@ -32,6 +33,7 @@ app.command()(serve)
 app.command()(work)
 app.command()(migrate)
 app.command()(run)
+app.command()(call)
 app.command()(tune)
 app.add_typer(jobs_group())
 

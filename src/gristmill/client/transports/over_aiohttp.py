@@ -53,7 +53,8 @@ class AiohttpTransport:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
             )
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
-            raise ServerUnreachable(f"no connection to {request.url}: {error}") from error
+            reason = getattr(error, "os_error", None) or error
+            raise ServerUnreachable(f"no connection to {request.url}: {reason}") from error
         except aiohttp.InvalidURL as error:
             raise ConfigurationError(f"{request.url} is no URL: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
