@@ -9,6 +9,8 @@ from gristmill.errors import ConfigurationError
 
 _WINDOW = 10.0
 """Seconds of the minimum that may be saved up."""
+_ONE = 1 - 1e-9
+"""Ten tenths are one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class Bucket:
         """Tell whether a retry is allowed."""
         self._tokens = min(self._most, self._tokens + max(0.0, now - self._at) * self._budget.minimum)
         self._at = max(now, self._at)
-        return self._tokens >= 1
+        return self._tokens >= _ONE
 
     def take(self, now: float) -> bool:
         """Take a token for a retry; False if there is none."""

@@ -226,9 +226,9 @@ async def _read(source: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, Non
         return
     plain = iter(source)
     try:
-        for index, item in enumerate(plain):
+        for count, item in enumerate(plain, start=1):
             yield item
-            if not index % _YIELD_EVERY:
+            if not count % _YIELD_EVERY:
                 await asyncio.sleep(0)  # a source that never waits must not keep the loop from its requests
     finally:
         if inspect.isgenerator(plain):

@@ -52,7 +52,7 @@ class AiohttpTransport:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
             )
-        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             reason = getattr(error, "os_error", None) or error
             raise ServerUnreachable(f"no connection to {request.url}: {reason}") from error
         except aiohttp.InvalidURL as error:
