@@ -96,8 +96,6 @@ class Posting:
                 found = _all(of_items(error), len(some))
             except BatchError as error:
                 found = _all(of_items(error) if isinstance(error, ClientError) else error, len(some))
-            except Exception as error:  # noqa: BLE001 - encode() of the user: it is the answer to these items
-                found = _all(refusal(error), len(some))
             answers.update(zip(some, found, strict=True))
 
     def _smaller(self, part: Sequence[Sealed]) -> list[Sequence[Sealed]]:
@@ -109,11 +107,15 @@ class Posting:
 
     async def _request(self, part: Sequence[Sealed]) -> list[Any]:
         route = self._route
+        try:
+            body = self._format.body(part)
+        except Exception as error:  # noqa: BLE001 - encode() of the user: it is the answer to these items
+            return _all(refusal(error), len(part))
         headers = {"content-type": "application/json", "accept": "application/json", **route.headers}
         if route.keyed:
             headers["idempotency-key"] = f'"{uuid.uuid4()}"'
         self._count_tries(part)
-        request = Request(method=route.method, url=route.url, headers=headers, body=self._format.body(part))
+        request = Request(method=route.method, url=route.url, headers=headers, body=body)
         answer = await self._sender.send(
             request, deadline=_latest(part), repeatable=route.idempotent or route.keyed
         )

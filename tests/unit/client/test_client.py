@@ -41,7 +41,7 @@ def test_an_endpoint_is_a_url() -> None:
 
 
 def test_the_name_of_a_handler_is_one_part_of_the_path(script: Any) -> None:
-    client = Client("http://h", transport=ASGITransport(script(lambda seen: None)))
+    client = Client("http://h", transport=ASGITransport(script(lambda _: None)))
     assert client.handler("../jobs").url == "http://h/v1/..%2Fjobs"
 
 

@@ -35,9 +35,9 @@ def answer(*replies: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("kind", [Struct, Data, Model])
 def test_items_and_results_have_their_types(kind: Any) -> None:
-    format = HandlerFormat(kind)
-    assert format.body([format.seal(kind(n=1)), format.seal({"n": 2})]) == b'[{"n":1},{"n":2}]'
-    assert format.read(answer({"result": {"n": 3}}), 1) == [kind(n=3)]
+    form = HandlerFormat(kind)
+    assert form.body([form.seal(kind(n=1)), form.seal({"n": 2})]) == b'[{"n":1},{"n":2}]'
+    assert form.read(answer({"result": {"n": 3}}), 1) == [kind(n=3)]
 
 
 @pytest.mark.parametrize("kind", [Struct, Data, Model])
@@ -87,14 +87,14 @@ def test_an_item_without_json_is_told_and_not_raised(item: Any) -> None:
 
 
 def test_any_endpoint_is_encoded_and_decoded_as_the_user_says() -> None:
-    format = ArrayFormat(lambda items: {"users": items}, lambda found: found["results"])
-    assert format.body([format.seal(1), format.seal(2)]) == b'{"users":[1,2]}'
-    assert format.read(b'{"results":[3,4]}', 2) == [3, 4]
+    form = ArrayFormat(lambda items: {"users": items}, lambda found: found["results"])
+    assert form.body([form.seal(1), form.seal(2)]) == b'{"users":[1,2]}'
+    assert form.read(b'{"results":[3,4]}', 2) == [3, 4]
 
 
 def test_an_endpoint_of_bytes_gets_bytes() -> None:
-    format = ArrayFormat(lambda items: b"\n".join(b"%d" % item for item in items), None)
-    assert format.body([format.seal(1), format.seal(2)]) == b"1\n2"
+    form = ArrayFormat(lambda items: b"\n".join(b"%d" % item for item in items), None)
+    assert form.body([form.seal(1), form.seal(2)]) == b"1\n2"
 
 
 def test_decode_may_fail_items() -> None:

@@ -112,7 +112,7 @@ def test_a_redirect_is_no_answer_and_says_where_to() -> None:
     ],
 )
 def test_a_request_is_repeated_if_it_was_not_taken_or_may_be_done_twice(
-    error: ClientError, safely: bool, repeatably: bool
+    error: ClientError, *, safely: bool, repeatably: bool
 ) -> None:
     assert may_repeat(error, repeatable=False) is safely
     assert may_repeat(error, repeatable=True) is repeatably
@@ -131,7 +131,7 @@ def test_a_request_is_repeated_if_it_was_not_taken_or_may_be_done_twice(
     ],
 )
 def test_an_item_is_sent_again_if_it_was_surely_not_done(
-    code: str, retryable: bool, plain: bool, idempotent: bool
+    code: str, *, retryable: bool, plain: bool, idempotent: bool
 ) -> None:
     error = item_error(told(code, retryable=retryable))
     assert may_retry(error, idempotent=False) is plain

@@ -60,7 +60,7 @@ async def test_retry_after_is_waited_for_by_all_requests(
 
 async def test_a_wait_beyond_the_deadline_is_not_begun(script: Any, said: Any, told_problem: Any) -> None:
     body = told_problem("queue_full", retryable=True, retry_after_s=60)
-    server = script(lambda seen: said(body, 503, {"retry-after": "60"}))
+    server = script(lambda _: said(body, 503, {"retry-after": "60"}))
     async with client_of(server, timeout=10.0) as client:
         with pytest.raises(QueueFull):
             await client.handler("users")(1)
@@ -80,7 +80,7 @@ async def test_a_quota_that_is_used_up_is_waited_for_before_it_is_refused(
 
 
 async def test_the_budget_bounds_retries(script: Any, said: Any) -> None:
-    server = script(lambda seen: said(b"", 503))
+    server = script(lambda _: said(b"", 503))
     budget = RetryBudget(share=0.1, minimum=0.0)
     async with client_of(server, budget=budget, retry=Retry(attempts=50, base=0.001)) as client:
         users = client.handler("users", max_size=1, concurrency=1)
@@ -90,7 +90,7 @@ async def test_the_budget_bounds_retries(script: Any, said: Any) -> None:
 
 
 async def test_every_answer_comes_before_the_deadline(script: Any, said: Any) -> None:
-    server = script(lambda seen: said(b"", 503))
+    server = script(lambda _: said(b"", 503))
     patient = Retry(attempts=1000, base=1.0, cap=5.0)
     async with client_of(server, timeout=10.0, retry=patient) as client:
         one, many = client.handler("users")(1), client.handler("others").outcomes([1, 2])
@@ -101,7 +101,7 @@ async def test_every_answer_comes_before_the_deadline(script: Any, said: Any) ->
 
 
 async def test_a_slow_answer_is_not_waited_for_and_not_asked_for_again(script: Any, said: Any) -> None:
-    server = script(lambda seen: said({}, pause=100.0))
+    server = script(lambda _: said({}, pause=100.0))
     async with client_of(server, timeout=3.0) as client:
         users = client.handler("users", idempotent=True)
         with pytest.raises(DeadlineExceeded):
@@ -114,7 +114,7 @@ async def test_a_slow_answer_is_not_waited_for_and_not_asked_for_again(script: A
 
 
 async def test_a_lost_answer_is_not_asked_for_again(script: Any, said: Any) -> None:
-    server = script(lambda seen: said(broken=True))
+    server = script(lambda _: said(broken=True))
     async with client_of(server) as client:
         with pytest.raises(AnswerLost):
             await client.handler("users")(1)
@@ -148,7 +148,7 @@ async def test_a_keyed_endpoint_sees_the_same_key_and_body_again(
 
 @pytest.mark.parametrize("status", [301, 307, 308])
 async def test_a_redirect_is_not_followed(script: Any, said: Any, status: int) -> None:
-    server = script(lambda seen: said(b"", status, {"location": "http://elsewhere/"}))
+    server = script(lambda _: said(b"", status, {"location": "http://elsewhere/"}))
     async with client_of(server) as client:
         with pytest.raises(UnusableAnswer, match="http://elsewhere/"):
             await client.handler("users", idempotent=True)(1)
@@ -156,7 +156,7 @@ async def test_a_redirect_is_not_followed(script: Any, said: Any, status: int) -
 
 
 async def test_a_refusal_for_good_is_not_repeated(script: Any, said: Any, told_problem: Any) -> None:
-    server = script(lambda seen: said(told_problem("unauthorized"), 401))
+    server = script(lambda _: said(told_problem("unauthorized"), 401))
     async with client_of(server) as client:
         with pytest.raises(RequestRefused) as caught:
             await client.handler("users")(1)
@@ -165,7 +165,7 @@ async def test_a_refusal_for_good_is_not_repeated(script: Any, said: Any, told_p
 
 
 async def test_a_closed_client_answers_at_once(script: Any, said: Any) -> None:
-    server = script(lambda seen: said({}, pause=100.0))
+    server = script(lambda _: said({}, pause=100.0))
     client = client_of(server)
     users = client.handler("users")
     waiting = users(1)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gristmill.client.transports.protocol import Request, Response
+from gristmill.client.transports.protocol import Body, Request, Response
 from gristmill.errors import AnswerLost, ConfigurationError, ServerUnreachable
 
 _IDLE = 4.0
 """Seconds an unused connection is kept: servers close theirs after 5 (uvicorn), and a request that meets
 that moment is lost without anybody knowing whether it was read."""
+_AT_ONCE = 1 << 18
 
 
 class AiohttpTransport:
@@ -47,7 +49,7 @@ class AiohttpTransport:
             answer = await self._opened().request(
                 request.method,
                 request.url,
-                data=request.body,
+                data=_body(request.body),
                 headers=request.headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=30.0),
@@ -80,6 +82,11 @@ class AiohttpTransport:
         session, self._session = self._session, None
         if session is not None and self._is_own:
             await session.close()
+
+
+def _body(body: Body | None) -> Any:
+    # aiohttp writes a large one at once, and holds the loop up, unless it comes as a file.
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _AT_ONCE else body
 
 
 class _Answer:

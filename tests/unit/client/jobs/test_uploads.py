@@ -51,6 +51,7 @@ async def test_an_item_without_json_is_told_apart_from_a_broken_connection() -> 
 )
 async def test_files_go_as_they_are_or_packed(
     tmp_path: Path,
+    *,
     name: str,
     format: str | None,
     compress: bool,
