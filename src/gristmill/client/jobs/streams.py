@@ -20,6 +20,7 @@ _EVENT_STREAM = "text/event-stream"
 _SILENCE = 60.0
 """Seconds without a byte, heartbeats included, after which a stream is taken for dead."""
 _LOST_AT_MOST = 3
+_LONGEST_PAUSE = 5.0
 
 
 async def lines(requests: JobRequests, url: str) -> AsyncGenerator[bytes, None]:
@@ -70,7 +71,7 @@ async def event_jobs(requests: JobRequests, url: str) -> AsyncGenerator[JobReply
             if not error.retryable:
                 return  # a server, or a proxy, without this route
         lost += 1
-        await asyncio.sleep(min(5.0, reader.retry))
+        await asyncio.sleep(min(_LONGEST_PAUSE, reader.retry))
 
 
 class _NoEvents(Exception):
