@@ -112,7 +112,9 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_was_done(tmp_path:
     _, said = process.communicate(timeout=50)
     assert process.returncode == 75, said
     assert "run the same command to go on" in said
-    assert not (tmp_path / "out.ndjson.dead.ndjson").exists() or not lines(tmp_path / "out.ndjson.dead.ndjson")
+    assert not (tmp_path / "out.ndjson.dead.ndjson").exists() or not lines(
+        tmp_path / "out.ndjson.dead.ndjson"
+    )
     with running("uvicorn", port=server.port):
         done = called(tmp_path, words)
     assert done.returncode == 0, done.stderr
