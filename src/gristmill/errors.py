@@ -55,7 +55,7 @@ metrics) and ``retryable``: whether the same item may succeed later.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GristmillError(Exception):
@@ -401,6 +401,16 @@ class RequestRefused(ClientError):
         self.retry_after = retry_after
         self.limit_items = limit_items
         self.limit_bytes = limit_bytes
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the keyword arguments over a pickle."""
+        return (_request_refused, (str(self), dict(vars(self))))
+
+
+def _request_refused(message: str, members: dict[str, Any]) -> RequestRefused:
+    error = RequestRefused(message, status=members["status"])
+    vars(error).update(members)
+    return error
 
 
 _SHOWN = 10  # indices that a message names

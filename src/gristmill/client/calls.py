@@ -41,6 +41,7 @@ class Calls(Generic[T, R]):
         max_size: Items of a request at most.
         max_wait: Seconds that a request lingers for more items.
         concurrency: Requests in flight at once.
+        max_pending: Single calls that may wait for their answers.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Calls(Generic[T, R]):
         max_size: int,
         max_wait: float,
         concurrency: int,
+        max_pending: int = 10_000,
     ) -> None:
         self.name = name
         self._sender = sender
@@ -63,6 +65,7 @@ class Calls(Generic[T, R]):
             "max_size": max_size,
             "max_wait": max_wait,
             "concurrency": concurrency,
+            "max_pending": max_pending,
             "timeout": route.timeout,
             "retry": Retry(
                 attempts=sender.retry.attempts,
@@ -89,7 +92,7 @@ class Calls(Generic[T, R]):
         """Enqueue *item* now and return the future of its own answer, as a ``BatchHandler`` does.
 
         Raises:
-            QueueFull: 10,000 items wait already.
+            QueueFull: ``max_pending`` items wait already.
             BatcherClosed: The client was closed.
         """
         return self._handler(self._sealed(item))

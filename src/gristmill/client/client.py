@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar, Unpack, overload
 from urllib.parse import quote, urlsplit
@@ -62,7 +63,8 @@ class Client:
         self.url = base_of(url)
         self.timeout = timeout
         self._sender = Sender(transport or default_transport(), headers or {}, retry, budget)
-        self._handlers: list[RemoteHandler[Any, Any]] = []
+        # One that nobody holds and that has no calls under way needs no closing.
+        self._handlers: weakref.WeakSet[RemoteHandler[Any, Any]] = weakref.WeakSet()
         self._jobs = RemoteJobs(self._sender, self.url, timeout)
 
     def __repr__(self) -> str:
@@ -110,7 +112,7 @@ class Client:
             result=result,
             options={"timeout": self.timeout, **options},
         )
-        self._handlers.append(made)
+        self._handlers.add(made)
         return made
 
     @property
@@ -120,7 +122,7 @@ class Client:
 
     async def aclose(self, *, drain: bool = True) -> None:
         """Close the client: what waits is answered first, unless *drain* is false. Idempotent."""
-        await asyncio.gather(*(handler.aclose(drain=drain) for handler in self._handlers))
+        await asyncio.gather(*(handler.aclose(drain=drain) for handler in list(self._handlers)))
         self._sender.is_closed = True
         await self._sender.transport.aclose()
 

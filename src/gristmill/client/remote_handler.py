@@ -62,6 +62,7 @@ class RemoteHandler(Calls[T, R], Generic[T, R]):
             max_size=options.get("max_size", _ITEMS),
             max_wait=options.get("max_wait", 0.0),
             concurrency=options.get("concurrency", 4),
+            max_pending=options.get("max_pending", 10_000),
         )
         self._jobs = Enqueuer(sender, url, self._own_format.result, timeout)
 

@@ -20,6 +20,8 @@ from gristmill.model.retry import Retry
 logger = logging.getLogger("gristmill.client")
 
 _GOOD = range(200, 300)
+_LONGEST_HOLD = 120.0
+"""Seconds after which a server is asked again that wanted a longer rest: it may have been wrong."""
 _SPREAD = 0.1
 """Share of an asked wait that is added at random, so that callers do not come back all at once."""
 
@@ -128,7 +130,8 @@ class Sender:
             self.hold(wait)
 
     def hold(self, seconds: float) -> None:
-        """Send nothing for so many *seconds*, and a little longer at random."""
+        """Send nothing for so many *seconds*, two minutes at most, and a little longer at random."""
+        seconds = min(seconds, _LONGEST_HOLD)
         seconds *= 1 + _SPREAD * random.random()  # noqa: S311 - jitter, not a secret
         self._shut_until = max(self._shut_until, _now() + seconds)
 

@@ -52,7 +52,7 @@ def test_lines_of_json_go_as_they_are(uvicorn_server: Any, tmp_path: Path) -> No
 
 
 def test_killed_and_run_again_it_ends_as_if_nothing_had_happened(uvicorn_server: Any, tmp_path: Path) -> None:
-    (tmp_path / "in.ndjson").write_text("".join('{"n":%d}\n' % number for number in range(ROWS)))
+    (tmp_path / "in.ndjson").write_text("".join(f'{{"n":{number}}}\n' for number in range(ROWS)))
     words = command(uvicorn_server, "anything", "in.ndjson", "-o", "out.ndjson", "--batch-size", "20")
     words += ["--concurrency", "2"]
     for _ in range(4):
@@ -73,7 +73,7 @@ def _size(folder: Path) -> int:
 
 
 def test_a_server_that_goes_away_is_waited_for(tmp_path: Path) -> None:
-    (tmp_path / "in.ndjson").write_text("".join('{"n":%d}\n' % number for number in range(ROWS)))
+    (tmp_path / "in.ndjson").write_text("".join(f'{{"n":{number}}}\n' for number in range(ROWS)))
     with running("uvicorn") as server:
         port = server.port
         words = command(server, "anything", "in.ndjson", "-o", "out.ndjson", "--batch-size", "50")
@@ -101,7 +101,7 @@ def test_what_cannot_begin_says_why(uvicorn_server: Any, tmp_path: Path, *, is_t
 
 
 def test_a_server_that_stays_away_ends_the_run_and_keeps_what_was_done(tmp_path: Path) -> None:
-    (tmp_path / "in.ndjson").write_text("".join('{"n":%d}\n' % number for number in range(ROWS)))
+    (tmp_path / "in.ndjson").write_text("".join(f'{{"n":{number}}}\n' for number in range(ROWS)))
     with running("uvicorn") as server:
         words = command(server, "anything", "in.ndjson", "-o", "out.ndjson", "--batch-size", "50")
         process = subprocess.Popen(

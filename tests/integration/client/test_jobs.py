@@ -11,6 +11,8 @@ import pytest
 
 from gristmill import Client, Failed, Ok
 from gristmill.client.jobs.remote_job import RemoteJob
+from gristmill.client.transports.over_aiohttp import AiohttpTransport
+from gristmill.client.transports.over_httpx2 import Httpx2Transport
 from gristmill.errors import DeadlineExceeded, ItemFailed, JobNotFinal, JobNotFound, RequestRefused
 from gristmill.model.job import JobState
 
@@ -120,3 +122,12 @@ async def test_jobs_are_listed_page_by_page_and_found(client: Client) -> None:
     assert (await client.jobs.get(made[0])).id == made[0]
     with pytest.raises(JobNotFound):
         await client.jobs.get("job_00000000000000000000000000")
+
+
+@pytest.mark.parametrize("transport", [AiohttpTransport, Httpx2Transport])
+async def test_a_refusal_in_the_middle_of_an_upload_is_heard(uvicorn_server: Any, transport: Any) -> None:
+    url = f"http://127.0.0.1:{uvicorn_server.port}/brisk"
+    async with Client(url, transport=transport()) as client:
+        with pytest.raises(RequestRefused) as caught:
+            await client.handler("echo").enqueue(iter([{"text": "x" * 1000}] * 50_000))
+    assert (caught.value.status, caught.value.code) == (413, "too_many_items")

@@ -11,7 +11,14 @@ import pytest
 
 from gristmill import BatchClient, Client, Failed, Ok, Retry, RetryBudget
 from gristmill.client.transports.to_asgi import ASGITransport
-from gristmill.errors import BatcherClosed, ItemFailed, ManyFailed, QueueFull, RequestRefused
+from gristmill.errors import (
+    BatcherClosed,
+    DeadlineExceeded,
+    ItemFailed,
+    ManyFailed,
+    QueueFull,
+    RequestRefused,
+)
 
 pytestmark = pytest.mark.looptime
 
@@ -141,6 +148,26 @@ async def test_items_that_stay_full_fail_as_in_the_servers_own_process(
         with pytest.raises(QueueFull):
             await client.handler("users")("a")
     assert len(server.seen) == 4
+
+
+async def test_the_tries_of_a_list_end_with_its_time(script: Any, said: Any, told_verdicts: Any) -> None:
+    busy = {"code": "busy", "retryable": True}
+    server = script(lambda seen: said(told_verdicts(seen.json, _0=busy)))
+    async with client_of(server, retry=Retry(attempts=1000, base=0.5, cap=0.5), timeout=5.0) as client:
+        found = await client.handler("users").many(["a", "b"], return_exceptions=True)
+    assert isinstance(found[0], DeadlineExceeded)
+    assert found[1] == "b"
+    assert asyncio.get_running_loop().time() == pytest.approx(5.0, abs=0.6)
+    assert len(server.seen) > 10
+
+
+async def test_calls_beyond_the_room_are_refused_at_once(echo: Any) -> None:
+    async with client_of(echo) as client:
+        users = client.handler("users", max_pending=10)
+        waiting = [users(index) for index in range(10)]
+        with pytest.raises(QueueFull):
+            users(10)
+        assert await asyncio.gather(*waiting) == list(range(10))
 
 
 async def test_an_item_without_json_fails_alone_and_is_not_sent(echo: Any) -> None:

@@ -68,6 +68,22 @@ async def test_a_wait_beyond_the_deadline_is_not_begun(script: Any, said: Any, t
     assert len(server.seen) == 1
 
 
+async def test_a_wait_without_measure_is_not_held_for_ever(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any
+) -> None:
+    server = script(in_turn(said(b"", 503, {"retry-after": "99999999"}), echoed(told_verdicts, said)))
+    async with client_of(server) as client:
+        users = client.handler("users")
+        with pytest.raises(RequestRefused):
+            await users(1)
+        with pytest.raises(RequestRefused) as caught:
+            await users(2)
+        assert caught.value.code == "rate_limited"
+        await asyncio.sleep(140.0)
+        assert await users(3) == 3
+    assert len(server.seen) == 2
+
+
 async def test_a_quota_that_is_used_up_is_waited_for_before_it_is_refused(
     script: Any, said: Any, told_verdicts: Any
 ) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import random
+from collections.abc import AsyncGenerator
 from typing import Any, TypedDict
 
 from gristmill.client.formats import ValueReader
 from gristmill.client.jobs.remote_job import RemoteJob
 from gristmill.client.jobs.requests import JobRequests, job_in, with_query
 from gristmill.client.jobs.uploads import Upload
-from gristmill.client.sending import Sender
-from gristmill.errors import ClientError, ConfigurationError, StoreError
+from gristmill.client.sending import Answer, Sender
+from gristmill.errors import ClientError, ConfigurationError, DeadlineExceeded, StoreError
 
 _VISIBLE = range(0x21, 0x7F)
 _LONGEST_KEY = 255
@@ -52,11 +54,13 @@ def query_of(options: JobOptions) -> dict[str, Any]:
 class Enqueuer:
     """Enqueues jobs of one handler.
 
+    An upload may take as long as it moves: its time is up when a piece of it, or the answer, takes *timeout*.
+
     Args:
         sender: Sends the requests.
         url: Of the handler.
         results: Reads the results.
-        timeout: Seconds for a request about a job; an upload may take as long as it moves.
+        timeout: Seconds; None waits without end.
     """
 
     def __init__(self, sender: Sender, url: str, results: ValueReader, timeout: float | None) -> None:
@@ -65,6 +69,7 @@ class Enqueuer:
         self._requests = JobRequests(sender, None)
         self._about_jobs = JobRequests(sender, timeout)
         self._results = results
+        self._timeout = timeout
 
     async def enqueue(self, upload: Upload, key: str, options: JobOptions) -> RemoteJob[Any]:
         """Send *upload*, and again while that may help; the key makes one job of it."""
@@ -82,7 +87,7 @@ class Enqueuer:
         attempt = 1
         while True:
             try:
-                answer = await self._requests.send("POST", url, headers=headers, body=upload.pieces())
+                answer = await self._sent(url, headers, upload)
             except (ClientError, StoreError) as error:
                 if upload.failures:
                     raise upload.failures[-1] from None
@@ -95,3 +100,32 @@ class Enqueuer:
                 continue
             found = job_in(answer)
             return RemoteJob(self._about_jobs, self._url.rsplit("/", 2)[0], found, self._results)
+
+    async def _sent(self, url: str, headers: dict[str, str], upload: Upload) -> Answer:
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                body = self._moving(upload.pieces(), limit)
+                return await self._requests.send("POST", url, headers=headers, body=body)
+        except TimeoutError as error:
+            if isinstance(error, DeadlineExceeded):
+                raise
+            raise DeadlineExceeded(f"POST {url}: nothing moved for {self._timeout:g} s") from error
+
+    async def _moving(
+        self, pieces: AsyncGenerator[bytes, None], limit: asyncio.Timeout
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield *pieces*; the time counts while the connection has one, and after the last."""
+        now = asyncio.get_running_loop().time
+
+        def count(is_sending: bool) -> None:  # noqa: FBT001 - two states of one clock
+            if self._timeout is not None:
+                with contextlib.suppress(RuntimeError):  # an early answer has ended it
+                    limit.reschedule(now() + self._timeout if is_sending else None)
+
+        count(False)
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                count(True)
+                yield piece
+                count(False)
+        count(True)

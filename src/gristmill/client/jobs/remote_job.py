@@ -16,7 +16,7 @@ from gristmill.client.formats import ValueReader
 from gristmill.client.jobs.requests import JobRequests, job_in, with_query
 from gristmill.client.jobs.streams import event_jobs, lines
 from gristmill.client.refusals import item_error
-from gristmill.errors import AnswerLost, DeadlineExceeded, StoreUnavailable, UnusableAnswer
+from gristmill.errors import ClientError, DeadlineExceeded, StoreUnavailable, UnusableAnswer
 from gristmill.model.outcome import Ok, Outcome, failed_from
 from gristmill.wire import JobReply, Problem
 
@@ -175,9 +175,9 @@ class RemoteJob(Generic[R]):
                         given += 1
                         yield result
                 return
-            except (AnswerLost, StoreUnavailable):
+            except (ClientError, StoreUnavailable) as error:
                 lost += 1
-                if lost >= _LOST_AT_MOST:
+                if lost >= _LOST_AT_MOST or not error.retryable:
                     raise
                 await asyncio.sleep(_PAUSE)
 

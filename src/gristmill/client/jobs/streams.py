@@ -12,7 +12,7 @@ from gristmill.client.jobs.requests import JobRequests, job_of
 from gristmill.client.jobs.sse import EventReader
 from gristmill.client.refusals import of_job, refused
 from gristmill.client.transports.protocol import Request, Response
-from gristmill.errors import AnswerLost, ClientError, ServerUnreachable
+from gristmill.errors import AnswerLost, ClientError, StoreUnavailable
 from gristmill.wire import JobReply
 
 _OK, _NO_CONTENT = 200, 204
@@ -62,12 +62,7 @@ async def event_jobs(requests: JobRequests, url: str) -> AsyncGenerator[JobReply
                         return
         except _NoEvents:
             return
-        except (AnswerLost, ServerUnreachable):
-            pass
-        except ClientError as error:
-            known = of_job(error)
-            if known is not error:
-                raise known from error
+        except (ClientError, StoreUnavailable) as error:
             if not error.retryable:
                 return  # a server, or a proxy, without this route
         lost += 1
@@ -103,7 +98,7 @@ async def _opened(
                 found, body = response.headers, await response.read()
                 sender.note(response.status, found)
                 wait = asked_wait(found, time.time())
-                raise refused("GET", url, response.status, found, body, wait=wait)
+                raise of_job(refused("GET", url, response.status, found, body, wait=wait))
         yield response
 
 

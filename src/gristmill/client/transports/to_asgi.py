@@ -21,7 +21,7 @@ Application: TypeAlias = Callable[
 
 
 class ASGITransport:
-    """Calls *application* on the running loop, without a socket.
+    """Calls *application* on the running loop, without a socket, and in no context of its caller's.
 
     Its lifespan begins with the first request and ends in ``aclose``; an application may have none.
     """
@@ -39,7 +39,7 @@ class ASGITransport:
         await self._lifespan.begun()
         exchange = _Exchange(request)
         call = asyncio.create_task(
-            exchange.run(self._application), name="gristmill request", context=self._lifespan.context
+            exchange.run(self._application), name="gristmill request", context=contextvars.Context()
         )
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
@@ -176,13 +176,14 @@ class _Lifespan:
     """The lifespan of an application, in a task of its own."""
 
     def __init__(self, application: Application) -> None:
-        self.context = contextvars.copy_context()
         self._to_end = asyncio.Event()
         self._begun = asyncio.Event()
         self._ended = asyncio.Event()
         self._failure = ""
         self._asked = 0
-        self._task = asyncio.create_task(self._run(application), name="gristmill lifespan")
+        self._task = asyncio.create_task(
+            self._run(application), name="gristmill lifespan", context=contextvars.Context()
+        )
 
     async def _run(self, application: Application) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -103,6 +104,24 @@ async def test_the_lifespan_is_around_all_requests() -> None:
     await sent(transport, GET)
     await transport.aclose()
     assert said == ["startup", "request", "request", "shutdown"]
+
+
+async def test_requests_know_nothing_of_their_callers_context() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(variable.get())
+        variable.set("of the application")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    variable.set("of the caller")
+    transport = ASGITransport(app)
+    await sent(transport, GET)
+    await sent(transport, GET)
+    assert set(seen) == {"none"}
+    assert variable.get() == "of the caller"
 
 
 async def test_an_application_that_does_not_start_is_not_reached() -> None:
