@@ -114,20 +114,28 @@ class Posting:
         headers = {"content-type": "application/json", "accept": "application/json", **route.headers}
         if route.keyed:
             headers["idempotency-key"] = f'"{uuid.uuid4()}"'
-        self._count_tries(part)
+        spent = self._spend(part)
+        if spent is not None:
+            return spent
         request = Request(method=route.method, url=route.url, headers=headers, body=body)
         answer = await self._sender.send(
             request, deadline=_latest(part), repeatable=route.idempotent or route.keyed
         )
         found = self._format.read(answer.body, len(part))
         self._hold_for(found)
+        self._note_verdicts(part, found)
         return found
 
-    def _count_tries(self, part: Sequence[Sealed]) -> None:
-        if any(item.tries for item in part):
-            self._sender.tokens.take(asyncio.get_running_loop().time())
+    def _spend(self, part: Sequence[Sealed]) -> list[Any] | None:
+        """Count a try; return what the last one said where the budget allows no other."""
+        verdicts = [item.verdict for item in part]
+        if None not in verdicts and not self._sender.tokens.take(asyncio.get_running_loop().time()):
+            for verdict in verdicts:
+                vars(verdict)["is_last"] = True
+            return verdicts
         for item in part:
             item.tries += 1
+        return None
 
     def _hold_for(self, found: Sequence[Any]) -> None:
         """Wait as long as the verdicts ask for: the server is full."""
@@ -136,6 +144,16 @@ class Posting:
         ]
         if waits:
             self._sender.hold(max(waits))
+
+    def _note_verdicts(self, part: Sequence[Sealed], found: Sequence[Any]) -> None:
+        """Keep the failures, and mark those of items that have no time left for another try."""
+        now, retry = asyncio.get_running_loop().time(), self._sender.retry
+        for item, answer in zip(part, found, strict=True):
+            if isinstance(answer, BatchError) and item.deadline is not None:
+                item.verdict = answer
+                longest = max(retry.delay(item.tries, 1.0), wait_of(answer) or 0.0)
+                if now + longest >= item.deadline:
+                    vars(answer)["is_last"] = True
 
 
 def _latest(items: Sequence[Sealed]) -> float:

@@ -177,6 +177,8 @@ def may_retry(error: Exception, *, idempotent: bool) -> bool:
     """
     if not getattr(error, "of_item", False) or not getattr(error, "retryable", False):
         return False
+    if getattr(error, "is_last", False):
+        return False  # no time is left for another try, or no budget
     return idempotent or getattr(error, "code", "") not in _UNSURE
 
 

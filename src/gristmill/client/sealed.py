@@ -14,9 +14,10 @@ class Sealed:
         refusal: Why it cannot be sent at all.
         deadline: When its time is up, on the loop's clock; None until its first batch has begun.
         tries: Requests it was in.
+        verdict: What the last of them said, if that was a failure.
     """
 
-    __slots__ = ("content", "deadline", "refusal", "size", "tries")
+    __slots__ = ("content", "deadline", "refusal", "size", "tries", "verdict")
 
     def __init__(self, content: Any, size: int = 0, refusal: Exception | None = None) -> None:
         self.content = content
@@ -24,3 +25,4 @@ class Sealed:
         self.refusal = refusal
         self.deadline: float | None = None
         self.tries = 0
+        self.verdict: Exception | None = None

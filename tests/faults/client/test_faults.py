@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gristmill import BatchClient, Client, Ok, Retry, RetryBudget
-from gristmill.errors import BatchError
+from gristmill.errors import BatchError, UnusableAnswer
 
 CARRIED_OUT = [
     "silent", "headless", "half", "chunks", "nonsense", "short", "turned", "noise", "slow", "drip",
@@ -84,6 +84,15 @@ async def test_one_fault_is_not_seen_where_asking_again_is_safe(
         users = client.handler("users", idempotent=True)
         assert await users.many(range(50)) == list(range(50))
     assert server.requests == 4
+
+
+async def test_a_redirect_is_told_and_not_followed(misbehave: Any, transport: Any) -> None:
+    server = await misbehave(first("away"))
+    async with client_of(server, transport) as client:
+        with pytest.raises(UnusableAnswer, match="/v1/elsewhere/batch"):
+            await client.handler("users", idempotent=True)("a")
+    assert server.requests == 1
+    assert not server.done
 
 
 async def test_a_server_that_takes_one_item_at_a_time_gets_one_at_a_time(

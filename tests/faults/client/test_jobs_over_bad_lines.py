@@ -56,17 +56,6 @@ async def test_results_come_once_each_however_often_the_line_breaks(cut: Any, tr
     assert sorted(found) == list(range(5000))
 
 
-async def test_ordered_results_are_read_again_from_the_beginning_and_given_once(
-    cut: Any, transport: Any
-) -> None:
-    proxy = await cut(first_cut(1_000_000, 20_000, 50_000, 100))
-    async with client_of(proxy, transport) as client:
-        job = await client.handler("anything").enqueue(range(5000))
-        await job.wait(30)
-        found = [each.index async for each in job.results(ordered=True)]
-    assert found == list(range(5000))
-
-
 async def test_events_go_on_after_a_break(cut: Any, transport: Any) -> None:
     proxy = await cut(first_cut(10_000, 100, 300))
     async with client_of(proxy, transport) as client:

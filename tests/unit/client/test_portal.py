@@ -36,6 +36,27 @@ def test_leaving_early_closes_the_source() -> None:
     assert closed == [True]
 
 
+def test_a_source_is_not_read_far_ahead() -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[int]:
+        nonlocal read
+        while True:
+            read += 1
+            yield read
+
+    async def turns() -> None:
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    portal = Portal()
+    taken = portal.iterate(endless())
+    assert next(taken) == 1
+    portal.run(turns())
+    assert read <= 2 * 1024 + 2
+    taken.close()  # type: ignore[attr-defined]  # it is a generator
+
+
 def test_what_the_source_raises_comes_after_all_before() -> None:
     async def broken() -> AsyncIterator[int]:
         yield 1

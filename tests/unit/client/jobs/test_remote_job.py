@@ -129,6 +129,25 @@ async def test_results_go_on_where_the_store_went_away(script: Any, said: Any, t
         assert [each.outcome async for each in found.results()] == [Ok(0), Ok(1), Ok(2)]
 
 
+async def test_ordered_results_are_read_again_and_given_once(script: Any, said: Any, in_turn: Any) -> None:
+    half, whole = result(0) + result(1), result(0) + result(1) + result(2)
+    answers = in_turn(said(half, broken=True), said(whole))
+    server = script(lambda seen: answers(seen) if "/results" in seen.path else said(job()))
+    async with client_of(server) as client:
+        found = await client.jobs.get(ID)
+        assert [each.index async for each in found.results(ordered=True)] == [0, 1, 2]
+    assert [each.path for each in server.seen[1:]] == [f"/v1/jobs/{ID}/results?ordered=true"] * 2
+
+
+async def test_a_pause_beyond_the_deadline_is_not_begun(script: Any, said: Any) -> None:
+    away = Retry(attempts=3, base=100_000.0, cap=100_000.0)
+    server = script(lambda _: said(b"", 503))
+    async with Client("http://test", transport=ASGITransport(server), retry=away, timeout=5.0) as client:
+        with pytest.raises(RequestRefused):
+            await client.jobs.get(ID)
+    assert asyncio.get_running_loop().time() < 5.0
+
+
 async def test_a_store_that_stays_away_ends_it(script: Any, said: Any, told_problem: Any) -> None:
     away = told_problem("store_unavailable", retryable=True)
     server = script(lambda seen: said(away, 503) if "/results" in seen.path else said(job()))
