@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gristmill.client.transports.protocol import Body, Request, Response
-from gristmill.errors import AnswerLost, ConfigurationError, ServerUnreachable
+from gristmill.client.transports.protocol import Body, Request, Response, lost, unreachable
+from gristmill.errors import AnswerLost, ConfigurationError
 
 _IDLE = 4.0
 """Seconds an unused connection is kept: servers close theirs after 5 (uvicorn), and a request that meets
@@ -56,11 +56,11 @@ class AiohttpTransport:
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             reason = getattr(error, "os_error", None) or error
-            raise ServerUnreachable(f"no connection to {request.url}: {reason}") from error
+            raise unreachable(request.url, reason) from error
         except aiohttp.InvalidURL as error:
             raise ConfigurationError(f"{request.url} is no URL: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise AnswerLost(f"{request.url} gave no answer: {type(error).__name__} {error}") from error
+            raise lost(request.url, error, begun=False) from error
         async with answer:
             yield _Answer(answer, aiohttp.ClientError, request.url)
 
@@ -119,4 +119,4 @@ class _Answer:
             raise self._lost(error) from error
 
     def _lost(self, error: Exception) -> AnswerLost:
-        return AnswerLost(f"the answer of {self._url} broke off: {type(error).__name__} {error}")
+        return lost(self._url, error, begun=True)

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gristmill.client.transports.protocol import Request, Response
-from gristmill.errors import AnswerLost, ConfigurationError, ServerUnreachable
+from gristmill.client.transports.protocol import Request, Response, lost, unreachable
+from gristmill.errors import ConfigurationError
 
 _IDLE = 4.0
 """Seconds an unused connection is kept; ``over_aiohttp`` says why."""
@@ -47,11 +47,11 @@ class Httpx2Transport:
             )
             answer = await client.send(built, stream=True)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise ServerUnreachable(f"no connection to {request.url}: {error}") from error
+            raise unreachable(request.url, error) from error
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise ConfigurationError(f"{request.url} is no URL: {error}") from error
         except httpx2.TransportError as error:
-            raise AnswerLost(f"{request.url} gave no answer: {type(error).__name__} {error}") from error
+            raise lost(request.url, error, begun=False) from error
         try:
             yield _Answer(answer, httpx2.TransportError, request.url)
         finally:
@@ -100,6 +100,4 @@ class _Answer:
             async for piece in self._answer.aiter_raw():
                 yield piece
         except self._error as error:
-            raise AnswerLost(
-                f"the answer of {self._url} broke off: {type(error).__name__} {error}"
-            ) from error
+            raise lost(self._url, error, begun=True) from error

@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from gristmill.errors import AnswerLost, ServerUnreachable
+
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 
 
@@ -60,3 +62,23 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close all connections."""
+
+
+def unreachable(url: str, reason: object) -> ServerUnreachable:
+    """Return the error of a request that was not sent."""
+    return ServerUnreachable(
+        f"no connection to {url}: {reason}; does the server run, and is that its address?"
+    )
+
+
+def lost(url: str, reason: object, *, begun: bool) -> AnswerLost:
+    """Return the error of a request that was sent, and whose answer did not come whole.
+
+    Args:
+        url: Of the request.
+        reason: What ended the connection.
+        begun: Whether the head of the answer had come.
+    """
+    said = f"{type(reason).__name__} {reason}".strip() if isinstance(reason, Exception) else str(reason)
+    what = f"the answer of {url} broke off" if begun else f"{url} gave no answer"
+    return AnswerLost(f"{what}: {said}; nobody knows whether it was done: idempotent=True asks again")

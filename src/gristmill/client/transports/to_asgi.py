@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from gristmill.client.transports.protocol import Body, Request, Response
-from gristmill.errors import AnswerLost, ServerUnreachable
+from gristmill.client.transports.protocol import Body, Request, Response, lost
+from gristmill.errors import ServerUnreachable
 
 Message: TypeAlias = MutableMapping[str, Any]
 Application: TypeAlias = Callable[
@@ -149,7 +149,7 @@ class _Exchange:
     async def head(self) -> None:
         await self._has_head.wait()
         if not self.status:
-            raise AnswerLost(f"{self._request.url} gave no answer: the application failed")
+            raise lost(self._request.url, "the application failed", begun=False)
 
     async def read(self) -> bytes:
         return b"".join([piece async for piece in self.pieces()])
@@ -158,7 +158,7 @@ class _Exchange:
         while (piece := await self._answer.get()) is not None:
             yield piece
         if not self._is_whole:
-            raise AnswerLost(f"the answer of {self._request.url} broke off")
+            raise lost(self._request.url, "the application failed", begun=True)
 
     def hang_up(self) -> None:
         self._gone.set()
