@@ -27,6 +27,7 @@ NAMES = (
     "stream_rows",
     "stream_cpu",
     "stream_resume",
+    "client",
 )
 
 

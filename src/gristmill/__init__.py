@@ -16,14 +16,20 @@ from gristmill.model.sizing import Adaptive
 
 if TYPE_CHECKING:
     from gristmill.app import App
+    from gristmill.client.batch_client import BatchClient
+    from gristmill.client.budget import RetryBudget
+    from gristmill.client.client import Client
+    from gristmill.client.sync_client import SyncClient
     from gristmill.queue.options import QueueOptions
     from gristmill.queue.schedule import Schedule
 
 __all__ = [
     "Adaptive",
     "App",
+    "BatchClient",
     "BatchContext",
     "BatchHandler",
+    "Client",
     "Failed",
     "Inline",
     "Linger",
@@ -33,7 +39,9 @@ __all__ = [
     "QueueOptions",
     "Ray",
     "Retry",
+    "RetryBudget",
     "Schedule",
+    "SyncClient",
     "Threads",
     "batch",
 ]
@@ -41,6 +49,10 @@ __all__ = [
 
 _LATER = {
     "App": "gristmill.app",
+    "BatchClient": "gristmill.client.batch_client",
+    "Client": "gristmill.client.client",
+    "RetryBudget": "gristmill.client.budget",
+    "SyncClient": "gristmill.client.sync_client",
     "QueueOptions": "gristmill.queue.options",
     "Schedule": "gristmill.queue.schedule",
 }

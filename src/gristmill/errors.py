@@ -41,6 +41,11 @@
         ├── QueueFull                     max_pending items, or their weight, are waiting
         ├── ItemTooHeavy                  one item weighs more than max_weight
         ├── ReentrantBatch                a handler calls itself without end
+        ├── ClientError                   another server was asked, and gave no answer that can be used
+        │   ├── ServerUnreachable         no connection came about; nothing was sent
+        │   ├── AnswerLost                the connection ended after the request was sent
+        │   ├── UnusableAnswer            what came is no answer to what was asked
+        │   └── RequestRefused            the server refused the whole request
         └── ManyFailed (ExceptionGroup)   some items of many() failed
 
 Every ``BatchError`` carries a stable ``code`` (the slug of HTTP answers and
@@ -50,7 +55,7 @@ metrics) and ``retryable``: whether the same item may succeed later.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GristmillError(Exception):
@@ -330,6 +335,82 @@ class ReentrantBatch(BatchError):
     """A handler calls itself, through its own batches, deeper than it may."""
 
     code = "reentrant"
+
+
+class ClientError(BatchError):
+    """Another server was asked, and gave no answer that can be used; the message says what to do.
+
+    Attributes:
+        may_have_run: Whether the server may have acted on the request all the same. Such a request is
+            repeated only under an idempotency key, or where the caller has said that it may be.
+    """
+
+    code = "client_error"
+    may_have_run: bool = False
+
+
+class ServerUnreachable(ClientError):
+    """No connection came about, so nothing was sent."""
+
+    code = "server_unreachable"
+    retryable = True
+
+
+class AnswerLost(ClientError):
+    """The connection ended after the request was sent, before the whole answer was there."""
+
+    code = "answer_lost"
+    retryable = True
+    may_have_run = True
+
+
+class UnusableAnswer(ClientError):
+    """What came is no answer to what was asked: no JSON, another length, a redirect."""
+
+    code = "unusable_answer"
+    may_have_run = True
+
+
+class RequestRefused(ClientError):
+    """The server refused the whole request.
+
+    Attributes:
+        status: The HTTP status.
+        retry_after: Seconds that the server asks to wait; None if it does not say.
+        limit_items: The most items it takes at once, if that was exceeded and it says so.
+        limit_bytes: The largest body it takes, likewise.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "refused",
+        retryable: bool = False,
+        may_have_run: bool = False,
+        retry_after: float | None = None,
+        limit_items: int | None = None,
+        limit_bytes: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retryable = retryable
+        self.may_have_run = may_have_run
+        self.retry_after = retry_after
+        self.limit_items = limit_items
+        self.limit_bytes = limit_bytes
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the keyword arguments over a pickle."""
+        return (_request_refused, (str(self), dict(vars(self))))
+
+
+def _request_refused(message: str, members: dict[str, Any]) -> RequestRefused:
+    error = RequestRefused(message, status=members["status"])
+    vars(error).update(members)
+    return error
 
 
 _SHOWN = 10  # indices that a message names

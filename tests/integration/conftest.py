@@ -141,8 +141,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(kind: str, target: str = "served_app:app", *options: str) -> Iterator[Server]:
-    port = free_port()
+def running(
+    kind: str, target: str = "served_app:app", *options: str, port: int | None = None
+) -> Iterator[Server]:
+    port = port or free_port()
     words = [word.format(target=target, port=port) for word in COMMANDS[kind]]
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name(words[0])), *words[1:], *options],

@@ -20,6 +20,7 @@ _COMMANDS = {
     "work": "gristmill.cli.work",
     "migrate": "gristmill.cli.migrate",
     "run": "gristmill.cli.run",
+    "call": "gristmill.cli.call",
     "tune": "gristmill.cli.tune",
     "jobs": "gristmill.cli.jobs.group",
 }

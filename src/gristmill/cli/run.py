@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from gristmill.cli.exits import fail, loaded_handler
 from gristmill.cli.logs import LogLevel, log_to_stderr
-from gristmill.cli.run_options import parse_columns, parse_select, parse_types
+from gristmill.cli.run_options import parse_batch_size, parse_columns, parse_select, parse_types
 from gristmill.cli.show.console import console
 from gristmill.cli.show.dry_run import show_plan
 from gristmill.cli.show.progress import ProgressKind, progress_view
@@ -245,7 +245,7 @@ def run(
             ),
             options=RunOptions(
                 workers=workers,
-                batch_size=_batch_size(batch_size),
+                batch_size=parse_batch_size(batch_size),
                 ordered=ordered,
                 limit=limit,
                 max_failures=max_failures,
@@ -258,20 +258,27 @@ def run(
         if dry_run:
             show_plan(console(), pipeline)
             return
-        sys.exit(_run(pipeline, _engine(engine, address, workers), progress, Stopping(grace=grace)))
-    except TooManyFailures as error:
-        fail(f"{error}; what was done is safe: run again with another --max-failures to go on", TRY_AGAIN)
-    except SourceError as error:
-        fail(str(error), BAD_DATA)
-    except SinkError as error:
-        fail(f"{error}; what was committed is safe: run the same command to go on", NO_OUTPUT)
-    except StreamError as error:
-        fail(f"{error}; what was committed is safe: run the same command to go on", TRY_AGAIN)
+        sys.exit(run_to_end(pipeline, _engine(engine, address, workers), progress, Stopping(grace=grace)))
     except GristmillError as error:
-        fail(str(error))
+        stop_for(error)
 
 
-def _run(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind, stopping: Stopping) -> int:
+def stop_for(error: GristmillError) -> NoReturn:
+    """Say why a run had to stop, and exit with the code for it."""
+    later = "what was committed is safe: run the same command to go on"
+    if isinstance(error, TooManyFailures):
+        fail(f"{error}; what was done is safe: run again with another --max-failures to go on", TRY_AGAIN)
+    if isinstance(error, SourceError):
+        fail(str(error), BAD_DATA)
+    if isinstance(error, SinkError):
+        fail(f"{error}; {later}", NO_OUTPUT)
+    if isinstance(error, StreamError):
+        fail(f"{error}; {later}", TRY_AGAIN)
+    fail(str(error))
+
+
+def run_to_end(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind, stopping: Stopping) -> int:
+    """Run *pipeline*, show how it goes and what became of it, and return the exit code."""
     shown = console(err=True)
     began = time.monotonic()
     view = progress_view(progress, shown)
@@ -327,7 +334,8 @@ def _listening(stopping: Stopping) -> Iterator[list[int]]:
         yield came
     finally:
         for number, handler in former.items():
-            signal.signal(number, handler)
+            # Once asked to stop it ends by itself, with its own exit code; whoever asks again need not kill it.
+            signal.signal(number, signal.SIG_IGN if came else handler)
 
 
 def _engine(kind: EngineKind, address: str | None, workers: int | None) -> Engine | None:
@@ -337,14 +345,6 @@ def _engine(kind: EngineKind, address: str | None, workers: int | None) -> Engin
             raise ConfigurationError("--address is that of a Ray cluster: add --engine ray")
         return None
     return RayEngine(address, workers)
-
-
-def _batch_size(text: str | None) -> int | str | None:
-    if text is None or text == "auto":
-        return text
-    if not text.isdecimal():
-        raise ConfigurationError(f"--batch-size is a number of rows, or auto; not {text!r}")
-    return int(text)
 
 
 def _tab(delimiter: str | None) -> str | None:

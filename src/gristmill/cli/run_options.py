@@ -1,4 +1,4 @@
-"""Lists of columns, as people type them."""
+"""Lists of columns and sizes of batches, as people type them."""
 
 from __future__ import annotations
 
@@ -65,3 +65,31 @@ def parse_select(select: str | None, rename: Sequence[str] | None) -> dict[str, 
     if unknown := sorted(changes.keys() - set(names)):
         raise ConfigurationError(f"--rename {unknown[0]}=... renames a column that --select does not read")
     return {name: changes.get(name, name) for name in names}
+
+
+def parse_batch_size(text: str | None) -> int | str | None:
+    """Return a number of rows, ``"auto"``, or None for None.
+
+    Raises:
+        ConfigurationError: It is none of these.
+    """
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal():
+        raise ConfigurationError(f"--batch-size is a number of rows, or auto; not {text!r}")
+    return int(text)
+
+
+def parse_headers(lines: Sequence[str] | None) -> dict[str, str]:
+    """Return the headers in lines like ``Authorization: Bearer abc``.
+
+    Raises:
+        ConfigurationError: One is no header; its value is not told.
+    """
+    found: dict[str, str] = {}
+    for line in lines or ():
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip().replace("-", "").isalnum() or not value.isprintable():
+            raise ConfigurationError("--header is 'NAME: VALUE', such as 'Authorization: Bearer abc'")
+        found[name.strip().lower()] = value.strip()
+    return found

@@ -1,0 +1,1 @@
+"""Jobs of the durable queue of another machine."""

@@ -1,0 +1,161 @@
+"""One request until it is answered: its retries, the waits that the server asks for, its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections.abc import Mapping
+from typing import NamedTuple, NoReturn
+
+from gristmill.client.asked_wait import asked_wait
+from gristmill.client.budget import Bucket, RetryBudget
+from gristmill.client.refusals import may_repeat, refused
+from gristmill.client.transports.protocol import Request, Transport
+from gristmill.errors import BatcherClosed, ClientError, DeadlineExceeded, RequestRefused
+from gristmill.model.retry import Retry
+
+logger = logging.getLogger("gristmill.client")
+
+_GOOD = range(200, 300)
+_LONGEST_HOLD = 120.0
+"""Seconds after which a server is asked again that wanted a longer rest: it may have been wrong."""
+_SPREAD = 0.1
+"""Share of an asked wait that is added at random, so that callers do not come back all at once."""
+
+
+class Answer(NamedTuple):
+    """A whole answer with a status of 2xx."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Sender:
+    """Sends the requests of one client.
+
+    Requests that failed without having been taken are repeated, with backoff and full jitter, as long as the
+    budget lasts. A wait that the server asks for holds all requests of the client.
+
+    Args:
+        transport: Sends them.
+        headers: Of every request.
+        retry: How often, and after how long.
+        budget: Bounds the retries of all of them together.
+    """
+
+    def __init__(
+        self, transport: Transport, headers: Mapping[str, str], retry: Retry, budget: RetryBudget
+    ) -> None:
+        self.transport = transport
+        self.retry = retry
+        self.is_closed = False
+        self._headers = dict(headers)
+        self._budget = budget
+        self._tokens: Bucket | None = None
+        self._shut_until = -math.inf
+
+    @property
+    def tokens(self) -> Bucket:
+        """What is left of the budget; asked for on the event loop."""
+        if self._tokens is None:
+            self._tokens = Bucket(self._budget, _now())
+        return self._tokens
+
+    def made(self, request: Request) -> Request:
+        """Return *request* with the headers of the client."""
+        return Request(
+            method=request.method,
+            url=request.url,
+            headers={**self._headers, **request.headers},
+            body=request.body,
+        )
+
+    async def send(self, request: Request, *, deadline: float, repeatable: bool) -> Answer:
+        """Return the answer to *request*.
+
+        Args:
+            request: Without the headers of the client; a body in pieces is sent once.
+            deadline: On the loop's clock.
+            repeatable: Whether it may be done twice.
+
+        Raises:
+            ClientError: It was not answered with 2xx, and is not repeated any more.
+            DeadlineExceeded: Its time is up; ``__cause__`` is how the last try failed.
+        """
+        last: ClientError | None = None
+        request = self.made(request)
+        is_whole = request.body is None or isinstance(request.body, bytes)
+        self.tokens.deposit()
+        attempt = 1
+        while True:
+            await self._wait_at_gate(request, deadline, last)
+            try:
+                async with asyncio.timeout_at(None if deadline == math.inf else deadline):
+                    return await self._once(request)
+            except TimeoutError:
+                _too_late(request, last)
+            except ClientError as error:
+                last = error
+            may = is_whole and may_repeat(last, repeatable=repeatable) and attempt < self.retry.attempts
+            if not may or self.is_closed or not self.tokens.take(_now()):
+                raise last
+            logger.info("%s %s is sent again: %s", request.method, request.url, last)
+            delay = self.retry.delay(attempt, random.random())  # noqa: S311 - jitter, not a secret
+            await self._pause(delay, deadline, last)
+            attempt += 1
+
+    async def _once(self, request: Request) -> Answer:
+        if self.is_closed:
+            raise BatcherClosed("the client was closed")
+        async with self.transport.open(request) as response:
+            status, headers = response.status, response.headers
+            body = await response.read()
+        self.note(status, headers)
+        if status in _GOOD:
+            return Answer(status, headers, body)
+        raise refused(
+            request.method, request.url, status, headers, body, wait=asked_wait(headers, time.time())
+        )
+
+    def note(self, status: int, headers: Mapping[str, str]) -> None:
+        """Hold all requests for as long as an answer asks for."""
+        if status in _GOOD and "ratelimit" not in headers:
+            return  # Retry-After of a good answer says when to look again, and holds nobody else
+        wait = asked_wait({"ratelimit": headers["ratelimit"]} if status in _GOOD else headers, time.time())
+        if wait is not None and (status in _GOOD or status in (429, 503)):
+            self.hold(wait)
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so many *seconds*, two minutes at most, and a little longer at random."""
+        seconds = min(seconds, _LONGEST_HOLD)
+        seconds *= 1 + _SPREAD * random.random()  # noqa: S311 - jitter, not a secret
+        self._shut_until = max(self._shut_until, _now() + seconds)
+
+    async def _wait_at_gate(self, request: Request, deadline: float, last: ClientError | None) -> None:
+        while (wait := self._shut_until - _now()) > 0:
+            if _now() + wait >= deadline:
+                message = f"the server asks to wait {wait:.0f} s, longer than {request.url} has"
+                if last is not None:
+                    raise last
+                raise RequestRefused(
+                    message, status=429, code="rate_limited", retryable=True, retry_after=wait
+                )
+            await asyncio.sleep(wait)
+
+    async def _pause(self, seconds: float, deadline: float, last: ClientError) -> None:
+        if _now() + seconds >= deadline:
+            raise last
+        await asyncio.sleep(seconds)
+
+
+def _too_late(request: Request, last: ClientError | None) -> NoReturn:
+    error = DeadlineExceeded(f"{request.method} {request.url} gave no answer in time")
+    raise error from last
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

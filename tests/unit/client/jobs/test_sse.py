@@ -1,0 +1,27 @@
+"""Server-sent events out of bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from gristmill.client.jobs.sse import Event, EventReader
+
+STREAM = (
+    b"retry: 500\n\n: heartbeat\n\nevent: progress\nid: v1\ndata: {}\n\n"
+    b"id: v2\r\nevent: done\r\ndata: a\r\ndata:b\r\n\r\nevent: empty\n\ndata: last\n\n"
+)
+EVENTS = [Event("progress", "{}", "v1"), Event("done", "a\nb", "v2"), Event("message", "last", "v2")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_events_come_whole_however_the_bytes_are_cut(size: int) -> None:
+    reader = EventReader()
+    found: list[Event] = []
+    for start in range(0, len(STREAM), size):
+        found += reader.feed(STREAM[start : start + size])
+    assert found == EVENTS
+    assert (reader.last_id, reader.retry) == ("v2", 0.5)
+
+
+def test_an_event_that_is_cut_off_is_none() -> None:
+    assert list(EventReader().feed(b"event: done\ndata: {}\n")) == []

@@ -1,0 +1,203 @@
+"""One request until it is answered: retries, waits, deadlines, keys."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gristmill import BatchClient, Client, Retry, RetryBudget
+from gristmill.client.transports.to_asgi import ASGITransport
+from gristmill.errors import (
+    AnswerLost,
+    BatcherClosed,
+    DeadlineExceeded,
+    ManyFailed,
+    QueueFull,
+    RequestRefused,
+    UnusableAnswer,
+)
+
+pytestmark = pytest.mark.looptime
+
+QUICK = Retry(attempts=4, base=0.1, cap=1.0)
+PLENTY = RetryBudget(share=1.0, minimum=100.0)
+
+
+def client_of(script: Any, **options: Any) -> Client:
+    defaults = {"retry": QUICK, "budget": PLENTY}
+    return Client("http://test", transport=ASGITransport(script), **{**defaults, **options})
+
+
+def echoed(told_verdicts: Any, said: Any) -> Any:
+    return lambda seen: said(told_verdicts(seen.json))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_refused_request_is_sent_again(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any, status: int
+) -> None:
+    server = script(in_turn(said(b"", status), said(b"", status), echoed(told_verdicts, said)))
+    async with client_of(server) as client:
+        assert await client.handler("users").many([1, 2]) == [1, 2]
+    assert len(server.seen) == 3
+
+
+async def test_retry_after_is_waited_for_by_all_requests(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any
+) -> None:
+    refusal = said(b"", 503, {"retry-after": "7"})
+    server = script(in_turn(refusal, echoed(told_verdicts, said)))
+    async with client_of(server) as client:
+        first, second = client.handler("users"), client.handler("others")
+        one = first(1)
+        await asyncio.sleep(0.1)
+        assert await asyncio.gather(one, second(2)) == [1, 2]
+    assert [each.at >= 7.0 for each in server.seen] == [False, True, True]
+    assert server.seen[-1].at < 7.8
+
+
+async def test_a_wait_beyond_the_deadline_is_not_begun(script: Any, said: Any, told_problem: Any) -> None:
+    body = told_problem("queue_full", retryable=True, retry_after_s=60)
+    server = script(lambda _: said(body, 503, {"retry-after": "60"}))
+    async with client_of(server, timeout=10.0) as client:
+        with pytest.raises(QueueFull):
+            await client.handler("users")(1)
+    assert asyncio.get_running_loop().time() < 1.0
+    assert len(server.seen) == 1
+
+
+async def test_a_wait_without_measure_is_not_held_for_ever(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any
+) -> None:
+    server = script(in_turn(said(b"", 503, {"retry-after": "99999999"}), echoed(told_verdicts, said)))
+    async with client_of(server) as client:
+        users = client.handler("users")
+        with pytest.raises(RequestRefused):
+            await users(1)
+        with pytest.raises(RequestRefused) as caught:
+            await users(2)
+        assert caught.value.code == "rate_limited"
+        await asyncio.sleep(140.0)
+        assert await users(3) == 3
+    assert len(server.seen) == 2
+
+
+async def test_a_quota_that_is_used_up_is_waited_for_before_it_is_refused(
+    script: Any, said: Any, told_verdicts: Any
+) -> None:
+    server = script(lambda seen: said(told_verdicts(seen.json), 200, {"ratelimit": '"items";r=0;t=5'}))
+    async with client_of(server) as client:
+        users = client.handler("users")
+        await users(1)
+        await users(2)
+    assert server.seen[1].at >= 5.0
+
+
+async def test_the_budget_bounds_retries(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b"", 503))
+    budget = RetryBudget(share=0.1, minimum=0.0)
+    async with client_of(server, budget=budget, retry=Retry(attempts=50, base=0.001)) as client:
+        users = client.handler("users", max_size=1, concurrency=1)
+        outcomes = await users.outcomes(range(100))
+    assert not any(outcome.ok for outcome in outcomes)
+    assert 100 <= len(server.seen) <= 111
+
+
+async def test_every_answer_comes_before_the_deadline(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b"", 503))
+    patient = Retry(attempts=1000, base=1.0, cap=5.0)
+    async with client_of(server, timeout=10.0, retry=patient) as client:
+        one, many = client.handler("users")(1), client.handler("others").outcomes([1, 2])
+        found = await asyncio.gather(one, many, return_exceptions=True)
+        assert asyncio.get_running_loop().time() <= 10.01
+    assert isinstance(found[0], RequestRefused | DeadlineExceeded)
+    assert [outcome.ok for outcome in found[1]] == [False, False]
+
+
+async def test_a_slow_answer_is_not_waited_for_and_not_asked_for_again(script: Any, said: Any) -> None:
+    server = script(lambda _: said({}, pause=100.0))
+    async with client_of(server, timeout=3.0) as client:
+        users = client.handler("users", idempotent=True)
+        with pytest.raises(DeadlineExceeded):
+            await users(1)
+        with pytest.raises(ManyFailed) as caught:
+            await users.many([1, 2])
+        assert all(isinstance(error, DeadlineExceeded) for error in caught.value.errors.values())
+        assert asyncio.get_running_loop().time() == pytest.approx(6.0, abs=0.1)
+    assert len(server.seen) == 2
+
+
+async def test_a_lost_answer_is_not_asked_for_again(script: Any, said: Any) -> None:
+    server = script(lambda _: said(broken=True))
+    async with client_of(server) as client:
+        with pytest.raises(AnswerLost):
+            await client.handler("users")(1)
+    assert len(server.seen) == 1
+
+
+async def test_a_lost_answer_is_asked_for_again_if_the_handler_may_see_an_item_twice(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any
+) -> None:
+    half = said(b'{"items":[{"index":0', broken=True)
+    server = script(in_turn(said(broken=True), half, echoed(told_verdicts, said)))
+    async with client_of(server) as client:
+        assert await client.handler("users", idempotent=True)(1) == 1
+    assert len(server.seen) == 3
+
+
+async def test_a_keyed_endpoint_sees_the_same_key_and_body_again(
+    script: Any, said: Any, in_turn: Any
+) -> None:
+    server = script(in_turn(said(broken=True), said([2]), said([4])))
+    async with BatchClient(
+        "http://test/double", keyed=True, transport=ASGITransport(server), retry=QUICK
+    ) as double:
+        assert await double(1) == 2
+        assert await double(2) == 4
+    first, again, other = server.seen
+    assert first.headers["idempotency-key"] == again.headers["idempotency-key"]
+    assert first.body == again.body
+    assert other.headers["idempotency-key"] != first.headers["idempotency-key"]
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+async def test_a_redirect_is_not_followed(script: Any, said: Any, status: int) -> None:
+    server = script(lambda _: said(b"", status, {"location": "http://elsewhere/"}))
+    async with client_of(server) as client:
+        with pytest.raises(UnusableAnswer, match="http://elsewhere/"):
+            await client.handler("users", idempotent=True)(1)
+    assert len(server.seen) == 1
+
+
+async def test_a_refusal_for_good_is_not_repeated(script: Any, said: Any, told_problem: Any) -> None:
+    server = script(lambda _: said(told_problem("unauthorized"), 401))
+    async with client_of(server) as client:
+        with pytest.raises(RequestRefused) as caught:
+            await client.handler("users")(1)
+    assert (caught.value.status, caught.value.code) == (401, "unauthorized")
+    assert len(server.seen) == 1
+
+
+async def test_a_closed_client_answers_at_once(script: Any, said: Any) -> None:
+    server = script(lambda _: said({}, pause=100.0))
+    client = client_of(server)
+    users = client.handler("users")
+    waiting = users(1)
+    await asyncio.sleep(1.0)
+    await client.aclose(drain=False)
+    with pytest.raises(BatcherClosed):
+        await waiting
+    with pytest.raises(BatcherClosed):
+        await users(2)
+    assert asyncio.get_running_loop().time() < 5.0
+
+
+async def test_headers_of_the_client_are_those_of_every_request(
+    script: Any, said: Any, told_verdicts: Any
+) -> None:
+    server = script(echoed(told_verdicts, said))
+    async with client_of(server, headers={"authorization": "Bearer k"}) as client:
+        await client.handler("users")(1)
+    assert server.seen[0].headers["authorization"] == "Bearer k"
