@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from gristmill.errors import SourceError
 from gristmill.streams.formats.column_casts import misfits, without
 from gristmill.streams.formats.column_text import surplus
+from gristmill.streams.sources.protocol import taken
 
 
 def layout_of(schema: Any) -> bytes:
@@ -60,7 +61,7 @@ def fit(batch: Any, schema: Any) -> tuple[Any, dict[int, str]]:
             bad.setdefault(index, why)
     found = pa.RecordBatch.from_arrays(arrays, schema=schema)
     if bad:
-        found = found.take([index for index in range(batch.num_rows) if index not in bad])
+        found = taken(found, [index for index in range(batch.num_rows) if index not in bad])
     return found, bad
 
 

@@ -94,9 +94,9 @@ class ArrowOutput:
         """Yield the end mark, and a file's footer."""
         if self.is_stream:
             return (_END_OF_STREAM,)
+        (_, size, _), *blocks = _blocks(file, length)
         file.seek(len(_START))
-        schema = pa.ipc.read_schema(pa.ipc.read_message(file))
-        blocks = list(_blocks(file, length))[1:]
+        schema = pa.ipc.read_schema(pa.BufferReader(file.read(size)))
         file.seek(length)
         footer = _footer(schema, blocks)
         return (_END_OF_STREAM, footer, struct.pack("<i", len(footer)), _MAGIC)

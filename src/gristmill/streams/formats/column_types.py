@@ -75,9 +75,9 @@ def infer(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> dict[str
 
 def _common(cells: set[str]) -> str:
     said = cells - {""}
-    if not said:
+    if not said or "-0" in said:
         return STRING
-    if all(map(_INT.match, said)) and "-0" not in said:
+    if all(map(_INT.match, said)):
         return INT
     if all(len(cell) <= EXACT_DIGITS and _FLOAT.match(cell) for cell in said):
         return FLOAT

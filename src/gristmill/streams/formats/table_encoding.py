@@ -21,6 +21,7 @@ from gristmill.streams.formats.arrow_layout import fit, layout_of, schema_of
 from gristmill.streams.formats.column_casts import misfits
 from gristmill.streams.formats.column_text import surplus
 from gristmill.streams.sinks.protocol import Encoded
+from gristmill.streams.sources.protocol import taken
 
 _KINDS: dict[Any, Any] = {
     str: pa.string(),
@@ -131,7 +132,7 @@ class TableRowEncoder:
                 bad.setdefault(index, f"column {field.name}: {value!r} is not {field.type}")
         batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         if bad:
-            batch = batch.take([index for index in range(len(rows)) if index not in bad])
+            batch = taken(batch, [index for index in range(len(rows)) if index not in bad])
         return (self._write(batch) if batch.num_rows else b""), bad
 
 
@@ -194,14 +195,19 @@ def _plain(value: Any) -> Any:
 
 def type_of(values: list[Any]) -> Any:
     """Return the type of *values*, decimals as wide as can be; text where they have none in common."""
-    try:
-        kind = pa.array(values).type
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        try:
-            kind = pa.array([_plain(value) for value in values]).type
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            return pa.string()
+    kind = _inferred(values)
+    if kind is None or isinstance(kind, pa.BaseExtensionType):
+        kind = _inferred([_plain(value) for value in values])
+    if kind is None:
+        return pa.string()
     return pa.decimal128(_DIGITS, kind.scale) if pa.types.is_decimal(kind) else kind
+
+
+def _inferred(values: list[Any]) -> Any:
+    try:
+        return pa.array(values).type
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
 
 
 def fields_of(result_type: Any) -> dict[str, Any] | None:

@@ -103,8 +103,8 @@ class Columns:
         """Return the same with the good rows at *indices* only."""
         return replace(
             self,
-            batch=self.batch.take(indices) if self.batch.num_columns else self.batch.slice(0, len(indices)),
-            texts={name: text.take(indices) for name, text in self.texts.items()},
+            batch=taken(self.batch, indices),
+            texts={name: taken(text, indices) for name, text in self.texts.items()},
             numbers=[self.numbers[index] for index in indices],
         )
 
@@ -114,6 +114,11 @@ class Columns:
         found = self.chosen([index for index, each in enumerate(self.numbers) if each in kept])
         bad = {each: why for each, why in self.bad.items() if each in kept}
         return replace(found, bad=bad, total=min(number, self.total))
+
+
+def taken(columns: Any, indices: list[int]) -> Any:
+    """Return the rows of an array or record batch at *indices*, which may be none."""
+    return columns.take(indices) if indices else columns.slice(0, 0)
 
 
 class ColumnReader(Protocol):
