@@ -1,4 +1,4 @@
-"""Columnar handlers: their reply checked, and their rows as dicts for callers that have items and no columns."""
+"""Columnar handlers: their reply checked, their rows as dicts for callers that have no columns."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def arrow() -> Any:
         ConfigurationError: It is not installed.
     """
     try:
-        import pyarrow  # noqa: PLC0415 - an optional extra
+        import pyarrow as pa  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
         raise ConfigurationError("columns need pyarrow: install gristmill[streams]") from error
-    return pyarrow
+    return pa
 
 
 class ColumnarCall(Call):
@@ -36,7 +36,7 @@ class ColumnarCall(Call):
     async def __call__(self, items: list[Any], context: BatchContext | None) -> Any:
         """Return one dict for each item, ``Failed`` where the reply says so."""
         batch = batch_of(self.name, items)
-        reply = await super().__call__(batch, context)  # type: ignore[arg-type]
+        reply = await super().__call__(batch, context)
         found, failed = without_failed(checked(self.name, reply, batch.num_rows))
         rows: list[Any] = found.to_pylist()
         if failed:
@@ -89,12 +89,12 @@ def checked(name: str, reply: Any, rows: int) -> Any:
         reply = _joined(reply)
     if not isinstance(reply, pyarrow.RecordBatch):
         raise ReplyMismatch(
-            f"{name} returned {type(reply).__name__}; a pyarrow.RecordBatch or Table of {rows} rows is expected"
+            f"{name} returned {type(reply).__name__}; a RecordBatch or Table of {rows} rows is expected"
         )
     if reply.num_rows != rows:
         raise ReplyMismatch(
-            f"{name} returned {reply.num_rows} rows for {rows}; return a row for each, with a text in the column "
-            f"{ERROR} where one fails"
+            f"{name} returned {reply.num_rows} rows for {rows}; return a row for each, with a text in the "
+            f"column {ERROR} where one fails"
         )
     names = reply.schema.names
     if len(set(names)) < len(names):
@@ -114,7 +114,7 @@ def _joined(table: Any) -> Any:
 
 
 def without_failed(batch: Any) -> tuple[Any, dict[int, Failed]]:
-    """Return *batch* without the rows that ``_error`` fails and without that column, and index -> why they failed."""
+    """Return *batch* without the rows that ``_error`` fails and that column, and index -> why they failed."""
     names = batch.schema.names
     if ERROR not in names:
         return batch, {}

@@ -96,7 +96,7 @@ class BatchHandler(Generic[T, R]):
 
     @property
     def is_columnar(self) -> bool:
-        """Whether its function takes and returns columns: its first parameter is a ``pyarrow.RecordBatch``."""
+        """Whether its function takes and returns columns: its parameter is a ``pyarrow.RecordBatch``."""
         return self._signature.is_columnar
 
     @property

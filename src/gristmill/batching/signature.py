@@ -98,7 +98,7 @@ def _resolved(function: Callable[..., Any], annotation: object) -> object:
 
 
 def _is_record_batch(function: Callable[..., Any], annotation: object) -> bool:
-    """Tell whether *annotation* is ``pyarrow.RecordBatch``; told by its name, as nothing here needs pyarrow."""
+    """Tell whether *annotation* is ``pyarrow.RecordBatch``; told by its name: nothing here needs pyarrow."""
     found = _resolved(function, annotation)
     if typing.get_origin(found) is typing.Annotated:
         found = typing.get_args(found)[0]

@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def _start_fork_server() -> None:
-    """Have the process that workers are forked from load what they need while this one loads what it needs."""
+    """Have the process that workers are forked from load what they need, while this one does too."""
     if "forkserver" in multiprocessing.get_all_start_methods():
         multiprocessing.set_forkserver_preload(
             ["gristmill.streams.engines.local_main", "gristmill.streams.worker.rows"]
@@ -112,7 +112,7 @@ def _start_fork_server() -> None:
 
 
 def _hide_from_workers() -> None:
-    """Have worker processes not load this program once more, as multiprocessing does for what handlers may be in.
+    """Have worker processes not load this program once more, as multiprocessing does.
 
     No handler is in the command itself.
     """

@@ -334,7 +334,7 @@ def _listening(stopping: Stopping) -> Iterator[list[int]]:
         yield came
     finally:
         for number, handler in former.items():
-            # Once asked to stop it ends by itself, with its own exit code; whoever asks again need not kill it.
+            # Once asked to stop it ends by itself, with its own exit code.
             signal.signal(number, signal.SIG_IGN if came else handler)
 
 

@@ -65,8 +65,8 @@ def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_c
         arrow()  # says what to install
     if options.types and not (is_columnar and isinstance(form, CsvForm)):
         raise ConfigurationError(
-            "types are for columns of CSV and a handler that takes pyarrow.RecordBatch; say the types of items "
-            "in the annotation of the handler"
+            "types are for columns of CSV and a handler that takes pyarrow.RecordBatch; say the types of "
+            "items in the annotation of the handler"
         )
     if is_columnar and isinstance(form, CsvForm):
         return CsvColumnFiles(
@@ -85,7 +85,7 @@ def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_c
 def _dead_letters(paths: list[str], options: ReadOptions, *, is_columnar: bool) -> Source:
     if is_columnar:
         raise ConfigurationError(
-            "dead letters are rows of many kinds, and the handler takes pyarrow.RecordBatch; run them through "
+            "dead letters are rows of many kinds, and the handler takes pyarrow.RecordBatch; run them "
             "a handler of rows"
         )
     return TextFiles(
@@ -232,7 +232,7 @@ def same_file(one: Path, other: Path) -> bool:
 def _folder(path: Path, options: WriteOptions) -> Sink:
     if options.format not in (None, "parquet") or options.columns:
         raise ConfigurationError(
-            f"{path}/ is a folder, and folders hold Parquet; name a file for {options.format or 'columns of CSV'}"
+            f"{path}/ is a folder, and folders hold Parquet; name a file for {options.format or 'CSV'}"
         )
     arrow()  # says what to install
     from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - needs pyarrow

@@ -32,7 +32,7 @@ class ReadOptions:
         max_record: Bytes of one record at most.
         types: column -> type, for columnar handlers: ``int64``, ``double``, ``bool``, ``string``, ``date32``,
             ``timestamp[us]``, ``decimal(12,2)`` and their smaller kin.
-        infer: Whether a columnar handler gets the other columns of text in the types that samples of them have;
+        infer: Whether a columnar handler gets the other columns of text in the types that samples have;
             False: as strings.
         query: Of a database: the SELECT whose rows are read, or ``@file.sql``.
         table: Of a database: the table whose rows are read, in the order of its key.

@@ -1,4 +1,4 @@
-"""Columnar handlers: told by their annotation, called with columns by pipelines and with dicts by everyone else."""
+"""Columnar handlers: told by their annotation, called with columns by pipelines, with dicts by others."""
 
 import asyncio
 

@@ -38,7 +38,7 @@ class MainOptions:
 
 
 _COLLECT_AFTER = (50_000, 20, 20)
-"""New containers, and young and middle collections, before the collector looks; Python's own are 700, 10, 10."""
+"""New containers, and young and middle collections, before a look; Python's own are 700, 10, 10."""
 
 
 def serve(sock: socket.socket, words: Words, options: MainOptions) -> None:

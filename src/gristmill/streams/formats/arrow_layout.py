@@ -16,7 +16,7 @@ from gristmill.streams.sources.protocol import taken
 
 
 def layout_of(schema: Any) -> bytes:
-    """Return *schema* as a layout: without metadata, dictionaries as their values, columns of nulls as text."""
+    """Return *schema* as a layout: no metadata, dictionaries as their values, columns of nulls as text."""
     fields = [pa.field(field.name, _written(field.type)) for field in schema]
     encoded: bytes = pa.schema(fields).serialize().to_pybytes()
     return encoded
@@ -93,8 +93,8 @@ def join_schemas(schemas: Sequence[bytes], paths: Sequence[str]) -> tuple[bytes,
     for schema, path in zip(read[1:], paths[1:], strict=True):
         if missing := sorted(set(first.names) ^ set(schema.names)):
             raise SourceError(
-                f"{path} and {paths[0]} differ in the column {missing[0]}; select the columns that all have with "
-                "--select, or run them one by one"
+                f"{path} and {paths[0]} differ in the column {missing[0]}; select the columns that all have "
+                "with --select, or run them one by one"
             )
         for field in schema:
             wider = _wider(joint[field.name], field.type)

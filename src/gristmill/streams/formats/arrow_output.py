@@ -119,7 +119,7 @@ def _blocks(file: BinaryIO, length: int) -> Iterator[tuple[int, int, int]]:
         at += _PREFIX.size + size + body
 
 
-def _field(table: bytes, number: int) -> int | None:
+def _field(table: bytes | bytearray, number: int) -> int | None:
     """Return where a field of the root table of a FlatBuffer lies; None if it has its default."""
     (root,) = struct.unpack_from("<I", table, 0)
     vtable = root - struct.unpack_from("<i", table, root)[0]

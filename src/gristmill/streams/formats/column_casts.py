@@ -26,7 +26,7 @@ def arrow_type(name: str) -> Any:
 
 
 def cast_text(texts: Any, wanted: ColumnType) -> tuple[Any, dict[int, str]]:
-    """Return *texts* as the type *wanted*: empty ones as null; index -> why of those that do not fit, null too.
+    """Return *texts* as the type *wanted*: empty ones as null; index -> why of those that do not fit.
 
     Args:
         texts: A string array without nulls.
@@ -84,7 +84,7 @@ def misfits(array: Any, cast: Callable[[Any], Any], suspects: list[int] | None =
 
 
 def _suspects(texts: Any, name: str) -> list[int]:
-    """Return where *texts* have no number at all, so that a column of another type is not halved to the last cell."""
+    """Return where *texts* have no number at all, so that these need not be found by halving."""
     if name.startswith(("int", "uint")):
         pattern = r"^-?[0-9]+$"
     elif name in (FLOAT, "float", "float32", "float64"):

@@ -1,4 +1,4 @@
-"""CSV as columns: parsed by Arrow where all of a chunk is well, by the reader of rows where something is not."""
+"""CSV as columns: parsed by Arrow where all of a chunk is well, by the reader of rows elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gristmill.streams.formats.csv_form import CsvRecipe
 from gristmill.streams.formats.csv_records import check_quotes, spans
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.formats.layout import Layout
-from gristmill.streams.sources.protocol import BadRow, Columns, Place
+from gristmill.streams.sources.protocol import BadRow, Columns, Place, whole
 
 _UTF_8 = frozenset(("utf-8", "utf8", "ascii", "us-ascii"))
 
@@ -98,7 +98,7 @@ class CsvColumnReader:
         return batch, numbers, len(found) - len(numbers)
 
     def _one_by_one(self, chunk: Chunk, layout: Layout) -> Columns:
-        rows = self._rows.read(chunk)
+        rows = whole(self._rows.read(chunk, 0))
         names = [name for name, _ in layout.columns]
         if layout.extra is not None:
             names.append(layout.extra)

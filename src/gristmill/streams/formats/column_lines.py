@@ -13,7 +13,7 @@ from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.json_lines import parse_lines
 from gristmill.streams.formats.ndjson_form import LineRecipe
 from gristmill.streams.formats.table_encoding import array_of, type_of
-from gristmill.streams.sources.protocol import BadRow, Columns, Place
+from gristmill.streams.sources.protocol import BadRow, Columns, Place, whole
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
@@ -71,7 +71,7 @@ class LineColumnReader:
 
     def read(self, chunk: Chunk) -> Columns:
         """Return the rows of *chunk*."""
-        rows = self._rows.read(chunk)
+        rows = whole(self._rows.read(chunk, 0))
         unfit: dict[int, str] = {}
         if not all(row.keys() <= self._names for row in rows.items):
             for index, row in enumerate(rows.items):

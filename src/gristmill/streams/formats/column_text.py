@@ -117,7 +117,7 @@ def bytes_of(text: Any) -> memoryview:
 
 
 def as_text(column: Any) -> Any:
-    """Return *column* as a string array: ISO 8601 for times, ``true`` and ``false``, JSON for what has parts."""
+    """Return *column* as a string array: ISO 8601, ``true`` and ``false``, JSON for what has parts."""
     kind = column.type
     if pa.types.is_string(kind):
         return column

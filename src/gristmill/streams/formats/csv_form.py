@@ -169,7 +169,7 @@ class CsvReader:
             yield rows
 
     def _block(self, source: int, layout: Layout, text: bytes, start: int, number: int) -> Rows:
-        """Return the rows of one block, which begins at the byte *start* of its file with the record *number*."""
+        """Return the rows of a block that begins at byte *start* of its file, with the record *number*."""
         try:
             found = parse_rows(text, layout, self._form.dialect, self._form.encoding)
         except MalformedInput as error:

@@ -101,7 +101,7 @@ class LineReader:
             yield rows
 
     def _block(self, source: int, text: bytes, start: int, number: int) -> Rows:
-        """Return the rows of one block, which begins at the byte *start* of its file with the line *number*."""
+        """Return the rows of a block that begins at the byte *start* of its file, with the line *number*."""
         found = parse_lines(text, self._decode)
         bad = {
             number + index: BadRow(

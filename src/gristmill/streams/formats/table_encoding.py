@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import types
@@ -29,13 +29,13 @@ _KINDS: dict[Any, Any] = {
     float: pa.float64(),
     bool: pa.bool_(),
     bytes: pa.binary(),
-    datetime.date: pa.date32(),
-    datetime.time: pa.time64("us"),
-    datetime.timedelta: pa.duration("us"),
+    dt.date: pa.date32(),
+    dt.time: pa.time64("us"),
+    dt.timedelta: pa.duration("us"),
     uuid.UUID: pa.string(),
 }
 _NATIVE = (
-    bytes, bytearray, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal,
+    bytes, bytearray, dt.datetime, dt.date, dt.time, dt.timedelta, decimal.Decimal,
 )  # fmt: skip
 """What Arrow takes as it is, and JSON does not."""
 _DIGITS = 38
@@ -185,8 +185,10 @@ class _Listed:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return value.value
     if value is None or isinstance(value, str | int | float | bool | bytes):
-        return value.value if isinstance(value, enum.Enum) else value
+        return value
     try:
         return msgspec.to_builtins(value, enc_hook=encode_hook, builtin_types=_NATIVE)
     except (TypeError, ValueError):
@@ -232,12 +234,13 @@ def fields_of(result_type: Any) -> dict[str, Any] | None:
         return {written: kind_of(hints[name]) for name, written in pairs}
     if dataclasses.is_dataclass(result_type):
         return {field.name: kind_of(hints[field.name]) for field in dataclasses.fields(result_type)}
-    if pydantic_models.is_model(result_type):
-        return {name: kind_of(hints[name]) for name in result_type.model_fields}
+    model: Any = result_type
+    if pydantic_models.is_model(model):
+        return {name: kind_of(hints[name]) for name in model.model_fields}
     return {name: kind_of(hint) for name, hint in hints.items()}
 
 
-def kind_of(annotation: Any) -> Any:
+def kind_of(annotation: Any) -> Any:  # noqa: PLR0911 - one for each kind of annotation
     """Return the Arrow type of what is annotated so; None where only values tell."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:

@@ -140,7 +140,7 @@ class CompressedRows:
     def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[bytes, Mapping[int, str]]:
         """Return what the inner one does, compressed."""
         body, bad = self._inner.encode(results, layout)
-        return compress(body, self._compression), bad
+        return compress(bytes(body), self._compression), bad
 
 
 class CompressedColumns:

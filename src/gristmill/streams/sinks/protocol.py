@@ -37,7 +37,7 @@ class RowEncoder(Protocol):
     def layout(self, results: Sequence[Any]) -> bytes | None:
         """Return the columns that *results* decide; None if the sink needs none, or they decide nothing."""
 
-    def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[bytes, Mapping[int, str]]:
+    def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
         """Return the encoded results, and for those that cannot be: index -> why. They are left out."""
 
 

@@ -44,7 +44,7 @@ class ArrowForm:
 
 
 def _batches(file: Any) -> tuple[Any, list[Any]]:
-    """Return the schema and the batches of a file or stream; their memory is the file's own, read when it is used."""
+    """Return the schema and the batches of a file or stream; their memory is the file's, read when used."""
     if file.read(len(_FILE_MAGIC)) == _FILE_MAGIC:
         reader = pa.ipc.open_file(file)
         return reader.schema, [reader.get_batch(index) for index in range(reader.num_record_batches)]

@@ -77,6 +77,21 @@ class Rows:
         )
 
 
+def whole(blocks: Iterator[Rows]) -> Rows:
+    """Return the *blocks* of a chunk as one."""
+    found = list(blocks)
+    if len(found) == 1:
+        return found[0]
+    return Rows(
+        items=[item for block in found for item in block.items],
+        numbers=[number for block in found for number in block.numbers],
+        bad={number: why for block in found for number, why in block.bad.items()},
+        total=sum(block.total for block in found),
+        blank=sum(block.blank for block in found),
+        places=lambda: [place for block in found for place in block.places()],
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class Columns:
     """The rows of a chunk as columns.

@@ -1,4 +1,4 @@
-"""Files of tables as sources: cut into chunks of rows, along the blocks they were written in where that fits."""
+"""Files of tables as sources: cut into chunks of rows, along the blocks they were written in if that fits."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class TableFiles:
         return found
 
     def _weight(self, source: int, start: int, end: int, total: int) -> int:
-        """Return the share of the file's bytes that stands for these rows; those of all rows add up to all."""
+        """Return the share of the file's bytes that stands for these rows; all add up to all."""
         size = self._files[source].size
         return size * end // total - size * start // total
 

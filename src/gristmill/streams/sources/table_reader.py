@@ -60,7 +60,7 @@ class TableRecipe:
 
 
 class TableReader:
-    """Reads chunks of table files as columns; keeps the last file open, and the last block of which it gave a part."""
+    """Reads chunks of table files as columns; keeps the last file open, and its last block."""
 
     def __init__(self, recipe: TableRecipe) -> None:
         self._recipe = recipe

@@ -383,7 +383,7 @@ class TextFiles:
     def _records(
         self, index: int, text: _Text, start: int, stop: int, wanted: int
     ) -> tuple[bytes, int, bool]:
-        """Return text from *start* on, the length of the whole records in it, and whether nothing follows them."""
+        """Return text from *start* on, the length of whole records in it, and whether nothing follows."""
         wanted = min(wanted, stop - start)
         while True:
             window = text.window(start, wanted)

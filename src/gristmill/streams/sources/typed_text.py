@@ -100,13 +100,13 @@ class CsvColumnFiles(SampledFiles):
             raise ConfigurationError(
                 f"there is no column {', '.join(unknown)} to be of a type; there is {', '.join(names)}"
             )
-        found = (
+        inferred = (
             infer([name for name in names if name not in self._said], self._sample())
             if self._is_inferring
             else {}
         )
         self.types = {
-            name: {**found, **self._said}[name] for name in names if name in found or name in self._said
+            name: {**inferred, **self._said}[name] for name in names if name in inferred or name in self._said
         }
         return marks
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from gristmill.batching.columnar import checked, without_failed
@@ -124,22 +126,21 @@ class ColumnCaller:
         while at < batch.num_rows:
             size = self._size if self._sizes is None else self._sizes.cap
             size = min(size, limit or size, batch.num_rows - at)
-            self._some(batch, at, size, marker, called, finished)
+            self._some(batch, at, size, marker=marker, called=called, finished=finished)
             at += size
         return called
 
     def probe(self, batch: Any) -> None:
         """Call the handler with *batch*; only whether the process lives counts."""
-        try:
+        with contextlib.suppress(Exception):
             self._invoke(batch, 1)
-        except Exception:  # noqa: BLE001, S110 - as said
-            pass
 
     def _some(
         self,
         batch: Any,
         first: int,
         size: int,
+        *,
         marker: Marker,
         called: Called,
         finished: Callable[[Any, Any], Any] | None,
@@ -148,9 +149,7 @@ class ColumnCaller:
         while waiting:
             start, stop = waiting.pop()
             part = batch.slice(start, stop - start)
-            attempt, found = self._tried(
-                part, called, lambda a=start, b=stop: marker.running(a, b), marker.idle
-            )
+            attempt, found = self._tried(part, called, partial(marker.running, start, stop), marker.idle)
             if isinstance(found, Exception):
                 if stop - start > 1 and not isinstance(found, _NOT_HALVED):
                     middle = (start + stop) // 2
@@ -168,7 +167,7 @@ class ColumnCaller:
     def _tried(
         self, part: Any, called: Called, running: Callable[[], None], idle: Callable[[], None]
     ) -> tuple[int, Any]:
-        """Call with *part* until that goes well or may not be tried again; return attempts, and the result."""
+        """Call with *part* until that goes well or may not be tried again; return attempts and result."""
         retry = self._handler.limits.retry
         attempt = 1
         while True:

@@ -1,4 +1,4 @@
-"""Chunks as columns: read, run through the handler in slices, encode what came out, write down what did not."""
+"""Chunks as columns: read, run through the handler in slices, encode what came out."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ class ColumnRunner:
         kept = _without(columns, task.convicted)
         texts = _Texts(kept) if self._encoder.wants_text and kept.texts else None
         called = self._caller.call(
-            kept.batch, Numbered(marker, kept.numbers), task.batch_size, finished=texts and texts.put_back
+            kept.batch,
+            Numbered(marker, kept.numbers),
+            task.batch_size,
+            finished=None if texts is None else texts.put_back,
         )
         return self._result(task, kept, called)
 
@@ -147,7 +150,7 @@ class _Texts:
         self._texts = {_memory_of(columns.batch.column(name)): text for name, text in columns.texts.items()}
 
     def put_back(self, given: Any, result: Any) -> Any:
-        """Return *result* with text where a column is the one of the whole chunk that *given* is a slice of."""
+        """Return *result* with text where a column is that of the chunk *given* is a slice of."""
         if not given.num_rows:
             return result
         arrays = []

@@ -12,7 +12,7 @@ from gristmill.batching.handler import BatchHandler
 from gristmill.model.outcome import Failed
 from gristmill.streams.chunk import Counts, Crash, Result, Task
 from gristmill.streams.engines.protocol import Marker
-from gristmill.streams.sinks.protocol import EncoderRecipe, RowEncoder
+from gristmill.streams.sinks.protocol import Encoded, EncoderRecipe, RowEncoder
 from gristmill.streams.sources.protocol import ReaderRecipe, Rows
 from gristmill.streams.worker.calls import Called, Caller
 from gristmill.streams.worker.letters import Letters
@@ -74,12 +74,12 @@ class RowRunner:
             more, following = _without(rows, task.convicted)
             items, numbers = (items + more, [*numbers, *following]) if items else (more, following)
             whole = len(items) - len(items) % self._caller.batch  # the rest waits, so that batches are full
-            self._call(task, items[:whole], numbers[:whole], marker, page, result)
+            self._call(task, items[:whole], numbers[:whole], marker=marker, page=page, result=result)
             items, numbers = items[whole:], numbers[whole:]
             left = None if left is None else left - rows.total
             if left == 0:
                 break
-        self._call(task, items, numbers, marker, page, result)
+        self._call(task, items, numbers, marker=marker, page=page, result=result)
         return page.finish(result)
 
     def _call(
@@ -87,6 +87,7 @@ class RowRunner:
         task: Task,
         items: list[Any],
         numbers: Sequence[int],
+        *,
         marker: Marker,
         page: _Page,
         result: Result,
@@ -129,7 +130,7 @@ class _Page:
         self._layout = layout
         self._needs_layout = needs_layout
         self._counts = Counts()
-        self._parts: list[bytes] = []
+        self._parts: list[Encoded] = []
         self._values: list[Any] = []
         self._kept: list[int] = []
         self._items: dict[int, Any] = {}

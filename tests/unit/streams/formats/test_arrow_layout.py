@@ -16,7 +16,9 @@ def joined(*schemas):
 
 
 def test_a_layout_is_a_schema_without_dictionaries_and_nulls():
-    schema = pa.schema([("a", pa.dictionary(pa.int8(), pa.string())), ("b", pa.null())], metadata={"pandas": "x"})
+    schema = pa.schema(
+        [("a", pa.dictionary(pa.int8(), pa.string())), ("b", pa.null())], metadata={"pandas": "x"}
+    )
 
     assert schema_of(layout_of(schema)) == pa.schema([("a", pa.string()), ("b", pa.string())])
 

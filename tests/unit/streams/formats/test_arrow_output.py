@@ -11,7 +11,10 @@ from gristmill.streams.formats.arrow_output import ArrowOutput
 
 BATCHES = [
     pa.record_batch({"a": [1, None], "b": ["x", "é"], "c": [[1.5], []]}),
-    pa.record_batch({"a": [3], "b": [None], "c": [None]}, schema=pa.schema([("a", pa.int64()), ("b", pa.string()), ("c", pa.list_(pa.float64()))])),
+    pa.record_batch(
+        {"a": [3], "b": [None], "c": [None]},
+        schema=pa.schema([("a", pa.int64()), ("b", pa.string()), ("c", pa.list_(pa.float64()))]),
+    ),
 ]
 
 

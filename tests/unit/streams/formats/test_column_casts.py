@@ -27,7 +27,10 @@ def test_cells_that_do_not_fit_are_named_and_the_others_are_read():
 
 
 def test_a_number_that_is_too_large_does_not_fit():
-    assert cast(["1", "9223372036854775808"], "int64") == ([1, None], {1: "'9223372036854775808' is not int64"})
+    assert cast(["1", "9223372036854775808"], "int64") == (
+        [1, None],
+        {1: "'9223372036854775808' is not int64"},
+    )
 
 
 @pytest.mark.parametrize(("name", "cell"), [("int64", "007"), ("int64", "-0"), ("bool", "1")])

@@ -62,7 +62,11 @@ def test_columns_are_the_columns_of_the_rows(rows, end):
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [(b"1,2\n3\n5,6\n", "column_count"), (b"1,2\n3,\xff\n5,6\n", "bad_encoding"), (b"1,2\n\0,4\n5,6\n", "nul_byte")],
+    [
+        (b"1,2\n3\n5,6\n", "column_count"),
+        (b"1,2\n3,\xff\n5,6\n", "bad_encoding"),
+        (b"1,2\n\0,4\n5,6\n", "nul_byte"),
+    ],
 )
 def test_a_record_that_is_none_fails_alone(text, code):
     found = read(text)

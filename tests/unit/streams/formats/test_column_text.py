@@ -1,7 +1,7 @@
 """Columns become the lines that rows become."""
 
 import csv
-import datetime
+import datetime as dt
 import io
 import json
 
@@ -33,14 +33,21 @@ def lines(batch, *, delimiter=",", names=None):
 
 @given(rows=st.lists(st.tuples(CELL, CELL), max_size=10), delimiter=st.sampled_from([",", ";"]))
 def test_text_is_quoted_as_the_module_csv_quotes_it(rows, delimiter):
-    batch = pa.record_batch({"a": pa.array([row[0] for row in rows], pa.string()), "b": pa.array([row[1] for row in rows], pa.string())})
+    batch = pa.record_batch(
+        {
+            "a": pa.array([row[0] for row in rows], pa.string()),
+            "b": pa.array([row[1] for row in rows], pa.string()),
+        }
+    )
 
     assert lines(batch, delimiter=delimiter) == (by_csv(rows, delimiter), {})
 
 
 @given(st.lists(CELL, max_size=10))
 def test_a_single_column_has_no_line_that_looks_blank(cells):
-    assert lines(pa.record_batch({"a": pa.array(cells, pa.string())}))[0] == by_csv([[cell] for cell in cells])
+    assert lines(pa.record_batch({"a": pa.array(cells, pa.string())}))[0] == by_csv(
+        [[cell] for cell in cells]
+    )
 
 
 def test_values_of_other_types_are_written_in_their_usual_form():
@@ -49,8 +56,8 @@ def test_values_of_other_types_are_written_in_their_usual_form():
             "int": [1, None],
             "float": [1.5, 1e300],
             "bool": [True, False],
-            "day": [datetime.date(2026, 1, 2), None],
-            "time": [datetime.datetime(2026, 1, 2, 3, 4, 5), None],  # noqa: DTZ001 - as files have them
+            "day": [dt.date(2026, 1, 2), None],
+            "time": [dt.datetime(2026, 1, 2, 3, 4, 5), None],  # noqa: DTZ001 - as files have them
             "list": [[1, 2], None],
             "struct": [{"x": "a"}, None],
             "dictionary": pa.array(["x,y", None]).dictionary_encode(),
@@ -86,7 +93,7 @@ def test_a_column_that_is_missing_is_empty():
 
 
 def test_lines_of_json_are_one_object_each():
-    batch = pa.record_batch({"a": [1, None], "b": [[1.5], []], "t": [datetime.date(2026, 1, 2), None]})
+    batch = pa.record_batch({"a": [1, None], "b": [[1.5], []], "t": [dt.date(2026, 1, 2), None]})
 
     body, bad = LineColumnEncoder().encode([batch], None)
 

@@ -1,7 +1,7 @@
 """Rows become tables: the types are those of the annotation, else those of the first rows."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import typing
@@ -34,7 +34,7 @@ class Point:
 
 
 class Model(pydantic.BaseModel):
-    day: datetime.date
+    day: dt.date
 
 
 class Typed(typing.TypedDict):
@@ -87,7 +87,7 @@ def test_every_kind_of_type_says_its_fields(result_type, expected):
         (typing.Literal["a", "b"], pa.string()),
         (int | str, None),
         (typing.Annotated[int, "x"], pa.int64()),
-        (datetime.datetime, None),
+        (dt.datetime, None),
         (dict[str, int], None),
         (uuid.UUID, pa.string()),
     ],

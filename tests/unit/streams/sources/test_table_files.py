@@ -45,7 +45,9 @@ def opened(paths, form=None, select=None):
 
 
 @given(
-    blocks=st.lists(st.builds(Block, rows=st.integers(1, 50), size=st.integers(1, 5000)), min_size=1, max_size=8),
+    blocks=st.lists(
+        st.builds(Block, rows=st.integers(1, 50), size=st.integers(1, 5000)), min_size=1, max_size=8
+    ),
     sizes=st.lists(st.integers(1, 9000), min_size=1, max_size=5),
     data=st.data(),
 )
@@ -58,7 +60,7 @@ def test_ranges_lie_end_to_end(blocks, sizes, data):
     found = [(first, end) for first, end, _ in ranges(blocks, start, stop, lambda: next(turn))]
 
     assert [found[0][0], found[-1][1]] == [start, stop]
-    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(found))
     assert all(first < end for first, end in found)
 
 

@@ -71,7 +71,9 @@ def test_an_empty_file_has_no_types(tmp_path):
 
 def test_the_columns_of_json_lines_are_part_of_the_identity_too(tmp_path):
     (tmp_path / "a.ndjson").write_text('{"a":1}\n{"a":2,"b":null}\n')
-    source = LineColumnFiles([str(tmp_path / "a.ndjson")], LineForm(), max_record=1 << 20, standard_input=None)
+    source = LineColumnFiles(
+        [str(tmp_path / "a.ndjson")], LineForm(), max_record=1 << 20, standard_input=None
+    )
 
     source.open()
 
