@@ -69,8 +69,9 @@ def tune(
 ) -> None:
     """Find the batch size of a handler by experiment.
 
-    Runs the handler FOR REAL on items of the sample, again and again: what it writes, it writes. Then fits
-    what a batch costs, and recommends the size at which the fixed cost no longer matters.
+    Runs it FOR REAL on items of the sample, again and again, one batch after
+    another: what it writes, it writes. Then fits what a batch costs, draws it,
+    and recommends the size at which the fixed cost no longer matters.
     """
     try:
         rule = Adaptive(efficiency=efficiency, target_latency=target_latency)

@@ -122,8 +122,6 @@ class Passes:
 
     def _cut(self, kept: int) -> None:
         self.left_out = self.sizes[kept:] + self.left_out
-        for size in self.sizes[kept:]:
-            self._latest.pop(size, None)
         del self.sizes[kept:]
 
     def _guess(self, index: int) -> float:
