@@ -89,10 +89,10 @@ def test_the_program_works(shell: Callable[[str], str], tmp_path: Path) -> None:
 
 def test_every_command_of_the_queue_and_each_of_its_options_is_named() -> None:
     commands: Any = typer.main.get_command(app)
-    jobs = commands.commands["jobs"].commands
+    jobs = commands.get_command(None, "jobs").commands
     missing = [name for name in jobs if f"gristmill jobs {name} " not in TEXT.replace("`", " ")]
     assert missing == ["resume"]  # it stands beside pause
-    told = [commands.commands["work"], commands.commands["migrate"], *jobs.values()]
+    told = [*(commands.get_command(None, each) for each in ("work", "migrate")), *jobs.values()]
     options = {each.opts[0] for command in told for each in command.params if not _is_hidden(each)}
     assert [option for option in options if option.startswith("--") and option not in TEXT] == []
 

@@ -13,7 +13,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "tune.md").read_text()
 
 
 def options() -> set[str]:
-    parameters = get_command(app).commands["tune"].params  # type: ignore[attr-defined]  # a group
+    parameters = get_command(app).get_command(None, "tune").params  # type: ignore[attr-defined]  # a group
     return {option for parameter in parameters for option in parameter.opts}
 
 

@@ -79,6 +79,15 @@ class ParquetFolder:
         self.path.mkdir(exist_ok=True)
         sync_folder(self.path.parent)
         found = self.journal.read(overwrite=overwrite)
+        try:
+            return self._begun(found, identity, overwrite=overwrite)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begun(
+        self, found: tuple[Identity, Checkpoint | None] | None, identity: Identity, *, overwrite: bool
+    ) -> Checkpoint | None:
         checkpoint = found and resumable(*found, identity, str(self.journal.path))
         if checkpoint is None:
             self._begin(identity, overwrite=overwrite)

@@ -1,5 +1,7 @@
 """Files of tables are cut into ranges of rows that cover them, along their blocks where that fits."""
 
+from itertools import pairwise
+
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ from gristmill.streams.checkpoint import Checkpoint, Range
 from gristmill.streams.formats.arrow_layout import join_schemas
 from gristmill.streams.sources.arrow_file import ArrowForm
 from gristmill.streams.sources.parquet_file import ParquetForm
+from gristmill.streams.sources.protocol import whole
 from gristmill.streams.sources.table_files import Block, TableFiles, ranges
 
 TABLE = pa.table({"a": list(range(100)), "b": [f"row {number}" for number in range(100)]})
@@ -118,7 +121,7 @@ def test_columns_are_selected_and_renamed(tmp_path):
     (chunk, *_) = source.plan(Checkpoint(), lambda: 1 << 20)
 
     assert source.columns == ["text"]
-    assert source.recipe().rows(dict).read(chunk).items[0] == {"text": "row 0"}
+    assert whole(source.recipe().rows(dict).read(chunk, 100)).items[0] == {"text": "row 0"}
 
 
 def test_a_column_that_is_not_there_cannot_be_selected(tmp_path):
@@ -131,10 +134,10 @@ def test_rows_become_what_the_handler_takes_and_those_that_cannot_fail(tmp_path)
     source = opened([parquet(tmp_path / "one", table)])
     (chunk,) = source.plan(Checkpoint(), lambda: 1 << 20)
 
-    found = source.recipe().rows(dict[str, int]).read(chunk)
+    found = whole(source.recipe().rows(dict[str, int]).read(chunk, 100))
 
     assert found.total == 2
-    typed = source.recipe().rows(_Row).read(chunk)
+    typed = whole(source.recipe().rows(_Row).read(chunk, 100))
     assert (typed.items, list(typed.bad)) == ([_Row(1)], [1])
     assert typed.places()[1].start == 1
 
