@@ -6,7 +6,8 @@ extra is needed: ``gristmill[postgres]``, ``[sqlite]``, ``[mysql]``, ``[mongo]``
 
 from __future__ import annotations
 
+from gristmill.databases.loader import BulkLoader
 from gristmill.databases.pool import Pool
 from gristmill.databases.writer import BulkWriter
 
-__all__ = ["BulkWriter", "Pool"]
+__all__ = ["BulkLoader", "BulkWriter", "Pool"]

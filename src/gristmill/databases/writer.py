@@ -11,33 +11,17 @@ from gristmill.batching.context import BatchContext
 from gristmill.databases.grouping import Grouper, one_row_a_key
 from gristmill.databases.names import table_name
 from gristmill.databases.operation import ROLLED_BACK, Kind, Operation, Stored, Work
+from gristmill.databases.outages import OUTAGES, failed_of
 from gristmill.databases.pool import backend_for
 from gristmill.databases.rows import ResultBuilder
 from gristmill.databases.table import Table
-from gristmill.errors import (
-    CommitUnknown,
-    ConfigurationError,
-    DatabaseBusy,
-    DatabaseConflict,
-    DatabaseUnavailable,
-    PoolTimeout,
-    WriterClosed,
-)
+from gristmill.errors import ConfigurationError, WriterClosed
 from gristmill.model.outcome import Failed
 from gristmill.model.pool import PoolStats
 
 R = TypeVar("R")
 
 logger = logging.getLogger("gristmill.databases")
-
-_OF_EVERY_ROW = (PoolTimeout, DatabaseUnavailable, DatabaseConflict, DatabaseBusy, CommitUnknown)
-_TEXTS = {
-    PoolTimeout: "no connection to the database came free in time",
-    DatabaseUnavailable: "the database is not available",
-    DatabaseConflict: "the batch met another transaction, each time it was tried",
-    DatabaseBusy: "the database is locked by somebody else",
-    CommitUnknown: "the connection broke at the commit: the row may be stored or not",
-}
 
 
 class BulkWriter:
@@ -374,9 +358,9 @@ class BulkWriter:
             table = await self._table(joined)
             operation = _completed(operation, table, key, builder)
             return await self._stored(table, operation, items, builder, joined, atomic=atomic)
-        except _OF_EVERY_ROW as error:
+        except OUTAGES as error:
             logger.warning("%r: a batch of %d rows failed: %s", self, len(items), error)
-            return [Failed(_TEXTS[type(error)], error.code, error.retryable)] * len(items)
+            return [failed_of(error)] * len(items)
         except ConfigurationError:
             self._tables.clear()  # it may have been altered
             self._groupers.clear()

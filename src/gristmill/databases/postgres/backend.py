@@ -82,7 +82,8 @@ class PostgresBackend:
                 async with self._session(joined) as session:
                     return await step(session)
             except Interrupted as interrupted:
-                if joined is not None or number == _TRIES:
+                is_unknown = isinstance(interrupted.error, CommitUnknown)
+                if joined is not None or number == _TRIES or is_unknown:
                     logger.warning("%s: %s", self._name, interrupted.__cause__ or interrupted)
                     raise interrupted.error from interrupted
                 logger.info("%s: tried again: %s", self._name, interrupted.__cause__ or interrupted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import weakref
 from collections.abc import AsyncIterator
@@ -20,6 +21,8 @@ from gristmill.errors import PoolTimeout
 logger = logging.getLogger("gristmill.databases")
 
 _CLOSING = 5.0
+_FRESH = 0.1
+"""Seconds for which a connection that came back is taken to be alive."""
 
 
 class Connections:
@@ -72,6 +75,9 @@ class Connections:
         self._counts.waiting += 1
         try:
             connection = await pool.acquire(timeout=self.settings.acquire_timeout)
+            if self.is_own and not await self._is_alive(connection):
+                await self._replace(pool, connection)
+                connection = await pool.acquire(timeout=self.settings.acquire_timeout)
         except TimeoutError as error:
             self._counts.timeouts += 1
             raise PoolTimeout(
@@ -84,6 +90,26 @@ class Connections:
         self._counts.acquired += 1
         self._counts.wait_seconds += time.perf_counter() - began
         return connection
+
+    async def _is_alive(self, connection: Any) -> bool:
+        """Ask the server, if the connection was idle for a while.
+
+        A connection that turns out to be dead at the commit of an insert leaves nobody knowing whether
+        the rows are stored; here it costs nothing but a new one.
+        """
+        if time.monotonic() - connection.used_at < _FRESH:
+            return True
+        try:
+            await connection.execute("", timeout=self.settings.acquire_timeout)
+        except EVERY:
+            return False
+        return True
+
+    async def _replace(self, pool: Any, connection: Any) -> None:
+        self._counts.lost += 1
+        _cut_off(connection)
+        await pool.expire_connections()  # the other idle ones may be as dead
+        await self._give_back(pool, connection)
 
     async def _give_back(self, pool: Any, connection: Any) -> None:
         try:
@@ -119,7 +145,8 @@ class Connections:
             max_inactive_connection_lifetime=settings.idle,
             timeout=settings.connect_timeout,
             command_timeout=settings.command_timeout,
-            reset=_leave_as_it_is,
+            reset=_note_use,
+            connection_class=_Kept,
         )
 
     async def close(self) -> None:
@@ -148,5 +175,12 @@ def _cut_off(connection: Any) -> None:
         connection.terminate()
 
 
-async def _leave_as_it_is(connection: Any) -> None:
+class _Kept(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    """A connection that knows when it was used last."""
+
+    used_at = math.inf
+
+
+async def _note_use(connection: _Kept) -> None:
     """Take a connection back without a round trip: no statement of ours changes its session."""
+    connection.used_at = time.monotonic()

@@ -12,7 +12,6 @@ except ModuleNotFoundError as missing:
         "PostgreSQL needs asyncpg: pip install 'gristmill[postgres]'", name="asyncpg"
     ) from missing
 from asyncpg.exceptions import ClientConfigurationError
-from asyncpg.exceptions._base import DataError as NotEncodable  # asyncpg.DataError is the server's
 
 from gristmill.databases.faults import Interrupted, RowRefused
 from gristmill.databases.slugs import refusal, slug_of_sqlstate
@@ -69,7 +68,7 @@ def sorted_error(error: BaseException, columns: Sequence[str] = ()) -> Exception
     Returns:
         ``RowRefused``, ``Interrupted``, ``ConfigurationError`` or ``DatabaseFailed``.
     """
-    if isinstance(error, NotEncodable):
+    if isinstance(error, asyncpg.DataError) and error.severity is None:  # the driver's own: nothing was sent
         found = _ARGUMENT.search(str(error))
         column = columns[(int(found[1]) - 1) % len(columns)] if found and columns else None
         return RowRefused(refusal(_slug_of_value(error.__cause__ or error), column=column), is_sent=False)
