@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from gristmill.databases.names import TableName
@@ -29,8 +29,8 @@ class Backend(Protocol):
             ConfigurationError: There is none, or *joined* is no connection of this kind of database.
         """
 
-    async def write(self, work: Work, joined: Any) -> Mapping[int, Stored]:
-        """Do *work* in one transaction, and return index -> what became of the row.
+    async def write(self, work: Work, joined: Any) -> Sequence[Sequence[Stored]]:
+        """Do *work* in one transaction, and return for each group what became of each row.
 
         Raises:
             DatabaseFailed: Nothing was stored.

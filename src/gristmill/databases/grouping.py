@@ -54,7 +54,7 @@ class Grouper:
             columns, may_be_unset = found
             kind: Any = itemgetter if isinstance(shape, tuple) else attrgetter
             values = [list(map(kind(name), rows)) for name in columns]
-            group = Group(columns, list(indices), values)
+            group = Group(columns, indices, values)
             groups += _without_unset(group) if may_be_unset else [group]
         return groups, bad
 
@@ -137,7 +137,7 @@ def _key_groups(
 ) -> list[Group]:
     """Return plain keys as rows: values, or tuples for a key of several columns."""
     if len(columns) == 1:
-        return [Group(columns, list(indices), [list(keys)])]
+        return [Group(columns, indices, [list(keys)])]
     fit = [
         place for place, key in enumerate(keys) if isinstance(key, tuple | list) and len(key) == len(columns)
     ]

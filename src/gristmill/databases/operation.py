@@ -59,7 +59,7 @@ class Group:
     """
 
     columns: tuple[str, ...]
-    indices: list[int]
+    indices: Sequence[int]
     values: list[list[Any]]
 
     def kept(self, places: Sequence[int]) -> Group:

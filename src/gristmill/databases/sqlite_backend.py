@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -57,9 +57,10 @@ class SqliteBackend:
         """Look at a table; see ``Backend.table``."""
         return await self._run(lambda connection: inspect(connection, name), joined)
 
-    async def write(self, work: Work, joined: Any) -> Mapping[int, Stored]:
+    async def write(self, work: Work, joined: Any) -> Sequence[Sequence[Stored]]:
         """Do *work*; see ``Backend.write``."""
-        return await self._run(partial(_write, work, is_joined=joined is not None), joined)
+        found = await self._run(partial(_write, work, is_joined=joined is not None), joined)
+        return [[found[index] for index in group.indices] for group in work.groups]
 
     async def select(
         self, table: Table, columns: Sequence[str], key: Sequence[str], keys: Sequence[Any], joined: Any

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from gristmill.databases.names import TableName
 from gristmill.errors import ConfigurationError
+
+_MAX_STATEMENTS = 256
 
 
 class Family(Enum):
@@ -48,6 +51,7 @@ class Table:
         takes_copy: Whether COPY may fill it: a plain or a partitioned table, no view.
         has_deferred: Whether some constraint of it is checked at the commit only.
         may_ignore: Whether a rule or a trigger may leave a row out, silently.
+        statements: Those that were made for it, by whoever made them.
     """
 
     name: TableName
@@ -56,6 +60,16 @@ class Table:
     takes_copy: bool = False
     has_deferred: bool = False
     may_ignore: bool = False
+    statements: dict[Any, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def remembered(self, what: Hashable, make: Callable[[], str]) -> str:
+        """Return the statement for *what*, made once."""
+        found = self.statements.get(what)
+        if found is None:
+            if len(self.statements) >= _MAX_STATEMENTS:
+                self.statements.clear()
+            found = self.statements[what] = make()
+        return found
 
     @property
     def writable(self) -> tuple[str, ...]:

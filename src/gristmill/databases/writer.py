@@ -380,15 +380,19 @@ class BulkWriter:
         replaced: dict[int, int] = {}
         if operation.kind != "insert":
             groups, replaced = one_row_a_key(groups, operation.key)
-        outcomes: dict[int, Any] = dict(bad)
         if bad and atomic:
             return [bad.get(index, ROLLED_BACK) for index in range(len(items))]
-        if groups:
-            work = Work(table=table, operation=operation, groups=groups, atomic=atomic)
-            outcomes.update(await self._backend.write(work, joined))
+        work = Work(table=table, operation=operation, groups=groups, atomic=atomic)
+        parts = await self._backend.write(work, joined) if groups else []
+        if len(groups) == 1 and groups[0].indices == range(len(items)):
+            return _answers(parts[0], builder)
+        outcomes: list[Any] = [bad.get(index) for index in range(len(items))]
+        for group, part in zip(groups, parts, strict=True):
+            for index, outcome in zip(group.indices, part, strict=True):
+                outcomes[index] = outcome
         for index, winner in replaced.items():
             outcomes[index] = outcomes[winner]
-        return _answers([outcomes[index] for index in range(len(items))], builder)
+        return _answers(outcomes, builder)
 
     async def _table(self, joined: Any) -> Table:
         is_joined = joined is not None
@@ -435,12 +439,11 @@ def _completed(
     )
 
 
-def _answers(stored: list[Stored], builder: ResultBuilder[Any] | None) -> list[Any]:
+def _answers(stored: Sequence[Stored], builder: ResultBuilder[Any] | None) -> list[Any]:
+    rows: list[Any] = stored if isinstance(stored, list) else list(stored)
     if builder is None:
-        return stored
-    fine: list[Any] = [row for row in stored if not isinstance(row, Failed)]
-    built = builder.build_all(fine)
-    if len(built) == len(stored):
-        return built
-    following = iter(built)
-    return [row if isinstance(row, Failed) else next(following) for row in stored]
+        return rows
+    if Failed not in set(map(type, stored)):
+        return builder.build_all(rows)
+    following = iter(builder.build_all([row for row in rows if not isinstance(row, Failed)]))
+    return [row if isinstance(row, Failed) else next(following) for row in rows]

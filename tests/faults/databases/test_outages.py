@@ -138,11 +138,14 @@ async def test_a_connection_that_died_unnoticed_while_idle_is_replaced(
         writer = BulkWriter(pool, "users")
         await writer.insert([{"email": "first"}])
         monkeypatch.setattr("gristmill.databases.postgres.connections._FRESH", 0.0)
+        assert await writer.insert([{"email": "second"}]) == [None]
+        assert pool.stats().lost == 0
         transport = pool.backend._connections.pools[0]._holders[0]._con._transport  # type: ignore[attr-defined]  # noqa: SLF001
         transport.pause_reading()  # the end of the connection is not heard of
         await server.run(END_OTHERS)
         transport.resume_reading()
         assert await writer.insert([{"email": "next"}]) == [None]
+        assert pool.stats().lost == 1
 
 
 async def test_a_pool_that_runs_dry_fails_items_in_time_and_serves_again(server: Any) -> None:

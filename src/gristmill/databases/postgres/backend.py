@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -71,7 +71,7 @@ class PostgresBackend:
 
         return await self._tried(look, joined)
 
-    async def write(self, work: Work, joined: Any) -> Mapping[int, Stored]:
+    async def write(self, work: Work, joined: Any) -> Sequence[Sequence[Stored]]:
         """Do *work*; see ``Backend.write``."""
         return await self._tried(lambda session: _Writing(self, session, work, joined).run(), joined)
 
@@ -153,15 +153,15 @@ class _Writing:
             for group in work.groups
         ]
 
-    async def run(self) -> dict[int, Stored]:
+    async def run(self) -> Sequence[Sequence[Stored]]:
         """Write the rows, by one statement alone if that does it."""
         is_refused = False
         if self._may_go_alone():
             try:
-                return self._by_index([await self._committed(self._fillings[0](0, self._fillings[0].count))])
+                return [await self._committed(self._fillings[0](0, self._fillings[0].count))]
             except RowRefused as refused:
                 if self._fillings[0].count == 1:
-                    return self._by_index([[refused.failed]])
+                    return [[refused.failed]]
                 is_refused = True
         return await self._in_transaction(is_refused=is_refused)
 
@@ -174,7 +174,7 @@ class _Writing:
             and not (table.may_ignore or table.has_deferred)
         )
 
-    async def _in_transaction(self, *, is_refused: bool) -> dict[int, Stored]:
+    async def _in_transaction(self, *, is_refused: bool) -> Sequence[Sequence[Stored]]:
         await self._begin()
         parts: list[Sequence[Any]] = []
         for filling in self._fillings:
@@ -188,7 +188,7 @@ class _Writing:
             parts = [[each if isinstance(each, Failed) else ROLLED_BACK for each in part] for part in parts]
         elif not self._is_joined:
             await self._committed(self._session.execute("COMMIT"))
-        return self._by_index(parts)
+        return parts
 
     async def _begin(self) -> None:
         if self._is_joined:
@@ -218,9 +218,3 @@ class _Writing:
                 is_lost=interrupted.is_lost,
                 was_answered=False,
             ) from interrupted
-
-    def _by_index(self, parts: Sequence[Sequence[Any]]) -> dict[int, Stored]:
-        found: dict[int, Stored] = {}
-        for group, part in zip(self._work.groups, parts, strict=True):
-            found.update(zip(group.indices, part, strict=True))
-        return found

@@ -138,9 +138,9 @@ class Filling:
             tag = await self._session.copy(self._table, self._columns, zip(*values, strict=True))
             return self._whole(tag, count)
         sql = statement(self._operation, self._table, self._columns, form, count)
-        given: Any = (
-            chain.from_iterable(zip(*values, strict=True)) if form == "values" else values or (count,)
-        )
+        given: Any = values or (count,)
+        if form == "values":
+            given = chain.from_iterable(zip(*values))  # noqa: B905 - hot, and of one length
         if self._operation.pairs_by_number:
             return self._paired(await self._session.fetch(sql, *given, columns=self._columns), count)
         if not self._operation.returning:

@@ -64,8 +64,15 @@ def most_rows(form: Form, columns: Sequence[str]) -> int:
     return _MOST.get(form) or max(1, MAX_PARAMETERS // (len(columns) + 1))
 
 
-def statement(operation: Operation, table: Table, columns: Sequence[str], form: Form, count: int) -> str:
+def statement(operation: Operation, table: Table, columns: tuple[str, ...], form: Form, count: int) -> str:
     """Return the statement; *count* rows matter to VALUES only."""
+    count = count if form == "values" else 0
+    return table.remembered(
+        (operation, columns, form, count), lambda: _statement(operation, table, columns, form, count)
+    )
+
+
+def _statement(operation: Operation, table: Table, columns: Sequence[str], form: Form, count: int) -> str:
     described = [table.columns[name] for name in columns]
     if operation.kind == "insert" and form == "values":
         return (
