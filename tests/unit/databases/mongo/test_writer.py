@@ -90,7 +90,7 @@ def test_unconfirmed_writes_and_odd_codes_are_told_apart() -> None:
     ],
 )
 async def test_outages_are_the_outcome_of_every_document(
-    error: Exception, code: str, retryable: bool
+    error: Exception, code: str, *, retryable: bool
 ) -> None:
     stored = await MongoWriter(Collection(error)).insert_many([{"a": 1}, {"a": 2}])
     assert [(each.code, each.retryable) for each in stored] == [(code, retryable)] * 2
