@@ -13,8 +13,7 @@ import os
 
 import msgspec
 
-from gristmill import App, Failed, batch
-from gristmill.batching.context import BatchContext
+from gristmill import App, BatchContext, Failed, batch
 from gristmill.databases import BulkLoader, BulkWriter, Pool
 
 

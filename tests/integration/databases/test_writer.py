@@ -10,8 +10,7 @@ import msgspec
 import pydantic
 import pytest
 
-from gristmill import Failed, batch
-from gristmill.batching.context import BatchContext
+from gristmill import BatchContext, Failed, batch
 from gristmill.databases import BulkWriter, Pool
 from gristmill.errors import ConfigurationError, WriterClosed
 
