@@ -26,7 +26,7 @@ class Interrupted(Exception):
     Attributes:
         error: What to tell if it is not tried again.
         is_lost: Whether the connection is gone, too.
-        was_answered: Whether the database said so itself: then nothing of the transaction is stored.
+        was_answered: Whether the database said so itself, or nothing was sent: then nothing is stored.
     """
 
     def __init__(self, error: DatabaseFailed, *, is_lost: bool, was_answered: bool) -> None:

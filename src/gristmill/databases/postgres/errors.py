@@ -79,8 +79,10 @@ def sorted_error(error: BaseException, columns: Sequence[str] = ()) -> Exception
     if isinstance(error, asyncpg.PostgresError) and not isinstance(error, asyncpg.PostgresConnectionError):
         return _answered(error)
     text = "PostgreSQL did not answer in time" if isinstance(error, TimeoutError) else "PostgreSQL is away"
+    # The driver refuses to send on a connection whose end it has heard of, but not seen yet.
+    is_unsent = isinstance(error, asyncpg.InternalClientError) and "cannot switch to state" in str(error)
     return Interrupted(
-        DatabaseUnavailable(f"{text} ({error})" if str(error) else text), is_lost=True, was_answered=False
+        DatabaseUnavailable(f"{text} ({error})" if str(error) else text), is_lost=True, was_answered=is_unsent
     )
 
 

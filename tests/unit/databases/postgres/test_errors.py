@@ -53,6 +53,12 @@ def test_a_row_at_fault_gets_its_slug_and_no_text_shows_a_value(error: Exception
         (asyncpg.ConnectionDoesNotExistError("closed"), DatabaseUnavailable, True, False),
         (ConnectionRefusedError("refused"), DatabaseUnavailable, True, False),
         (TimeoutError(), DatabaseUnavailable, True, False),
+        (
+            asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+            DatabaseUnavailable,
+            True,
+            True,
+        ),
     ],
 )
 def test_what_may_pass_is_no_fault_of_a_row(
