@@ -23,6 +23,7 @@ NAMES = (
     "http_batch",
     "sweep",
     "queue",
+    "bulk_writer",
     "stream_columns",
     "stream_rows",
     "stream_cpu",

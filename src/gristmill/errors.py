@@ -46,6 +46,13 @@
         │   ├── AnswerLost                the connection ended after the request was sent
         │   ├── UnusableAnswer            what came is no answer to what was asked
         │   └── RequestRefused            the server refused the whole request
+        ├── DatabaseFailed                the database took nothing of the batch
+        │   ├── DatabaseBusy              somebody else held the lock for too long
+        │   ├── DatabaseUnavailable       it cannot be reached, or broke off before the commit
+        │   ├── DatabaseConflict          a deadlock with another transaction, again and again
+        │   ├── PoolTimeout (TimeoutError) no connection came free in time
+        │   ├── CommitUnknown             it broke off at the commit: stored or not, nobody knows
+        │   └── WriterClosed              the writer was closed
         └── ManyFailed (ExceptionGroup)   some items of many() failed
 
 Every ``BatchError`` carries a stable ``code`` (the slug of HTTP answers and
@@ -411,6 +418,52 @@ def _request_refused(message: str, members: dict[str, Any]) -> RequestRefused:
     error = RequestRefused(message, status=members["status"])
     vars(error).update(members)
     return error
+
+
+class DatabaseFailed(BatchError):
+    """The database took nothing of the batch; ``__cause__`` is what it said."""
+
+    code = "database_failed"
+
+
+class DatabaseBusy(DatabaseFailed):
+    """Another connection held the lock for longer than the busy timeout; nothing was stored."""
+
+    code = "database_busy"
+    retryable = True
+
+
+class DatabaseUnavailable(DatabaseFailed):
+    """The database cannot be reached, or broke off before the commit; nothing was stored."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class DatabaseConflict(DatabaseFailed):
+    """The transaction met another one (a deadlock) each time it was tried; nothing was stored."""
+
+    code = "database_conflict"
+    retryable = True
+
+
+class PoolTimeout(DatabaseFailed, TimeoutError):
+    """All connections of the pool were taken for the whole acquire timeout; nothing was sent."""
+
+    code = "pool_timeout"
+    retryable = True
+
+
+class CommitUnknown(DatabaseFailed):
+    """The database broke off before it answered the commit: the batch is stored as a whole, or not at all."""
+
+    code = "commit_unknown"
+
+
+class WriterClosed(DatabaseFailed):
+    """The writer was closed; nothing was stored."""
+
+    code = "closed"
 
 
 _SHOWN = 10  # indices that a message names

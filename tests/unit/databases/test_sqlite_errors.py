@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from gristmill.databases.sqlite import SqliteWriter
-from gristmill.databases.sqlite_errors import DatabaseFailed
+from gristmill.errors import DatabaseFailed
 from gristmill.model.outcome import Failed
 
 THINGS = """
@@ -49,8 +49,8 @@ def insert(database, table, rows, **options):
         ({"name": Decimal(1), "a": [1]}, "a: a value of type list cannot be stored", "type_mismatch"),
         ({"name": "x", "a": object()}, "a: a value of type object cannot be stored", "type_mismatch"),
         ({"name": "x\ud800"}, "name is no valid Unicode text", "type_mismatch"),
-        ({"name": "x", "a": 2**63}, "a does not fit in 64 bits", "too_big"),
-        ({"name": "x", "a": -(2**63) - 1}, "a does not fit in 64 bits", "too_big"),
+        ({"name": "x", "a": 2**63}, "a does not fit in 64 bits", "number_out_of_range"),
+        ({"name": "x", "a": -(2**63) - 1}, "a does not fit in 64 bits", "number_out_of_range"),
     ],
 )
 def test_a_refused_row_is_told_the_column_and_the_code(tmp_path, row, text, code):

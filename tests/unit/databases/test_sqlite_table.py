@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from gristmill.databases.sqlite import SqliteWriter
-from gristmill.databases.sqlite_errors import DatabaseBusy
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, DatabaseBusy
 from gristmill.model.outcome import Failed
 
 NOTES = """

@@ -1,0 +1,1 @@
+"""MongoDB, by pymongo's asynchronous client: ``from gristmill.databases.mongo.writer import MongoWriter``."""

@@ -1,0 +1,139 @@
+"""One connection to MySQL or MariaDB: statements, the savepoint, and the rows of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from gristmill.codec.results import encode_hook
+from gristmill.databases.faults import RowRefused
+from gristmill.databases.mysql import statements
+from gristmill.databases.mysql.errors import EVERY, sorted_error
+from gristmill.databases.operation import NOT_FOUND, Group, Stored, Work
+from gristmill.databases.rows import as_scalar
+from gristmill.databases.settings import PoolCounts
+from gristmill.databases.slugs import refusal
+
+_POINT = "gristmill_rows"
+_TAKEN = (type(None), bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
+_JSON = msgspec.json.Encoder(enc_hook=encode_hook)
+
+
+class Session:
+    """Statements on a connection, counted, with their errors sorted.
+
+    Args:
+        connection: Of aiomysql.
+        counts: To count round trips in.
+    """
+
+    def __init__(self, connection: Any, counts: PoolCounts) -> None:
+        self.connection = connection
+        self._counts = counts
+
+    async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+        self._counts.round_trips += 1
+        try:
+            async with self.connection.cursor() as cursor:
+                await cursor.execute(sql, values)
+                return list(await cursor.fetchall())
+        except EVERY as error:
+            raise sorted_error(error) from error
+        except UnicodeError as error:
+            raise RowRefused(refusal("type_mismatch"), is_sent=False) from error
+
+    async def savepoint(self) -> None:
+        """Set the savepoint."""
+        await self.fetch(f"SAVEPOINT {_POINT}")
+
+    async def roll_back_to(self) -> None:
+        """Undo what was done since; it stays set."""
+        await self.fetch(f"ROLLBACK TO SAVEPOINT {_POINT}")
+
+    async def renew(self) -> None:
+        """Keep what was done since, and set it anew: one of the same name replaces it."""
+        await self.fetch(f"SAVEPOINT {_POINT}")
+
+    async def release(self) -> None:
+        """Keep what was done since, and give it up."""
+        await self.fetch(f"RELEASE SAVEPOINT {_POINT}")
+
+
+class Filling:
+    """Writes the rows of one group, any stretch of them; see ``Attempt``."""
+
+    def __init__(self, session: Session, work: Work, group: Group) -> None:
+        self._session = session
+        self._table = work.table
+        self._operation = work.operation
+        self._columns = group.columns
+        self._rows = list(zip(*group.values, strict=True)) if group.values else [()] * len(group.indices)
+        self._key = [group.columns.index(name) for name in work.operation.key if name in group.columns]
+        self.count = len(group.indices)
+
+    async def __call__(self, start: int, stop: int) -> Sequence[Stored]:
+        """Write rows ``start:stop``."""
+        rows = [tuple(map(adapted, row)) for row in self._rows[start:stop]]
+        if self._operation.pairs_by_number:
+            return await self._by_key(rows)
+        sql = statements.insertion(self._operation, self._table, self._columns, len(rows))
+        found = await self._session.fetch(sql, list(chain.from_iterable(rows)))
+        if not self._operation.returning:
+            return [None] * len(rows)
+        return found if self._operation.kind == "insert" else await self._looked_up(rows)
+
+    async def _by_key(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Stored]:
+        operation = self._operation
+        there = await self._found(rows, operation.returning if operation.kind == "delete" else (), locks=True)
+        known = [row for row in rows if self._key_of(row) in there]
+        if known and operation.kind == "delete":
+            sql = statements.deletion(operation, self._table, len(known))
+            await self._session.fetch(sql, self._keys(known))
+        elif known:
+            sql = statements.update(operation, self._table, self._columns, len(known))
+            changed = [self._columns.index(name) for name in operation.updated(self._columns)]
+            pairs = [(*self._key_of(row), row[place]) for place in changed for row in known]
+            await self._session.fetch(sql, [*chain.from_iterable(pairs), *self._keys(known)])
+            if operation.returning:
+                there = await self._found(known, operation.returning)
+        answers = bool(operation.returning)
+        found = [there.get(self._key_of(row)) for row in rows]
+        return [NOT_FOUND if each is None else each if answers else None for each in found]
+
+    async def _looked_up(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Stored]:
+        there = await self._found(rows, self._operation.returning)
+        return [there.get(self._key_of(row), NOT_FOUND) for row in rows]
+
+    async def _found(
+        self, rows: Sequence[tuple[Any, ...]], columns: Sequence[str], *, locks: bool = False
+    ) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        key = self._operation.key
+        sql = statements.selection(self._table, columns, key, len(rows), locks=locks)
+        found = await self._session.fetch(sql, self._keys(rows))
+        return {tuple(row[: len(key)]): tuple(row[len(key) :]) for row in found}
+
+    def _key_of(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(row[place] for place in self._key)
+
+    def _keys(self, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return [value for row in rows for value in self._key_of(row)]
+
+
+def adapted(value: Any) -> Any:
+    """Return *value* as the driver takes it: dicts and lists as JSON, UUIDs and Enums as text.
+
+    Raises:
+        RowRefused: It cannot be stored.
+    """
+    if isinstance(value, _TAKEN):
+        return value
+    try:
+        return _JSON.encode(value).decode() if isinstance(value, dict | list) else as_scalar(value)
+    except Exception as error:
+        raise RowRefused(refusal("type_mismatch"), is_sent=False) from error

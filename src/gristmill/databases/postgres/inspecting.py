@@ -1,0 +1,73 @@
+"""What PostgreSQL's catalogue says of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+from gristmill.databases.names import TableName
+from gristmill.databases.table import Column, Family, Table, no_such_table
+
+_TABLE = """
+SELECT c.oid, c.relkind::text AS kind,
+       c.relhasrules OR c.relkind <> 'r' OR EXISTS (
+         SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype::int & 3 = 3
+       ) AS may_ignore,
+       EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.condeferred) AS has_deferred
+FROM pg_class AS c
+WHERE c.oid = to_regclass($1)::oid
+"""
+_COLUMNS = """
+SELECT a.attname AS name,
+       format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1) AS type,
+       b.typcategory::text AS category,
+       b.typtype::text AS kind,
+       a.attgenerated <> '' OR a.attidentity = 'a' AS is_generated,
+       array_position(i.indkey::int2[], a.attnum) AS place
+FROM pg_attribute AS a
+JOIN pg_type AS t ON t.oid = a.atttypid
+JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+LEFT JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+_TIMES = ("date", "timestamp", "time")
+
+
+async def inspect(connection: asyncpg.Connection, name: TableName) -> Table:
+    """Return what the catalogue says of the table *name*.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    found = await connection.fetchrow(_TABLE, name.quoted())
+    if found is None:
+        raise no_such_table(name)
+    rows = await connection.fetch(_COLUMNS, found["oid"])
+    columns = {row["name"]: _column(row) for row in rows}
+    key = sorted((row["place"], row["name"]) for row in rows if row["place"] is not None)
+    return Table(
+        name=name,
+        columns=columns,
+        key=tuple(each for _, each in key),
+        takes_copy=found["kind"] in ("r", "p"),
+        has_deferred=found["has_deferred"],
+        may_ignore=found["may_ignore"],
+    )
+
+
+def _column(row: Any) -> Column:
+    return Column(name=row["name"], type=row["type"], family=_family(row), is_generated=row["is_generated"])
+
+
+def _family(row: Any) -> Family:
+    if row["type"] in ("json", "jsonb"):
+        return Family.JSON
+    if row["category"] == "A":
+        return Family.ARRAY
+    if row["category"] == "S" or row["kind"] == "e":
+        return Family.TEXT
+    if row["type"].split(" ")[0] in _TIMES:
+        return Family.TIME
+    return Family.OTHER

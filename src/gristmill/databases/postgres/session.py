@@ -1,0 +1,174 @@
+"""One connection that writes rows: statements, the savepoint, and the transaction around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from gristmill.databases.faults import RowRefused
+from gristmill.databases.operation import IGNORED, NOT_FOUND, Group, Operation, Stored
+from gristmill.databases.postgres.errors import EVERY, NOT_COPIED, not_copied, sorted_error
+from gristmill.databases.postgres.statements import Form, choose, most_rows, statement
+from gristmill.databases.postgres.values import adapted, json_readers, with_json
+from gristmill.databases.settings import PoolCounts
+from gristmill.databases.table import Table
+
+_POINT = "gristmill_rows"
+
+
+class Session:
+    """Statements on a connection, counted, with their errors sorted.
+
+    Args:
+        connection: Of asyncpg.
+        counts: To count round trips in.
+    """
+
+    def __init__(self, connection: Any, counts: PoolCounts) -> None:
+        self.connection = connection
+        self._counts = counts
+
+    async def execute(self, sql: str, *values: Any, columns: Sequence[str] = ()) -> str:
+        """Run a statement and return its tag; *columns* are those of the values, over and over."""
+        self._counts.round_trips += 1
+        try:
+            return str(await self.connection.execute(sql, *values))
+        except EVERY as error:
+            raise sorted_error(error, columns) from error
+
+    async def fetch(self, sql: str, *values: Any, columns: Sequence[str] = ()) -> list[Any]:
+        """Run a statement and return its rows; see ``execute``."""
+        self._counts.round_trips += 1
+        try:
+            rows: list[Any] = await self.connection.fetch(sql, *values)
+        except EVERY as error:
+            raise sorted_error(error, columns) from error
+        return rows
+
+    async def copy(self, table: Table, columns: Sequence[str], rows: Any) -> str:
+        """Send *rows* by COPY and return its tag."""
+        self._counts.round_trips += 1
+        try:
+            return str(
+                await self.connection.copy_records_to_table(
+                    table.name.table, schema_name=table.name.schema, columns=columns, records=rows
+                )
+            )
+        except EVERY as error:
+            raise sorted_error(error) from error
+        except NOT_COPIED as error:
+            raise not_copied(error) from error
+
+    async def savepoint(self) -> None:
+        """Set the savepoint."""
+        await self.execute(f"SAVEPOINT {_POINT}")
+
+    async def roll_back_to(self) -> None:
+        """Undo what was done since; it stays set."""
+        await self.execute(f"ROLLBACK TO SAVEPOINT {_POINT}")
+
+    async def renew(self) -> None:
+        """Keep what was done since, and set it anew."""
+        await self.execute(f"RELEASE SAVEPOINT {_POINT}; SAVEPOINT {_POINT}")
+
+    async def release(self) -> None:
+        """Keep what was done since, and give it up."""
+        await self.execute(f"RELEASE SAVEPOINT {_POINT}")
+
+
+class Filling:
+    """Writes the rows of one group, any stretch of them by one statement.
+
+    Args:
+        session: The connection.
+        table: Where.
+        operation: What.
+        group: The rows.
+        may_copy: Whether the connection's codecs are known to be the driver's own.
+        recurs: Whether a batch of as many rows came before.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        table: Table,
+        operation: Operation,
+        group: Group,
+        *,
+        may_copy: bool,
+        recurs: bool,
+    ) -> None:
+        self._session = session
+        self._table = table
+        self._operation = operation
+        self._columns = group.columns
+        self._values = [
+            adapted(table.columns[name], values)
+            for name, values in zip(group.columns, group.values, strict=True)
+        ]
+        self._may_copy = may_copy
+        self._recurs = recurs
+        self.count = len(group.indices)
+        self._json = json_readers([table.columns[name] for name in operation.returning])
+
+    @property
+    def most(self) -> int:
+        """How many rows one statement takes."""
+        return most_rows(self._form(self.count), self._columns)
+
+    def _form(self, count: int) -> Form:
+        return choose(
+            self._operation,
+            self._table,
+            self._columns,
+            count,
+            may_copy=self._may_copy,
+            recurs=self._recurs and count == self.count,
+        )
+
+    async def __call__(self, start: int, stop: int) -> Sequence[Stored]:
+        """Write rows ``start:stop``; see ``Attempt``."""
+        count = stop - start
+        values = self._values
+        if count != self.count:
+            values = [column[start:stop] for column in values]
+        form = self._form(count)
+        if form == "copy":
+            tag = await self._session.copy(self._table, self._columns, zip(*values, strict=True))
+            return self._whole(tag, count)
+        sql = statement(self._operation, self._table, self._columns, form, count)
+        given: Any = values or (count,)
+        if form == "values":
+            given = chain.from_iterable(zip(*values))  # noqa: B905 - hot, and of one length
+        if self._operation.pairs_by_number:
+            return self._paired(await self._session.fetch(sql, *given, columns=self._columns), count)
+        if not self._operation.returning:
+            tag = await self._session.execute(sql, *given, columns=self._columns)
+            return self._whole(tag, count)
+        rows = await self._session.fetch(sql, *given, columns=self._columns)
+        if len(rows) != count:
+            return self._short(len(rows), count)
+        return [with_json(row, self._json) for row in rows] if self._json else rows
+
+    def _whole(self, tag: str, count: int) -> Sequence[Stored]:
+        written = int(tag.rpartition(" ")[2])
+        return [None] * count if written == count else self._short(written, count)
+
+    def _short(self, written: int, count: int) -> Sequence[Stored]:
+        """Say that a trigger left rows out, of one row; of several, which ones has to be found out."""
+        if count > 1:
+            raise RowRefused(IGNORED)
+        return [IGNORED] * (count - written)
+
+    def _paired(self, rows: Sequence[Any], count: int) -> Sequence[Stored]:
+        """Return the rows by the numbers they came with, from 1."""
+        found: list[Stored] = [NOT_FOUND] * count
+        answers = bool(self._operation.returning)
+        for row in rows:
+            number, *values = row
+            if answers:
+                found[number - 1] = with_json(values, self._json) if self._json else values
+            else:
+                found[number - 1] = None
+        return found

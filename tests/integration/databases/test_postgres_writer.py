@@ -1,0 +1,240 @@
+"""What PostgreSQL is asked, statement by statement, and its types, triggers and deferred constraints."""
+
+from __future__ import annotations
+
+import enum
+import math
+import random
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from gristmill import Failed
+from gristmill.databases import BulkWriter
+from gristmill.errors import ConfigurationError
+
+
+class NewUser(msgspec.Struct):
+    name: str | None
+    email: str
+
+
+def codes(outcomes: list[Any]) -> list[Any]:
+    return [each.code if isinstance(each, Failed) else "ok" for each in outcomes]
+
+
+def about_rows(asked: list[str]) -> list[str]:
+    return [each for each in asked if each.startswith(("INSERT", "UPDATE", "DELETE", "WITH"))]
+
+
+async def test_a_batch_without_a_bad_row_is_one_round_trip(postgres: Any, watched_pool: Any) -> None:
+    writer = BulkWriter(watched_pool, "users")
+    await writer.insert([NewUser("first", "first")])  # looks at the table
+    postgres.asked.clear()
+    assert len(await writer.insert([NewUser("n", f"{n}") for n in range(500)], returning=("id",))) == 500
+    assert len(about_rows(postgres.asked)) == 1
+    assert not [each for each in postgres.asked if each.startswith(("BEGIN", "SAVEPOINT", "COMMIT"))]
+
+
+@pytest.mark.parametrize("bad", [1, 3, 10])
+async def test_k_bad_rows_of_n_cost_k_log_n_round_trips(postgres: Any, watched_pool: Any, bad: int) -> None:
+    count = 1000
+    writer = BulkWriter(watched_pool, "users")
+    await writer.insert([NewUser("first", "first")])
+    places = set(random.Random(bad).sample(range(count), bad))
+    rows = [NewUser(None if n in places else "n", f"e{n}") for n in range(count)]
+    postgres.asked.clear()
+    before = writer.stats().round_trips
+    stored = await writer.insert(rows, returning=("email",))
+    assert [n for n, each in enumerate(stored) if isinstance(each, Failed)] == sorted(places)
+    assert [each["email"] for each in stored if isinstance(each, dict)] == [
+        f"e{n}" for n in range(count) if n not in places
+    ]
+    statements = len(about_rows(postgres.asked))
+    # Binary splitting: at most one failed try a level and a bad row, plus as many that succeed.
+    assert statements <= 2 * bad * math.ceil(math.log2(count / bad) + 1) + 1
+    assert writer.stats().round_trips - before <= 2 * statements + 4
+    assert statements >= bad
+
+
+async def test_values_that_cannot_be_encoded_cost_no_round_trip_of_their_own(
+    postgres: Any, watched_pool: Any
+) -> None:
+    writer = BulkWriter(watched_pool, "users", columns=("name", "email"))
+    await writer.insert([NewUser("first", "first")])
+    postgres.asked.clear()
+    rows = [NewUser(7 if n == 300 else "n", f"e{n}") for n in range(512)]  # type: ignore[arg-type]
+    stored = await writer.insert(rows, returning=("id",))
+    assert codes(stored) == ["ok"] * 300 + ["type_mismatch"] + ["ok"] * 211
+    assert str(stored[300].error) == "name has a value of the wrong type"
+    assert not [each for each in postgres.asked if each.startswith("ROLLBACK TO")]
+
+
+async def test_all_rows_bad_is_an_answer_too(postgres: Any) -> None:
+    async with BulkWriter(postgres.url, "users") as writer:
+        assert (
+            codes(await writer.insert([NewUser(None, f"e{n}") for n in range(64)]))
+            == ["not_null_violation"] * 64
+        )
+
+
+@pytest.mark.parametrize("count", [1, 2, 99, 100, 10_001])
+@pytest.mark.parametrize("returning", [None, ("email",)])
+async def test_every_form_stores_every_row_in_its_order(postgres: Any, count: int, returning: Any) -> None:
+    async with BulkWriter(postgres.url, "users") as writer:
+        for turn in range(3):  # the same size again: VALUES, where that is faster
+            rows = [NewUser("n", f"{turn} {n}") for n in range(count)]
+            stored = await writer.insert(rows, returning=returning)
+            assert stored == [None if returning is None else {"email": f"{turn} {n}"} for n in range(count)]
+    found = await postgres.run("SELECT email FROM users ORDER BY id")
+    assert found == [(f"{turn} {n}",) for turn in range(3) for n in range(count)]
+
+
+async def test_a_bad_row_among_many_that_go_by_copy(postgres: Any) -> None:
+    rows = [NewUser("x" * 30 if n in (7, 4000) else "n", f"{n % 4999}") for n in range(5000)]
+    async with BulkWriter(postgres.url, "users") as writer:
+        stored = await writer.insert(rows)
+        assert codes([stored[7], stored[4000], stored[4999]]) == [
+            "string_too_long",
+            "string_too_long",
+            "unique_violation",
+        ]
+        assert (
+            codes(await writer.insert([NewUser(3 if n == 50 else "n", f"x{n}") for n in range(200)])).count(
+                "ok"
+            )
+            == 199
+        )  # type: ignore[arg-type]
+    assert len(await postgres.run("SELECT FROM users")) == 4997 + 199
+
+
+async def test_keys_that_only_the_database_finds_equal_are_written_in_their_order(postgres: Any) -> None:
+    await postgres.run("CREATE TABLE price (key numeric(9, 2) PRIMARY KEY, n integer); SELECT 1")
+    rows = [{"key": Decimal(f"1.00{n}"), "n": n} for n in range(5)]
+    async with BulkWriter(postgres.url, "price") as writer:
+        assert codes(await writer.upsert(rows, returning=("n",))) == ["ok"] * 5
+    assert await postgres.run("SELECT * FROM price") == [(Decimal("1.00"), 4)]
+
+
+async def test_deferred_constraints_are_checked_row_by_row(postgres: Any) -> None:
+    await postgres.run(
+        "CREATE TABLE child (id integer PRIMARY KEY,"
+        " team integer REFERENCES team DEFERRABLE INITIALLY DEFERRED);"
+        "SELECT 1"
+    )
+    async with BulkWriter(postgres.url, "child") as writer:
+        stored = await writer.insert([{"id": n, "team": 9 if n == 3 else 1} for n in range(8)])
+    assert codes(stored) == ["ok"] * 3 + ["foreign_key_violation"] + ["ok"] * 4
+    assert len(await postgres.run("SELECT FROM child")) == 7
+
+
+async def test_rows_that_a_trigger_leaves_out_or_refuses(postgres: Any) -> None:
+    await postgres.run(
+        "CREATE FUNCTION pick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.name = 'no' THEN RAISE EXCEPTION 'secret'; END IF;"
+        " IF NEW.name = 'skip' THEN RETURN NULL; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER pick BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION pick();"
+    )
+    names = ["a", "skip", "b", "no", "c", "skip"]
+    async with BulkWriter(postgres.url, "users") as writer:
+        for returning in (None, ("name",)):
+            rows = [NewUser(name, f"{returning} {n}") for n, name in enumerate(names)]
+            stored = await writer.insert(rows, returning=returning)  # type: ignore[call-overload]
+            assert codes(stored) == ["ok", "ignored", "ok", "constraint_violation", "ok", "ignored"]
+        many = [NewUser("skip" if n == 120 else "n", f"many {n}") for n in range(200)]
+        assert codes(await writer.insert(many)).index("ignored") == 120
+    assert len(await postgres.run("SELECT FROM users")) == 6 + 199
+
+
+class Mood(enum.Enum):
+    GLAD = "glad"
+
+
+async def test_types_go_in_and_come_out(postgres: Any) -> None:
+    await postgres.run(
+        "CREATE TYPE mood AS ENUM ('glad', 'sad');"
+        "CREATE DOMAIN short AS varchar(3) CHECK (value <> 'bad');"
+        'CREATE SCHEMA other; CREATE TABLE other."All Types" ('
+        " id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY,"
+        " at timestamptz, day date, clock time, span interval, amount numeric, mark uuid, doc jsonb,"
+        " old json, tags text[], grid integer[][], feel mood, code short, raw bytea, ok boolean,"
+        " ratio float8, twice integer GENERATED ALWAYS AS (id * 2) STORED)"
+    )
+    mark = uuid.uuid4()
+    row = {
+        "at": datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "day": date(2026, 1, 2), "clock": time(3, 4),
+        "span": timedelta(hours=1), "amount": Decimal("1.10"), "mark": mark, "doc": {"a": [1]}, "old": [1],
+        "tags": ["x", "y"], "grid": [[1, 2], [3, 4]], "feel": Mood.GLAD, "code": "abc", "raw": b"\0",
+        "ok": True, "ratio": 1.5,
+    }  # fmt: skip
+    expected = {**row, "feel": "glad", "twice": 2}
+    texts = {
+        "at": "2026-01-02T03:04:00+00:00", "day": "2026-01-02", "clock": "03:04", "mark": str(mark),
+        "doc": '{"a": [1]}', "feel": "sad",
+    }  # fmt: skip
+    async with BulkWriter(postgres.url, 'other."All Types"') as writer:
+        assert await writer.insert([row], returning=tuple(expected)) == [expected]
+        (stored,) = await writer.insert([texts], returning=tuple(texts))
+        assert stored == {name: row[name] for name in texts if name != "feel"} | {"feel": "sad"}
+        without_arrays = {name: value for name, value in row.items() if name not in ("tags", "grid")}
+        assert await writer.insert([without_arrays] * 150) == [None] * 150
+        rows = [{"id": 1, "tags": ["z"]}, {"id": 7, "tags": []}]
+        assert await writer.upsert(rows, returning=("tags",)) == [{"tags": ["z"]}, {"tags": []}]
+        bad: list[dict[str, Any]] = [
+            {"code": "bad"}, {"code": "long"}, {"feel": "angry"}, {"mark": "no"}, {"day": "no"},
+            {"doc": "{"}, {"doc": object()},
+        ]  # fmt: skip
+        assert codes(await writer.insert(bad)) == [
+            "check_violation", "string_too_long", *["type_mismatch"] * 5,
+        ]  # fmt: skip
+        assert codes(await writer.insert([{"twice": 1}])) == ["unknown_column"]
+
+
+async def test_rows_without_any_value_get_all_defaults(postgres: Any) -> None:
+    await postgres.run(
+        "CREATE TABLE tick (id integer GENERATED ALWAYS AS IDENTITY, at timestamptz DEFAULT now()); SELECT 1"
+    )
+    async with BulkWriter(postgres.url, "tick") as writer:
+        assert await writer.insert([{}, {}, {}], returning=("id",)) == [{"id": 1}, {"id": 2}, {"id": 3}]
+
+
+async def test_a_table_that_is_altered_is_looked_at_again(postgres: Any) -> None:
+    async with BulkWriter(postgres.url, "users") as writer:
+        await writer.insert([{"name": "a", "email": "a"}])
+        await postgres.run("ALTER TABLE users RENAME COLUMN name TO label; SELECT 1")
+        with pytest.raises(ConfigurationError, match="refuses the statement"):
+            await writer.insert([{"name": "b", "email": "b"}])
+        assert await writer.insert([{"label": "b", "email": "b"}]) == [None]
+
+
+async def test_a_connection_of_ones_own_keeps_its_transaction(postgres: Any) -> None:
+    connection = await asyncpg.connect(postgres.url)
+    async with BulkWriter(postgres.url, "users") as writer:
+        transaction = connection.transaction()
+        await transaction.start()
+        rows = [NewUser("a", "a"), NewUser(None, "b"), NewUser("c", "c")]
+        assert codes(await writer.insert(rows, connection=connection)) == ["ok", "not_null_violation", "ok"]
+        again = [NewUser("d", "d"), NewUser("e", "a")]
+        assert codes(await writer.insert(again, connection=connection, atomic=True)) == [
+            "rolled_back",
+            "unique_violation",
+        ]
+        assert await postgres.run("SELECT FROM users") == []
+        await transaction.commit()
+    await connection.close()
+    assert await postgres.run("SELECT name FROM users ORDER BY name") == [("a",), ("c",)]
+
+
+async def test_a_transaction_of_another_kind_of_database_is_refused(postgres: Any) -> None:
+    import apsw  # noqa: PLC0415 - only here
+
+    connection = apsw.Connection("")
+    async with BulkWriter(postgres.url, "users") as writer:
+        with pytest.raises(ConfigurationError, match="one of apsw, and this writer's database is PostgreSQL"):
+            await writer.insert([NewUser("a", "a")], connection=connection)
+    connection.close()
