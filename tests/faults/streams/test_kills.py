@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-KILLS = int(os.environ.get("GRISTMILL_KILLS", "20"))
+KILLS = int(os.environ.get("GRISTMILL_KILLS", "8"))
 ROWS = 12_000
 PACE = ["--workers", "2", "--chunk-bytes", "4096", "--commit-seconds", "0.05"]
 BAD = 97

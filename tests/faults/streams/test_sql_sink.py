@@ -20,7 +20,7 @@ from gristmill.streams.pipeline import Pipeline
 from gristmill.streams.report import Report
 from gristmill.streams.sql.opening import sql_sink
 
-KILLS = int(os.environ.get("GRISTMILL_KILLS", "25"))
+KILLS = int(os.environ.get("GRISTMILL_KILLS", "8"))
 """How often the process of each kind of database is killed."""
 ROWS = 8000
 
