@@ -37,9 +37,9 @@ def cast_text(texts: Any, wanted: ColumnType) -> tuple[Any, dict[int, str]]:
         return texts, {}
     lengths = pc.min_max(pc.binary_length(texts)).as_py() if len(texts) else {"min": 1, "max": 1}
     filled = texts if lengths["min"] else pc.if_else(pc.equal(texts, ""), None, texts)
-    loses = _losing(filled, wanted.name, lengths["max"] or 0) if wanted.is_inferred else None
+    loses = _losing(filled, wanted.name, lengths) if wanted.is_inferred else None
     bad: dict[int, str] = {}
-    if loses is not None and pc.any(loses).as_py():
+    if loses is not None:
         bad = _said(texts, pc.indices_nonzero(loses).to_pylist(), wanted.name)
         filled = pc.if_else(pc.fill_null(loses, False), None, filled)
     try:
@@ -96,18 +96,19 @@ def _suspects(texts: Any, name: str) -> list[int]:
     return found
 
 
-def _losing(texts: Any, name: str, longest: int) -> Any:
+def _losing(texts: Any, name: str, lengths: dict[str, int]) -> Any:
     """Return which of *texts* would be read as something else than they say; None if none would."""
-    if name == INT:
-        zero = pc.starts_with(texts, "0")
-        odd = pc.and_(zero, pc.greater(pc.binary_length(texts), 1))
-        return pc.or_(odd, pc.starts_with(texts, "-0"))
-    if name == FLOAT and longest > EXACT_DIGITS:
+    loses = None
+    if name == INT and lengths["max"] > 1:
+        zero, minus = pc.starts_with(texts, "0"), pc.starts_with(texts, "-0")
+        if pc.any(zero).as_py() or pc.any(minus).as_py():
+            loses = pc.or_(pc.and_(zero, pc.greater(pc.binary_length(texts), 1)), minus)
+    elif name == FLOAT and lengths["max"] > EXACT_DIGITS:
         digits = pc.utf8_length(pc.replace_substring_regex(texts, r"[-+.]|[eE].*", ""))
-        return pc.greater(digits, EXACT_DIGITS)
-    if name == BOOL:
-        return pc.or_(pc.equal(texts, "0"), pc.equal(texts, "1"))
-    return None
+        loses = pc.greater(digits, EXACT_DIGITS)
+    elif name == BOOL and lengths["min"] <= 1:
+        loses = pc.or_(pc.equal(texts, "0"), pc.equal(texts, "1"))
+    return loses if loses is not None and pc.any(loses).as_py() else None
 
 
 def _said(texts: Any, indices: list[int], name: str) -> dict[int, str]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.column_casts import cast_text
-from gristmill.streams.formats.column_text import bytes_of
 from gristmill.streams.formats.column_types import ColumnType
 from gristmill.streams.formats.csv_form import CsvRecipe
 from gristmill.streams.formats.csv_records import check_quotes, spans
@@ -82,15 +82,15 @@ class CsvColumnReader:
         if dialect.quoting != "none" and check_quotes(text, dialect) is not None:
             return None
         try:
-            table = _read(
-                text if self._is_utf_8 else text.decode(self._form.encoding).encode(), layout, dialect
-            )
-        except (pa.ArrowInvalid, UnicodeError):
+            encoded = text if self._is_utf_8 else text.decode(self._form.encoding).encode()
+        except UnicodeError:
             return None
-        arrays = [_one(table.column(place)) for place in range(table.num_columns)]
-        batch = pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in layout.columns])
-        if not _has_blank(text, batch):
+        batch = _read(encoded, layout, dialect, passes_blank=False)
+        if batch is None:
+            return None
+        if not _has_empty(batch) or not _may_have_blank(text):
             return batch, range(batch.num_rows), 0
+        batch = _read(encoded, layout, dialect, passes_blank=True)
         found = spans(text, dialect)
         numbers = [number for number, (first, end) in enumerate(found) if text[first:end].strip(b"\r\n")]
         if len(numbers) != batch.num_rows:
@@ -144,23 +144,40 @@ def _left_out(columns: Columns, unfit: Mapping[int, str]) -> Columns:
     return replace(found, bad=bad)
 
 
-def _read(text: bytes, layout: Layout, dialect: Dialect) -> Any:
+def _read(text: bytes, layout: Layout, dialect: Dialect, *, passes_blank: bool) -> Any:
+    """Return the cells of *text* as Arrow reads them; None if it does not.
+
+    Args:
+        text: Whole records, in UTF-8.
+        layout: The columns.
+        dialect: Delimiter and quotes.
+        passes_blank: Whether blank lines are passed over; else all cells of such a row are empty, which is
+            seen sooner than a blank line is found.
+    """
     names = [str(place) for place in range(layout.width)]  # those of the file may be there twice
     wanted = [str(place) for _, place in layout.columns]
-    return pyarrow.csv.read_csv(
-        pa.BufferReader(text),
-        read_options=pyarrow.csv.ReadOptions(
-            column_names=names, use_threads=False, block_size=min(len(text) + 1, 2**31 - 1)
-        ),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=dialect.delimiter,
-            quote_char=False if dialect.quoting == "none" else '"',
-            newlines_in_values=dialect.quoting != "none",
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False
-        ),
-    )
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(text),
+            read_options=pyarrow.csv.ReadOptions(
+                column_names=names, use_threads=False, block_size=min(len(text) + 1, 2**31 - 1)
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=False if dialect.quoting == "none" else '"',
+                newlines_in_values=dialect.quoting != "none",
+                ignore_empty_lines=passes_blank,
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.string()),
+                include_columns=wanted,
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    arrays = [_one(table.column(place)) for place in range(table.num_columns)]
+    return pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in layout.columns])
 
 
 def _one(column: Any) -> Any:
@@ -172,21 +189,15 @@ def _empty(layout: Layout) -> Any:
     return pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(names), names=names)
 
 
-def _has_blank(text: bytes, batch: Any) -> bool:
-    """Tell whether lines of *text* may be blank, for Arrow passes over them.
+def _has_empty(batch: Any) -> bool:
+    """Tell whether each column of *batch* has an empty cell, as it does where a row is of a blank line."""
+    return all(
+        len(column) and pc.min_max(pc.binary_length(column))["min"].as_py() == 0 for column in batch.columns
+    )
 
-    They are not if each line feed ends a row or is in a cell, which is counted
-    several times as fast as two line feeds side by side are looked for.
-    """
-    if b"\r" not in text:
-        ends = text.count(b"\n") + (not text.endswith(b"\n"))
-        if ends == batch.num_rows or ends == batch.num_rows + sum(map(_line_feeds, batch.columns)):
-            return False
+
+def _may_have_blank(text: bytes) -> bool:
     return text[:1] in (b"\r", b"\n") or b"\n\n" in text or b"\n\r" in text or b"\r\r" in text
-
-
-def _line_feeds(column: Any) -> int:
-    return bytes(bytes_of(column)).count(b"\n")
 
 
 def _places(text: bytes, source: int, start: int, dialect: Dialect) -> list[Place]:

@@ -19,6 +19,10 @@ from gristmill.streams.sinks.protocol import EncoderRecipe
 _STDOUT, _STDERR = 1, 2
 
 
+_STEP = 1 << 20
+"""Bytes of one write: Linux takes several times as long for those of more than 2 MiB, looking for large pages."""
+
+
 class FileSink:
     """Appends encoded chunks to ``PATH.partial``, journaled in ``PATH.journal``; at the end it is ``PATH``.
 
@@ -114,9 +118,10 @@ class FileSink:
             self._append(self._form.head(layout))
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:
-        if len(data):
-            self._opened().write(data)
-            self.length += len(data)
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), _STEP):
+            self._opened().write(view[start : start + _STEP])
+        self.length += len(view)
 
     def _opened(self) -> BinaryIO:
         if self._file is None:

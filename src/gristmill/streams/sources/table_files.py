@@ -17,6 +17,8 @@ from gristmill.streams.sources.protocol import ReaderRecipe
 from gristmill.streams.sources.text_file import Readable
 
 _SAMPLE = 64 * 1024
+_OVERSIZE = 8
+"""How many times as large as what is wanted a block may be that is still read whole."""
 _DECODED = 4
 """How many times as large as its encoded bytes a block is in memory, about."""
 
@@ -175,8 +177,9 @@ def ranges(
 ) -> Iterator[tuple[int, int, int]]:
     """Yield [first, end) of rows that cover [start, stop), and about how many bytes each is in memory.
 
-    Whole blocks wherever they come near what is wanted, for a block is decoded
-    as a whole; a part of one where it is far too large.
+    A block is decoded as a whole, so whole ones are taken, several where they
+    are small; a part of one only where it is far too large, as it is for slow
+    handlers: then decoding it more than once is the least of their cost.
 
     Args:
         blocks: All of the file.
@@ -195,7 +198,7 @@ def ranges(
             block = blocks[index]
             rows = min(ends[index], stop) - at
             per_row = max(1.0, block.size * _DECODED / block.rows)
-            if cost + rows * per_row <= 2 * wanted:
+            if cost + rows * per_row <= (2 if cost else _OVERSIZE) * wanted:
                 at += rows
                 cost += rows * per_row
                 if cost * 2 >= wanted:

@@ -117,3 +117,21 @@ def test_the_first_rows_are_the_first_good_and_bad_ones():
     assert found.batch.to_pylist() == [{"a": "1", "b": "2"}, {"a": "5", "b": "6"}]
     assert (list(found.bad), found.total) == ([1], 3)
     assert dataclasses.is_dataclass(found)
+
+
+@given(
+    cells=st.lists(st.one_of(st.just(None), CELL), max_size=12),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_a_single_column_is_told_from_blank_lines(cells, end):
+    text = "".join(
+        end if cell is None else '"' + cell.replace('"', '""') + '"' + end for cell in cells
+    ).encode()
+    one = recipe(names=("a",))
+    expected = whole(one.rows(dict).read(chunk(text), 0))
+
+    found = CsvColumnReader(one, {}).read(chunk(text))
+
+    assert found.batch.to_pylist() == expected.items
+    assert list(found.numbers) == list(expected.numbers)
+    assert (found.total, found.blank) == (expected.total, expected.blank)

@@ -73,6 +73,12 @@ def test_whole_blocks_are_taken_where_they_fit():
     assert [found[:2] for found in ranges(blocks, 0, 40, lambda: 1600)] == [(0, 20), (20, 40)]
 
 
+def test_a_block_that_is_somewhat_too_large_is_read_whole_and_alone():
+    blocks = [Block(rows=100, size=1000), Block(rows=1, size=1)]
+
+    assert [found[:2] for found in ranges(blocks, 0, 101, lambda: 500)] == [(0, 100), (100, 101)]
+
+
 def test_a_block_that_is_far_too_large_is_read_in_parts():
     found = [found[:2] for found in ranges([Block(rows=100, size=1000)], 0, 100, lambda: 400)]
 
