@@ -38,6 +38,10 @@ class Ran:
     out: bytes
 
 
+def _referred(handler: str) -> str:
+    return handler if ":" in handler else f"mill:{handler}"
+
+
 class Mill:
     """Runs commands in a folder.
 
@@ -54,10 +58,10 @@ class Mill:
         return path
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
-        """Start ``gristmill run`` with *words*, of which the first is a handler of mill.py."""
+        """Start ``gristmill run`` with *words*, the first a handler, of mill.py unless it says so."""
         handler, *others = words
         return subprocess.Popen(
-            [sys.executable, "-m", "gristmill.cli", "run", f"mill:{handler}", *others, "--progress", "none"],
+            [sys.executable, "-m", "gristmill.cli", "run", _referred(handler), *others, "--progress", "none"],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(HERE)},
             stdin=options.pop("stdin", subprocess.DEVNULL),
@@ -82,7 +86,7 @@ class Mill:
     def go(self, *words: str, code: int = 0) -> str:
         """Run the command in this process, check its exit code, and return what it said."""
         handler, *others = words
-        line = ["run", f"mill:{handler}", *others, "--workers", "0", "--progress", "none"]
+        line = ["run", _referred(handler), *others, "--workers", "0", "--progress", "none"]
         found = CliRunner(env={"COLUMNS": "200"}).invoke(command, line, catch_exceptions=False)
         assert found.exit_code == code, found.stderr
         return found.stderr

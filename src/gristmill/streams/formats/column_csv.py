@@ -77,16 +77,9 @@ class CsvColumnReader:
     def _parsed(self, text: bytes, layout: Layout) -> tuple[Any, Sequence[int], int] | None:
         """Return the cells, the number of each row, and the blank lines; None if *text* is not all well."""
         dialect = self._form.dialect
-        if b"\0" in text or layout.extra is not None:
-            return None
-        if dialect.quoting != "none" and check_quotes(text, dialect) is not None:
-            return None
-        try:
-            encoded = text if self._is_utf_8 else text.decode(self._form.encoding).encode()
-        except UnicodeError:
-            return None
-        batch = _read(encoded, layout, dialect, passes_blank=False)
-        if batch is None:
+        encoded = self._encoded(text, layout)
+        batch = None if encoded is None else _read(encoded, layout, dialect, passes_blank=False)
+        if encoded is None or batch is None:
             return None
         if not _has_empty(batch) or not _may_have_blank(text):
             return batch, range(batch.num_rows), 0
@@ -96,6 +89,17 @@ class CsvColumnReader:
         if len(numbers) != batch.num_rows:
             return None
         return batch, numbers, len(found) - len(numbers)
+
+    def _encoded(self, text: bytes, layout: Layout) -> bytes | None:
+        """Return *text* in UTF-8; None if Arrow would not read it as rows are read."""
+        dialect = self._form.dialect
+        is_odd = b"\0" in text or layout.extra is not None
+        if is_odd or (dialect.quoting != "none" and check_quotes(text, dialect) is not None):
+            return None
+        try:
+            return text if self._is_utf_8 else text.decode(self._form.encoding).encode()
+        except UnicodeError:
+            return None
 
     def _one_by_one(self, chunk: Chunk, layout: Layout) -> Columns:
         rows = whole(self._rows.read(chunk, 0))

@@ -20,7 +20,7 @@ _STDOUT, _STDERR = 1, 2
 
 
 _STEP = 1 << 20
-"""Bytes of one write: Linux takes several times as long for those of more than 2 MiB, looking for large pages."""
+"""Bytes of one write: of more than 2 MiB, Linux takes several times as long, looking for large pages."""
 
 
 class FileSink:

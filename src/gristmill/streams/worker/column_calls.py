@@ -17,7 +17,7 @@ from gristmill.batching.columnar import checked, without_failed
 from gristmill.batching.context import BatchContext
 from gristmill.batching.handler import BatchHandler
 from gristmill.batching.reply import whole_batch
-from gristmill.errors import ReplyMismatch
+from gristmill.errors import DeadlineExceeded, ReplyMismatch
 from gristmill.model.flush import FlushReason
 from gristmill.model.limits import Limits
 from gristmill.model.outcome import Failed, failed_from
@@ -28,7 +28,7 @@ LARGEST = 131_072
 """Rows of a handler call at most, unless more are asked for."""
 _TARGET = 1.0
 """Seconds of one handler call that automatic sizes aim at."""
-_NOT_HALVED = (ConnectionError, MemoryError, ReplyMismatch)
+_NOT_HALVED = (ConnectionError, MemoryError, ReplyMismatch, DeadlineExceeded)
 _USUAL_SIZE = next(each.default for each in fields(Limits) if each.name == "max_size")
 
 
@@ -201,7 +201,13 @@ class ColumnCaller:
             return found
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(_within(found, self._handler.limits.timeout))
+        timeout = self._handler.limits.timeout
+        try:
+            return self._runner.run(_within(found, timeout))
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"{self._handler.name} gave no answer within its timeout of {timeout} s"
+            ) from error
 
     def _context(self, attempt: int) -> BatchContext:
         self._number += 1

@@ -1,0 +1,48 @@
+"""Columnar handlers for runs in worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gristmill import batch
+
+
+@batch
+def gross(orders: pa.RecordBatch) -> pa.RecordBatch:
+    """Add a column that is counted with another."""
+    return orders.append_column("gross", pc.round(pc.multiply(orders["amount"], 1.19), 2))
+
+
+@batch
+def same(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return what comes."""
+    return rows
+
+
+@batch
+def strict(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Fail each row with an amount below zero."""
+    error = pc.if_else(pc.less(rows["amount"], 0), "below zero", None)
+    return rows.append_column("_error", error).append_column(
+        "_code", pc.if_else(error.is_valid(), "negative", "")
+    )
+
+
+@batch
+def deadly(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Kill the process at the row that says so."""
+    if pc.any(pc.equal(rows["note"], "kill")).as_py():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows
+
+
+@batch
+def wild(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return another column for the rows from 500 on."""
+    if rows["id"][0].as_py() >= 500:
+        return rows.append_column("more", rows["id"])
+    return rows
