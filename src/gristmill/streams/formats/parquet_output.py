@@ -112,8 +112,11 @@ class ParquetOutput:
 
     def head(self, layout: bytes | None) -> bytes:
         """Return a piece without rows: its columns are those of a file in which no row comes."""
-        empty = pa.RecordBatch.from_pylist([], schema=schema_of(layout))
-        piece = bytes(WriteParquet(self.codec)(empty))
+        schema = schema_of(layout)
+        empty = pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
+        out = pa.BufferOutputStream()
+        pq.write_table(empty, out, compression=self.codec)
+        piece: bytes = out.getvalue().to_pybytes()
         return piece + trailer(piece)
 
     def frame(self, body: Bytes) -> Iterable[Bytes]:

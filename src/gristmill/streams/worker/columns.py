@@ -44,7 +44,9 @@ class ColumnWork:
         pyarrow.set_cpu_count(1)  # workers are the parallel ones
         pyarrow.set_io_thread_count(1)
         handler: Any = resolve(self.handler)
-        return ColumnRunner(handler, self)
+        runner = ColumnRunner(handler, self)
+        pyarrow.scalar(0)  # loads pandas where it is installed: now, while another worker has the first chunk
+        return runner
 
 
 class ColumnRunner:
