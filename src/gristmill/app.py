@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from enum import Enum
@@ -13,6 +14,7 @@ from gristmill.http.asgi import Scope, Send
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
 from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.jobs.files import ServerFiles
 from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.openapi import openapi_document
 from gristmill.http.problems import Statuses
@@ -72,6 +74,7 @@ class App:
             to 599; others are 422, or 503 if retryable.
         docs: Whether to serve ``/docs`` and ``/openapi.json``.
         metrics: Whether to serve ``/metrics``.
+        files: The folder whose files may become jobs by their path, as ``serve_files`` says. None: no file.
 
     Raises:
         ConfigurationError: Something of this cannot work; the message says what to do.
@@ -93,6 +96,7 @@ class App:
         statuses: Mapping[str, int] | None = None,
         docs: bool = True,
         metrics: bool = True,
+        files: str | os.PathLike[str] | None = None,
     ) -> None:
         self._handlers = _checked(handlers)
         self.prefix = _checked_prefix(prefix)
@@ -100,6 +104,9 @@ class App:
         self.docs = docs
         self._jobs = _jobs_of(self._handlers, store, queues, schedules)
         self.works = worker
+        self._files = ServerFiles()
+        if files is not None:
+            self.serve_files(files)
         self._drain = Drain(self._handlers, self._open_jobs, self._close_jobs)
         self._counter = RequestCounter({handler.name for handler in self._handlers})
         table = Statuses(statuses)
@@ -107,7 +114,9 @@ class App:
         self._desk = (
             None
             if self._jobs is None
-            else JobDesk(self._jobs, self.limits, table, self._drain, self._counter)
+            else JobDesk(
+                self._jobs, self.limits, table, self._drain, counter=self._counter, files=self._files
+            )
         )
         paths = service_paths(self._handlers, self._drain, self._counter, self._jobs, metrics=metrics)
         if self._desk is not None:
@@ -153,6 +162,20 @@ class App:
         self.docs = False
         shown = {path: methods for path, methods in self._paths.items() if path not in self._inner_paths}
         self._routed = starlette_app(shown, self._drain, self._counter)
+
+    def serve_files(self, folder: str | os.PathLike[str]) -> None:
+        """Let callers make jobs of the files of *folder*: ``POST /v1/{name}/jobs?path=in/people.csv``.
+
+        Every regular file in it that the process may read, also in folders below, is open to whoever may post
+        jobs. Names that begin with a dot are not, and no symbolic link is followed.
+
+        Raises:
+            ConfigurationError: It is no folder, there is no durable queue, or this system cannot open files
+                inside of a folder.
+        """
+        if self._jobs is None:
+            raise ConfigurationError("files become jobs, so files= needs a store")
+        self._files.serve(folder)
 
     @property
     def jobs(self) -> Jobs:

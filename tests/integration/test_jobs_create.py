@@ -148,5 +148,5 @@ def test_options_that_are_wrong_are_refused(server: Any) -> None:
         answer = server.post(f"/v1/echo/jobs?{query}", [])
         assert (answer.status, answer.problem()) == (422, "invalid_option")
     assert server.post("/v1/echo/jobs", b"x", content_type="text/plain").headers["accept-post"] == (
-        "application/json, application/x-ndjson, text/csv"
+        "application/json, application/x-ndjson, text/csv, text/tab-separated-values"
     )

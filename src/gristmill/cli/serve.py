@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from gristmill.app import App
 from gristmill.cli.banner import banner
 from gristmill.cli.exits import fail, loaded
 from gristmill.cli.logs import LogLevel
+from gristmill.errors import ConfigurationError
 
 _LOG = logging.getLogger("gristmill.cli")
 
@@ -56,11 +58,20 @@ def serve(
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Leave the durable queues to gristmill work.")
     ] = False,
+    files: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Let callers make jobs of the files in it; by default of none."),
+    ] = None,
 ) -> None:
     """Serve batch handlers over HTTP until SIGTERM or SIGINT; then answer what waits, and exit."""
     app = loaded(target)
     if no_worker:
         app.works = False
+    if files is not None:
+        try:
+            app.serve_files(files)
+        except ConfigurationError as error:
+            fail(str(error))
     listener = _bound(host, port)
     is_inner = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
     if not (is_inner if inner_pages is None else inner_pages):

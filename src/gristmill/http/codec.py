@@ -84,7 +84,7 @@ class MsgspecItems:
             return self._decoder.decode(text)
         except Exception as error:
             decode_plain(bytes(text))
-            raise _refusal(error, at) from error
+            raise refusal_of(error, at) from error
 
 
 class PydanticItems:
@@ -102,10 +102,11 @@ class PydanticItems:
         try:
             return self._validate(plain)
         except Exception as error:
-            raise _refusal(error, at) from error
+            raise refusal_of(error, at) from error
 
 
-def _refusal(error: Exception, at: str) -> Refused:
+def refusal_of(error: Exception, at: str) -> Refused:
+    """Return the refusal of the item at pointer *at*, which *error* keeps from being one."""
     if isinstance(error, ValueError | RecursionError):
         return Refused(invalid_item(complaints_of(error, at)))
     # A check in the item type itself (``__post_init__``, a validator) broke: the author's bug.

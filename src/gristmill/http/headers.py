@@ -14,6 +14,7 @@ RawHeaders: TypeAlias = Collection[tuple[bytes, bytes]]
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 CSV = b"text/csv"
+TSV = b"text/tab-separated-values"
 
 
 class Form(StrEnum):
@@ -22,6 +23,7 @@ class Form(StrEnum):
     JSON = "json"
     LINES = "lines"
     CSV = "csv"
+    TSV = "tsv"
 
 
 class Wanted(NamedTuple):
@@ -53,7 +55,7 @@ def _applied(names: list[bytes]) -> list[tuple[bytes, bytes]]:
     return [(b"preference-applied", b", ".join(names))] if names else []
 
 
-_FORMS = {JSON: Form.JSON, NDJSON: Form.LINES, CSV: Form.CSV}
+_FORMS = {JSON: Form.JSON, NDJSON: Form.LINES, CSV: Form.CSV, TSV: Form.TSV}
 _WAIT = re.compile(rb"wait=(\d{1,9})")
 
 NOTHING_WANTED = Wanted()

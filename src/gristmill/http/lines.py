@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+_SPACE = b" \t\r"  # of JSON; a line of others is no blank one
+
 
 class LineSplitter:
     """Cuts chunks into lines; holds at most one line and the chunk at hand.
 
     Args:
         limit: Bytes of one line, without its end.
-        blanks: Whether blank lines are lines too.
 
     Attributes:
         number: The number of the line that was last, from 1; blank ones count.
     """
 
-    def __init__(self, limit: int, *, blanks: bool = False) -> None:
+    def __init__(self, limit: int) -> None:
         self.number = 0
         self._limit = limit
-        self._blanks = blanks
         self._rest = bytearray()
         self._skipping = False
 
@@ -41,7 +41,7 @@ class LineSplitter:
         self._keep(tail)
         if self._skipping:
             yield None
-        elif self._blanks or self._rest.strip():
+        elif self._rest.strip(_SPACE):
             yield bytes(self._rest)
         self._rest.clear()
         self._skipping = False

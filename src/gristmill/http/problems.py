@@ -61,8 +61,13 @@ KINDS: Mapping[str, Kind] = {
     "malformed_csv": Kind(
         400,
         "Body is not CSV",
-        "The body, or this row, is not CSV in UTF-8 with the cells of its header.",
+        "The first row must name the columns, and quotes stand as in RFC 4180 unless quoting says otherwise.",
     ),
+    "column_count": Kind(
+        400, "Row has other cells", "The row has more or fewer cells than the header has names."
+    ),
+    "bad_encoding": Kind(400, "Not text", "The row or line is not text in UTF-8, or in the encoding given."),
+    "nul_byte": Kind(400, "NUL byte in a row", "The row has a NUL byte: it is damaged, or no text."),
     "invalid_idempotency_key": Kind(
         400,
         "Idempotency-Key is not valid",
@@ -70,11 +75,22 @@ KINDS: Mapping[str, Kind] = {
     ),
     "unauthorized": Kind(401, "Not authenticated", "The request needs credentials that it does not have."),
     "forbidden": Kind(403, "Not allowed", "The credentials do not allow this."),
+    "files_disabled": Kind(
+        403, "Files are not read", "This server reads no files of its own: it was given no folder for them."
+    ),
+    "file_not_found": Kind(
+        404,
+        "No such file",
+        "The folder of the server has no regular file of this path that it may read; links are not followed.",
+    ),
     "not_found": Kind(404, "Not found", "There is nothing here, or nothing for this item."),
     "method_not_allowed": Kind(405, "Method not allowed", "This path answers the methods in Allow only."),
     "request_timeout": Kind(408, "Body came too slowly", "The whole body must arrive within the time limit."),
     "idempotency_in_flight": Kind(
         409, "Request is in flight", "A request with this Idempotency-Key is still being received."
+    ),
+    "file_changed": Kind(
+        409, "File has changed", "The file was written to or cut while it was read; nothing was stored."
     ),
     "job_not_final": Kind(409, "Job still runs", "Cancel the job first, or wait until it is final."),
     "conflict": Kind(409, "Conflict", "The item conflicts with what is there."),
@@ -108,6 +124,12 @@ KINDS: Mapping[str, Kind] = {
     ),
     "idempotency_key_reused": Kind(
         422, "Idempotency-Key used for something else", "A request with this key had another body."
+    ),
+    "invalid_path": Kind(
+        422,
+        "Path is not valid",
+        "It is names between single slashes below the server's folder: none begins with a dot, and there are "
+        "no backslashes.",
     ),
     "failed": Kind(422, "Item failed", "The handler refused this item."),
     "rate_limited": Kind(429, "Too many requests", "This caller has used up its share for now."),

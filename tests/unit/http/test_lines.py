@@ -19,7 +19,7 @@ def test_lines_are_the_same_however_the_chunks_fall(chunks: list[bytes], limit: 
     expected = [
         line if len(line) <= limit + 1 else None
         for line in whole.split(b"\n")
-        if line.strip() or len(line) > limit + 1
+        if line.strip(b" \t\r") or len(line) > limit + 1
     ]
     assert split(chunks, limit) == expected
 
@@ -44,8 +44,3 @@ def test_lines_are_numbered_blank_ones_too() -> None:
     numbers = [splitter.number for _ in splitter.feed(b"a\n\nb\n" + b"x" * 20 + b"\nc")]
     assert numbers == [1, 3, 4]
     assert [splitter.number for _ in splitter.finish()] == [5]
-
-
-def test_blank_lines_are_lines_where_they_are_wanted() -> None:
-    splitter = LineSplitter(10, blanks=True)
-    assert [*splitter.feed(b"a\n\nb"), *splitter.finish()] == [b"a", b"", b"b"]

@@ -1,173 +1,129 @@
-"""CSV as it comes: records out of physical lines, and rows of strings as items of a handler."""
+"""Records of CSV become the JSON of items: the same rows, by the same code, as ``gristmill run`` reads."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+import codecs
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from gristmill.codec.items import decode_hook
-from gristmill.http.codec import ItemCodec, complaints_of, invalid_item
-from gristmill.http.lines import LineSplitter
+from gristmill.codec import pydantic_models
+from gristmill.errors import ConfigurationError, MalformedInput
+from gristmill.http.codec import ItemCodec, refusal_of
+from gristmill.http.jobs.query import Query, invalid_option
 from gristmill.http.problems import Refused, problem
+from gristmill.streams.formats.dialect import COMMA, Dialect, Quoting
+from gristmill.streams.formats.encoding import check_encoding
+from gristmill.streams.formats.header import OnDuplicate, read_header
+from gristmill.streams.formats.layout import Layout
+from gristmill.streams.formats.typed_rows import converter
+from gristmill.wire import Problem
 
-_CELL = 131_072  # letters; the limit that the module csv begins with
+_LONGEST = 40  # characters of an option
+_ENCODINGS = re.compile(r"utf-8|ascii|iso8859-\d+|cp\d+|koi8-[a-z]|mac-[a-z]+|euc_[a-z]+")
+"""Those that make one character of each byte or pair, and nothing else: no escapes, no compression."""
 
 
-class Records:
-    """Joins physical lines to records: a quoted cell may hold line breaks. Linear in what comes.
-
-    Args:
-        limit: Bytes of one record.
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How CSV is written, in the words of ``gristmill run``.
 
     Attributes:
-        line: The number of the line on which the last record began, from 1.
+        dialect: Its delimiter and quotes.
+        encoding: Of the text.
+        on_duplicate: What becomes of columns of one name.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._lines = LineSplitter(limit, blanks=True)
-        self._open = bytearray()
-        self._is_inside = False
-        self._is_skipping = False
-        self.line = 0
+    dialect: Dialect = COMMA
+    encoding: str = "utf-8"
+    on_duplicate: OnDuplicate = "error"
 
-    def feed(self, chunk: bytes) -> Iterator[bytes | None]:
-        """Yield the records that *chunk* completes, without blank ones; None for one that was too long."""
-        for line in self._lines.feed(chunk):
-            yield from self._take(line)
+    def header(self, record: bytes | None) -> Layout:
+        """Return the columns that the first *record* names.
 
-    def finish(self) -> Iterator[bytes | None]:
-        """Yield the last record; None if its quotes are never closed, too."""
-        for line in self._lines.finish():
-            yield from self._take(line)
-        if self._is_inside:
-            yield None
-
-    def _take(self, line: bytes | None) -> Iterator[bytes | None]:
-        if not self._is_inside:
-            self.line = self._lines.number
-        if line is None:
-            self._is_skipping = True
-        else:
-            self._is_inside = ends_inside_quotes(line, self._is_inside)
-            self._open += line + b"\n"
-            if len(self._open) > self._limit + 2:
-                self._is_skipping = True
-        if self._is_skipping:
-            self._open.clear()
-        if self._is_inside:
-            return
-        if self._is_skipping:
-            yield None
-        elif self._open.strip():
-            yield bytes(self._open)
-        self._open.clear()
-        self._is_skipping = False
+        Raises:
+            Refused: ``malformed_csv``.
+        """
+        try:
+            names = read_header(record or b"", self.dialect, self.encoding, on_duplicate=self.on_duplicate)
+        except MalformedInput as error:
+            detail = (
+                f"the first row does not name the columns: it must be text in {self.encoding}, each name "
+                "once unless on_duplicate is rename or first, with quotes as the option quoting says"
+            )
+            raise Refused(problem("malformed_csv", detail=detail)) from error
+        return Layout(names)
 
 
-def ends_inside_quotes(line: bytes, is_inside: bool) -> bool:  # noqa: FBT001 - the state it goes on from
-    """Tell whether a quoted cell is open at the end of *line*, if one was or was not at its beginning.
-
-    As the module ``csv`` reads: quotes open a cell at its beginning only, and stand for themselves in others.
-    """
-    at = 0
-    if not is_inside and not line.startswith(b'"'):
-        at = line.find(b',"') + 1
-        if at == 0:
-            return False
-    if not is_inside:
-        at += 1
-    while True:
-        closing = line.find(b'"', at)
-        if closing < 0:
-            return True
-        at = closing + 1
-        if line[at : at + 1] == b'"':
-            at += 1
-            continue
-        opening = line.find(b',"', at)
-        if opening < 0:
-            return False
-        at = opening + 2
+def stray_quote(line: int) -> Refused:
+    """Return the refusal of a body with a quote that RFC 4180 does not allow in the record on *line*."""
+    detail = (
+        f"the record on line {line}: a quote stands where RFC 4180 allows none, or is never closed; to read "
+        "such quotes as characters say quoting=lenient, or all with quoting=none"
+    )
+    return Refused(problem("malformed_csv", detail=detail))
 
 
-def cells_of(record: bytes) -> list[str]:
-    """Return the cells of one *record*.
+def csv_options(query: Query, delimiter: str) -> CsvOptions:
+    """Return how *query* says that CSV is written.
+
+    Args:
+        query: Of the request.
+        delimiter: The one of the format.
 
     Raises:
-        Refused: ``malformed_csv``.
+        Refused: ``invalid_option``.
     """
+    quoting: Quoting = query.literal("quoting", Quoting, "rfc4180")
     try:
-        return _read(record.decode())
-    except (UnicodeDecodeError, csv.Error) as error:
-        is_text = not isinstance(error, UnicodeDecodeError)
-        what = "a cell is too long, or a byte is NUL" if is_text else "not UTF-8"
-        raise Refused(problem("malformed_csv", detail=f"the row is not CSV: {what}")) from error
+        dialect = Dialect(query.raw("delimiter") or delimiter, quoting)
+    except ConfigurationError as error:
+        raise invalid_option("delimiter", "one ASCII character that is no quote or line end") from error
+    on_duplicate: OnDuplicate = query.literal("on_duplicate", OnDuplicate, "error")
+    return CsvOptions(dialect, _encoding(query.text("encoding", _LONGEST) or "utf-8", dialect), on_duplicate)
 
 
-def _read(record: str) -> list[str]:
-    cells = next(csv.reader([record]), [])
-    if len(record) > _CELL and any(len(cell) > _CELL for cell in cells):
-        raise csv.Error  # as csv does by itself, unless somebody in this process has raised its limit
-    return cells
-
-
-def header_of(record: bytes | None) -> list[str]:
-    """Return the names of the columns.
-
-    Raises:
-        Refused: ``malformed_csv``.
-    """
-    cells = [] if record is None else cells_of(record.removeprefix(b"\xef\xbb\xbf"))
-    names = [name.strip() for name in cells]
-    if not names or not all(names) or len(set(names)) < len(names):
-        detail = "the first row names the columns, each once"
-        raise Refused(problem("malformed_csv", detail=detail))
-    return names
+def _encoding(name: str, dialect: Dialect) -> str:
+    try:
+        found = codecs.lookup(name).name
+        if _ENCODINGS.fullmatch(found) is not None:
+            check_encoding(found, dialect)
+            return found
+    except (LookupError, ConfigurationError):
+        pass
+    raise invalid_option("encoding", "utf-8, or one that keeps ASCII, such as cp1252 or iso8859-15")
 
 
 class RowCodec:
-    """Makes the JSON of an item of a row's strings.
+    """Makes the JSON of items of rows of strings.
+
+    Strings become what the item's type wants as far as msgspec converts them; an empty cell that cannot be
+    that is left out, so that the field's default holds. Of pydantic models the strings themselves are the
+    JSON: pydantic converts them.
 
     Args:
         items: Reads the items of the handler.
     """
 
     def __init__(self, items: ItemCodec) -> None:
-        self._typed = items.typed
+        is_known = items.typed is not None and not pydantic_models.mentions_model(items.typed)
+        self._convert = converter(items.typed) if is_known else None
         self._encoder = msgspec.json.Encoder()
 
-    def text(self, names: Sequence[str], record: bytes, at: str) -> bytes:
-        """Return the JSON of the item in *record*.
-
-        Strings become what the item's type wants, as far as msgspec converts them (``strict=False``). An
-        empty cell that cannot be that is left out, so that the field's default holds.
-
-        Raises:
-            Refused: ``malformed_csv`` or ``invalid_item``, with *at* as the pointer of the item.
-        """
-        cells = cells_of(record)
-        if len(cells) != len(names):
-            detail = f"the row has {len(cells)} cells, not {len(names)}"
-            raise Refused(problem("malformed_csv", detail=detail))
-        row: dict[str, Any] = dict(zip(names, cells, strict=True))
-        if self._typed is None or self._typed is Any:
-            return self._encoder.encode(row)  # pydantic converts strings itself
+    def texts(self, rows: Sequence[dict[str, str]]) -> list[bytes] | None:
+        """Return the JSON of each item; None if one of *rows* is none, which ``text`` tells apart."""
         try:
-            return self._encoder.encode(self._converted(row))
-        except Exception as first:
-            filled = {name: cell for name, cell in row.items() if cell}
-            if len(filled) < len(row):
-                try:
-                    return self._encoder.encode(self._converted(filled))
-                except Exception:  # noqa: BLE001, S110 - the first error says it of the row as it is
-                    pass
-            if isinstance(first, ValueError):
-                raise Refused(invalid_item(complaints_of(first, at))) from first
-            raise
+            items: Sequence[Any] = rows if self._convert is None else self._convert.many(rows)
+            return list(map(self._encoder.encode, items))
+        except Exception:  # noqa: BLE001 - whatever it is, it is said of one row
+            return None
 
-    def _converted(self, row: dict[str, Any]) -> Any:
-        return msgspec.convert(row, self._typed, strict=False, dec_hook=decode_hook)
+    def text(self, row: dict[str, str], at: str) -> bytes | Problem:
+        """Return the JSON of the item in *row*, or what is wrong with it, *at* the pointer of the item."""
+        try:
+            return self._encoder.encode(row if self._convert is None else self._convert.one(row))
+        except Exception as error:  # noqa: BLE001 - a check in the item's type may raise what it likes
+            return refusal_of(error, at).problem

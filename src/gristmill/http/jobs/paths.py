@@ -11,6 +11,7 @@ from gristmill.http.drain import Drain
 from gristmill.http.headers import wanted
 from gristmill.http.jobs.call import Answer, ServedCall, answer_call
 from gristmill.http.jobs.events import EventsEndpoint
+from gristmill.http.jobs.files import ServerFiles
 from gristmill.http.jobs.queues import QueueRoutes
 from gristmill.http.jobs.reading import JobContents
 from gristmill.http.jobs.routes import JobRoutes
@@ -65,12 +66,21 @@ class JobDesk:
         statuses: Which code has which status.
         drain: Whether new requests are taken.
         counter: Counts the replies.
+        files: Those of the server that may become jobs.
     """
 
     def __init__(
-        self, jobs: Jobs, limits: HttpLimits, statuses: Statuses, drain: Drain, counter: RequestCounter
+        self,
+        jobs: Jobs,
+        limits: HttpLimits,
+        statuses: Statuses,
+        drain: Drain,
+        *,
+        counter: RequestCounter,
+        files: ServerFiles | None = None,
     ) -> None:
         self.jobs = jobs
+        self._files = ServerFiles() if files is None else files
         self._counter = counter
         self._idle_timeout = limits.idle_timeout
         routes, queues = JobRoutes(jobs, limits, drain), QueueRoutes(jobs, limits, drain)
@@ -97,14 +107,14 @@ class JobDesk:
 
     def submitting(self, bench: Bench) -> Served:
         """Return the application of ``POST .../jobs`` of a handler."""
-        return self._call(Submitter(bench, self.jobs, Way.JOBS), bench.handler.name, "submit", 2)
+        return self._call(Submitter(bench, self.jobs, Way.JOBS, self._files), bench.handler.name, "submit", 2)
 
     def _call(self, answer: Answer, handler: str, route: str, depth: int) -> Served:
         return ServedCall(answer, self._counter, handler, route, depth=depth, idle_timeout=self._idle_timeout)
 
     def preferring(self, endpoint: Endpoint, bench: Bench, route: str, way: Way, depth: int) -> Served:
         """Return the application of *endpoint*, which makes jobs of those who prefer that."""
-        submitter = Submitter(bench, self.jobs, way)
+        submitter = Submitter(bench, self.jobs, way, self._files)
         return _Preferring(endpoint, submitter, self._counter, bench, route=route, depth=depth)
 
     def paths(self, prefix: str) -> dict[str, dict[str, Served]]:

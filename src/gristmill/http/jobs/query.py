@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from gristmill.http.problems import Refused, problem
@@ -77,6 +77,17 @@ class Query:
         if value not in _TRUTH:
             raise invalid_option(name, "true or false")
         return _TRUTH[value]
+
+    def raw(self, name: str) -> str | None:
+        """Return what was given, to be checked by whoever reads it, or None if there is none."""
+        return self._values.get(name)
+
+    def literal(self, name: str, kind: Any, default: Any) -> Any:
+        """Return one of the texts of *kind*, a ``Literal``."""
+        value = self._values.get(name, default)
+        if value not in get_args(kind):
+            raise invalid_option(name, "one of " + ", ".join(get_args(kind)))
+        return value
 
     def choice(self, name: str, kind: type[E]) -> E | None:
         """Return one of the values of *kind*, or None if there is none."""

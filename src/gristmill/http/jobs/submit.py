@@ -12,12 +12,15 @@ from enum import Enum
 from gristmill.errors import GristmillError, JobNotFound, QueueError, StoreError, UniqueConflict
 from gristmill.http.batch_request import Ids
 from gristmill.http.bench import Bench
-from gristmill.http.headers import CSV, JSON, NDJSON, Form, Wanted, form_of
+from gristmill.http.headers import CSV, JSON, NDJSON, TSV, Form, Wanted, form_of
 from gristmill.http.jobs.body import Incoming, Spool
 from gristmill.http.jobs.call import Call, problem_of
-from gristmill.http.jobs.csv_rows import RowCodec
+from gristmill.http.jobs.checking import Entries
+from gristmill.http.jobs.csv_rows import CsvOptions, RowCodec, csv_options
+from gristmill.http.jobs.file_body import FileBody
+from gristmill.http.jobs.files import ServerFiles, form_of_file
 from gristmill.http.jobs.idempotency import held_under, idempotency_key
-from gristmill.http.jobs.items import Entries, from_json, one_item, reading, streamed
+from gristmill.http.jobs.items import from_json, one_item, reading, streamed
 from gristmill.http.jobs.query import Query, invalid_option
 from gristmill.http.jobs.shown import job_reply, path_of, shown
 from gristmill.http.jobs.watching import Watching
@@ -31,7 +34,7 @@ from gristmill.queue.service import Jobs
 class Way(Enum):
     """The route a job comes in by, and the media types that takes."""
 
-    JOBS = (JSON, NDJSON, CSV)
+    JOBS = (JSON, NDJSON, CSV, TSV)
     BATCH = (JSON, NDJSON)
     SINGLE = (JSON,)
 
@@ -42,6 +45,8 @@ class _Wish:
 
     Attributes:
         form: How the body is written.
+        path: Of the file that is the body, in the folder of the server; None: it is sent.
+        csv: How CSV is written.
         new: The job, without its unique key.
         preferred: What ``Prefer`` asks for.
         ordering: The ordering key of all items.
@@ -49,6 +54,8 @@ class _Wish:
     """
 
     form: Form
+    path: str | None
+    csv: CsvOptions | None
     new: NewJob
     preferred: Wanted
     ordering: str | None
@@ -62,12 +69,14 @@ class Submitter:
         bench: Of the handler.
         jobs: Where they go.
         way: The route.
+        files: Those of the server, for jobs that name one.
     """
 
-    def __init__(self, bench: Bench, jobs: Jobs, way: Way) -> None:
+    def __init__(self, bench: Bench, jobs: Jobs, way: Way, files: ServerFiles) -> None:
         self._bench = bench
         self._jobs = jobs
         self._way = way
+        self._files = files
         self._rows = RowCodec(bench.items)
         self._ids = JobIds()
 
@@ -81,8 +90,10 @@ class Submitter:
         wish = self._wish(call)
         limits = self._bench.limits
         most = limits.item_bytes if self._way is Way.SINGLE else limits.batch_bytes
-        limit = most if wish.form is Form.JSON else limits.job_bytes
+        limit = most if wish.form is Form.JSON or wish.path is not None else limits.job_bytes
         incoming = Incoming(call.headers, call.receive, limits, limit, self._bench.drain)
+        if wish.path is not None and await incoming.whole():
+            raise invalid_option("path", "given without a body: the file is the body")
         try:
             ref = await self._stored(incoming, wish)
         except (StoreError, QueueError) as error:
@@ -90,8 +101,16 @@ class Submitter:
         return await self._answer(call, ref, wish.preferred)
 
     def _wish(self, call: Call) -> _Wish:
+        path = call.query.raw("path") if self._way is Way.JOBS else None
+        if path is None:
+            form = form_of(call.headers.get(b"content-type"), self._way.value)
+        else:
+            form = form_of_file(path, call.query.raw("format"))
+        delimiter = {Form.CSV: ",", Form.TSV: "\t"}.get(form)
         return _Wish(
-            form=form_of(call.headers.get(b"content-type"), self._way.value),
+            form=form,
+            path=path,
+            csv=None if delimiter is None else csv_options(call.query, delimiter),
             new=new_job(self._bench.handler.name, call.query, self._ids.new()),
             preferred=call.preferred,
             ordering=call.query.text("key"),
@@ -110,18 +129,27 @@ class Submitter:
                 new = replace(new, ids=None if ids is None else ids_to_json(ids))
                 source = _at_once(entries)
             else:
-                pieces = incoming.pieces()
+                pieces = await self._pieces(incoming, wish, stack)
                 await stack.enter_async_context(aclosing(pieces))
                 if wish.key is not None:
                     spool = stack.enter_context(Spool())
                     await spool.fill(pieces)
                     fingerprint, pieces = spool.fingerprint, spool.pieces()
                     await stack.enter_async_context(aclosing(pieces))
-                source = streamed(pieces, reading(wish.form, self._bench, self._rows, strict=strict))
+                read = reading(wish.form, self._bench, self._rows, strict=strict, options=wish.csv)
+                source = streamed(pieces, read)
             await stack.enter_async_context(aclosing(source))
             if wish.key is not None:
                 new = replace(new, unique=held_under(wish.key, fingerprint))
             return await self._jobs.receive(new, source, key=wish.ordering)
+
+    async def _pieces(
+        self, incoming: Incoming, wish: _Wish, stack: AsyncExitStack
+    ) -> AsyncGenerator[bytes, None]:
+        if wish.path is None:
+            return incoming.pieces()
+        file = FileBody(self._files, wish.path, self._bench.limits)
+        return (await stack.enter_async_context(file)).pieces(self._bench.drain)
 
     def _entries(self, body: bytearray, *, strict: bool) -> tuple[Entries, Ids | None]:
         if self._way is Way.SINGLE:

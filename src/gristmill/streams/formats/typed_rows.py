@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args, get_origin
 
 import msgspec
 
@@ -18,6 +18,12 @@ _SHOWN = 3
 class Converter(Protocol):
     """Makes items of rows."""
 
+    def many(self, rows: Sequence[Any]) -> list[Any]:
+        """Return the items of *rows*; raises what ``one`` raises at a row that is none."""
+
+    def one(self, row: Any) -> Any:
+        """Return the item of *row*; raises what its type says against it, mostly a ``ValueError``."""
+
     def all(
         self, rows: Sequence[Any], numbers: Sequence[int]
     ) -> tuple[list[Any], Sequence[int], dict[int, BadRow]]:
@@ -25,12 +31,16 @@ class Converter(Protocol):
 
 
 def converter(item_type: Any) -> Converter | None:
-    """Return what makes *item_type* of a dict; None where a dict will do."""
-    if item_type is Any or item_type is dict or getattr(item_type, "__origin__", None) is dict:
+    """Return what makes *item_type* of a dict; None where a dict of strings will do."""
+    if item_type in (Any, object, dict) or _is_dict_of_strings(item_type):
         return None
     if pydantic_models.mentions_model(item_type):
         return _Pydantic(item_type)
     return _Msgspec(item_type)
+
+
+def _is_dict_of_strings(item_type: Any) -> bool:
+    return get_origin(item_type) is dict and set(get_args(item_type)) <= {str, Any, object}
 
 
 class _Each:
@@ -40,23 +50,23 @@ class _Each:
         self, rows: Sequence[Any], numbers: Sequence[int]
     ) -> tuple[list[Any], Sequence[int], dict[int, BadRow]]:
         with contextlib.suppress(Exception):  # one of them is bad; it is said of that one below
-            return self._many(rows), numbers, {}
+            return self.many(rows), numbers, {}
         items: list[Any] = []
         kept: list[int] = []
         bad: dict[int, BadRow] = {}
         for row, number in zip(rows, numbers, strict=True):
             try:
-                items.append(self._one(row))
+                items.append(self.one(row))
             except Exception as error:  # noqa: BLE001 - a validator may raise what it likes
                 bad[number] = BadRow(stage="validate", code="invalid_item", message=_told(error))
             else:
                 kept.append(number)
         return items, kept, bad
 
-    def _many(self, rows: Sequence[Any]) -> list[Any]:
-        return [self._one(row) for row in rows]
+    def many(self, rows: Sequence[Any]) -> list[Any]:
+        return [self.one(row) for row in rows]
 
-    def _one(self, row: Any) -> Any:
+    def one(self, row: Any) -> Any:
         raise NotImplementedError
 
 
@@ -70,11 +80,11 @@ class _Msgspec(_Each):
         self._type = item_type
         self._list = list[item_type]
 
-    def _many(self, rows: Sequence[Any]) -> list[Any]:
+    def many(self, rows: Sequence[Any]) -> list[Any]:
         found: list[Any] = msgspec.convert(rows, self._list, strict=False, dec_hook=decode_hook)
         return found
 
-    def _one(self, row: Any) -> Any:
+    def one(self, row: Any) -> Any:
         try:
             return msgspec.convert(row, self._type, strict=False, dec_hook=decode_hook)
         except Exception:
@@ -101,7 +111,7 @@ class _Pydantic(_Each):
 
             self._validate = TypeAdapter(item_type).validate_python
 
-    def _one(self, row: Any) -> Any:
+    def one(self, row: Any) -> Any:
         return self._validate(row)
 
 

@@ -10,11 +10,10 @@ from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
 from gristmill.http.headers import Form
 from gristmill.http.jobs.csv_rows import RowCodec
-from gristmill.http.jobs.items import from_json, message_of, one_item, reading
-from gristmill.http.problems import Refused, Statuses, problem
+from gristmill.http.jobs.items import from_json, one_item, reading
+from gristmill.http.problems import Refused, Statuses
 from gristmill.http.settings import HttpLimits
 from gristmill.model.settling import Failure
-from gristmill.wire import Complaint
 
 
 @batch(name="numbers", max_weight=100, weigh=lambda number: number)
@@ -75,9 +74,6 @@ def test_strict_refuses_at_the_first_bad_one() -> None:
         told(by_piece(Form.LINES, b"1\n{\n", 100, strict=True))
 
 
-def test_a_message_names_the_line_and_what_is_wrong_where() -> None:
-    found = problem(
-        "invalid_item", errors=[Complaint("#/0/a", "Expected `int`"), Complaint("#/0/b", "missing")]
-    )
-    assert message_of(found, 3) == "line 3: Expected `int` at #/0/a; missing at #/0/b"
-    assert message_of(problem("too_large"), None) == "The item is larger than limit_bytes."
+def test_a_line_is_text_after_a_byte_order_mark_or_fails_alone() -> None:
+    body = b"\xef\xbb\xbf1\n\xff\n\xef\xbb\xbf2\n3\n"
+    assert told(by_piece(Form.LINES, body, 2)) == [1, "bad_encoding", "malformed_json", 3]

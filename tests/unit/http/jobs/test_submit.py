@@ -72,7 +72,7 @@ async def test_rows_of_csv_are_items(desk: Any) -> None:
     found = await lines(desk, answer)
     assert found[0]["result"] == {"text": "a\nb", "number": 1}
     assert found[1]["error"]["detail"].startswith("line 4: ")
-    assert (found[2]["status"], found[2]["error"]["code"]) == (400, "malformed_csv")
+    assert (found[2]["status"], found[2]["error"]["code"]) == (400, "column_count")
     assert found[3]["result"] == {"text": "d", "number": 4}
 
 
