@@ -173,6 +173,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def running_server() -> Any:
+    """Start a server of a kind, for fixtures that live long; a context manager."""
+    return running
+
+
 @pytest.fixture
 def start() -> Any:
     """Start a server of a kind; a context manager."""

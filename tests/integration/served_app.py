@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import resource
 from typing import Any
 
@@ -95,7 +96,13 @@ HANDLERS = [
     *(echo, models, anything, raising, refusing, careless, lingering, patient, stuck, release, heavy),
     peak_memory,
 ]
-ordinary = App(handlers=HANDLERS, title="Contract", statuses={"teapot": 418}, store="memory://")
+ordinary = App(
+    handlers=HANDLERS,
+    title="Contract",
+    statuses={"teapot": 418},
+    store="memory://",
+    files=os.environ.get("SERVED_FILES"),
+)
 brisk = App(
     handlers=[echo],
     prefix="/brisk",

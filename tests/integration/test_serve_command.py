@@ -167,6 +167,11 @@ def test_a_taken_port_is_one_clear_line(users: Path) -> None:
     assert err == f"gristmill: error: port {port} of 127.0.0.1 is taken; choose another with --port\n"
 
 
+def test_a_folder_of_files_that_is_none_is_one_clear_line(users: Path) -> None:
+    code, _, err = gristmill("serve", "users:app", "--files", "nothing", cwd=users)
+    assert (code, err) == (2, "gristmill: error: files= is a folder that is there, not 'nothing'\n")
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "two..dots", "x" * 64])
 def test_a_host_that_does_not_exist_is_one_clear_line(users: Path, host: str) -> None:
     code, _, err = gristmill("serve", "users:app", "--host", host, cwd=users)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from gristmill.http.components import Components
 from gristmill.http.jobs.paths import PATHS, Path
 from gristmill.http.openapi_parts import JSON, LINES, add_wire_type, headers, refusals
 from gristmill.http.schemas import Schema
+from gristmill.streams.formats.dialect import Quoting
+from gristmill.streams.formats.header import OnDuplicate
 from gristmill.wire import DeadReply, JobList, JobReply, QueueReply, ResultLine
 
 TAG: Final = "Jobs"
@@ -28,6 +30,32 @@ def parameter(name: str, schema: Schema, text: str, place: str = "query") -> dic
 
 
 SUBMITTING: Final[Sequence[dict[str, Any]]] = (
+    parameter(
+        "path",
+        {"type": "string", "maxLength": 1024, "examples": ["in/people.csv"]},
+        "A file of the server instead of a body, where the server has a folder for them: names between "
+        "slashes. It may be gzip or zstd, told by its first bytes. Without a folder: 403 `files_disabled`.",
+    ),
+    parameter(
+        "format",
+        {"type": "string", "enum": ["csv", "tsv", "ndjson"]},
+        "Of the file at `path`, if its name does not say it.",
+    ),
+    parameter(
+        "delimiter", {"type": "string", "minLength": 1, "maxLength": 1}, "Of CSV: one ASCII character."
+    ),
+    parameter(
+        "quoting",
+        {"type": "string", "enum": list(get_args(Quoting)), "default": "rfc4180"},
+        "Of CSV. `rfc4180`: cells are quoted as a whole or not at all, and another quote refuses the job; "
+        "`lenient`: such quotes are characters; `none`: all are.",
+    ),
+    parameter("encoding", {"type": "string", "default": "utf-8"}, "Of CSV."),
+    parameter(
+        "on_duplicate",
+        {"type": "string", "enum": list(get_args(OnDuplicate)), "default": "error"},
+        "What becomes of CSV columns of one name.",
+    ),
     parameter("priority", {"type": "integer", "minimum": 0, "maximum": 9, "default": 4}, "0 is urgent."),
     parameter("delay", {"type": "number", "minimum": 0}, "Seconds until the items are due."),
     parameter("run_at", _MOMENT, "When they are due, instead; also seconds of the epoch."),

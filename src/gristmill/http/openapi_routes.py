@@ -218,20 +218,21 @@ class RouteDescriber:
             ),
             "parameters": list(SUBMITTING),
             "requestBody": {
-                "required": True,
+                "required": False,
                 "description": (
                     f"At most {limits.job_items} items; {_bytes(limits.batch_bytes)} of JSON, or "
-                    f"{_bytes(limits.job_bytes)} of lines or CSV. May be gzip."
+                    f"{_bytes(limits.job_bytes)} of lines or CSV. May be gzip. None with `path`."
                 ),
                 "content": {
                     JSON: {"schema": schema, "example": {"items": entries}},
                     LINES: _lines(shapes.item, [shapes.item_example] * 2),
                     "text/csv": {"schema": {"type": "string"}},
+                    "text/tab-separated-values": {"schema": {"type": "string"}},
                 },
             },
             "responses": {
                 **submitted(self.components),
-                **refusals(400, 408, 409, 413, 415, 422, 500, 503),
+                **refusals(400, 404, 408, 409, 413, 415, 422, 500, 503),
             },
         }
 

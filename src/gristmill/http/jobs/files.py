@@ -82,18 +82,26 @@ class ServerFiles:
             raise ConfigurationError(f"files= is a folder that is there, not {os.fspath(folder)!r}")
         self._folder = path.resolve()
 
+    def check(self, path: str) -> tuple[Path, list[str]]:
+        """Return the folder, and the names in *path*; nothing is looked at yet.
+
+        Raises:
+            Refused: ``files_disabled`` or ``invalid_path``.
+        """
+        if self._folder is None:
+            raise Refused(problem("files_disabled"))
+        return self._folder, parts_of(path)
+
     def open(self, path: str) -> int:
         """Return a descriptor of the regular file that *path* names below the folder.
 
         Raises:
-            Refused: ``files_disabled``; ``invalid_path``; or ``file_not_found``, whatever the reason: callers
-                learn nothing of what else is there, and the log has it.
+            Refused: As ``check``; or ``file_not_found``, whatever the reason: callers learn nothing of what
+                else is there, and the log has it.
         """
-        if self._folder is None:
-            raise Refused(problem("files_disabled"))
-        parts = parts_of(path)
+        folder, parts = self.check(path)
         try:
-            return open_beneath(self._folder, parts)
+            return open_beneath(folder, parts)
         except OSError as error:
             why = errno.errorcode.get(error.errno or 0, "unknown")
             _LOG.info("a job asked for the file %r, which cannot be opened: %s", path, why)

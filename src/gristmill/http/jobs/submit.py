@@ -105,6 +105,7 @@ class Submitter:
         if path is None:
             form = form_of(call.headers.get(b"content-type"), self._way.value)
         else:
+            self._files.check(path)
             form = form_of_file(path, call.query.raw("format"))
         delimiter = {Form.CSV: ",", Form.TSV: "\t"}.get(form)
         return _Wish(

@@ -24,7 +24,14 @@ async def test_every_route_is_in_the_document() -> None:
         (method, path) for path, item in paths.items() for method in item
     }
     submit = paths["/v1/echo/jobs"]["post"]
-    assert set(submit["requestBody"]["content"]) == {"application/json", "application/x-ndjson", "text/csv"}
+    assert set(submit["requestBody"]["content"]) == {
+        "application/json",
+        "application/x-ndjson",
+        "text/csv",
+        "text/tab-separated-values",
+    }
+    names = {each["name"] for each in submit["parameters"]}
+    assert {"path", "format", "delimiter", "quoting", "encoding", "on_duplicate"} <= names
     assert {"202", "200", "413"} <= submit["responses"].keys()
 
 
