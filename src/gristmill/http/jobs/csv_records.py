@@ -12,9 +12,23 @@ from collections.abc import Iterator
 from enum import Enum
 
 from gristmill.streams.formats.dialect import COMMA, Dialect
+from gristmill.streams.formats.patterns import FIRST_LINE, LINE, patterns
 
 _END = re.compile(rb"\r\n|\n|\r")
 _QUOTE = b'"'
+
+
+_WORTH_IT = 256
+"""Bytes from which on a pattern finds records faster than steps do."""
+_LINES = re.compile(b"(?:%s)*+" % FIRST_LINE.pattern)
+
+
+def _patterns_of(dialect: Dialect) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Return what matches one record, and as many whole ones as there are."""
+    if dialect.quoting == "none":
+        return LINE, _LINES
+    found = patterns(dialect.delimiter)
+    return found.record, found.whole
 
 
 class _At(Enum):
@@ -111,6 +125,7 @@ class Records:
     def __init__(self, limit: int, dialect: Dialect = COMMA) -> None:
         self._limit = limit + 2  # a line end may come to it
         self._quotes = Quotes(dialect)
+        self._one, self._many = _patterns_of(dialect)
         self._held = bytearray()
         self._is_begun = False
         self._is_skipping = False
@@ -124,11 +139,38 @@ class Records:
         text = self._return + piece if self._return else bytes(piece)
         self._return = text[-1:] if text.endswith(b"\r") else b""  # a line feed may follow
         whole = len(text) - len(self._return)
-        start = 0
-        for found in _END.finditer(text, 0, whole):
-            yield from self._line(text[start : found.end()])
-            start = found.end()
-        self._keep(text[start:whole])
+        at = 0
+        while at < whole:
+            if not self._is_begun and whole - at >= _WORTH_IT:
+                end = self._end_of_records(text, at, whole)
+                yield from self._at_once(text, at, end)
+                at = end
+            found = _END.search(text, at, whole)
+            if found is None:
+                self._keep(text[at:whole])
+                return
+            yield from self._line(text[at : found.end()])
+            at = found.end()
+
+    def _end_of_records(self, text: bytes, start: int, end: int) -> int:
+        found = self._many.match(text, start, end)
+        return found.end() if found else start
+
+    def _at_once(self, text: bytes, start: int, end: int) -> Iterator[bytes | None]:
+        """Yield the records of ``text[start:end]``, which holds nothing else."""
+        for found in self._one.finditer(text, start, end):
+            record = found[0]
+            if not record:
+                return
+            self.line = self._ends + 1
+            self._ends += len(_END.findall(record)) if _QUOTE in record else 1
+            if len(record) > self._limit:
+                self._quotes.begin()
+                self._quotes.follow(record)
+                self.is_stray = self._quotes.is_stray
+                yield None
+            elif record.strip(b"\r\n"):
+                yield record
 
     def finish(self) -> Iterator[bytes | None]:
         """Yield the last record, its quotes open or not."""

@@ -13,6 +13,11 @@ from gristmill.streams.formats.csv_records import spans
 from gristmill.streams.formats.dialect import COMMA, Dialect
 
 
+@pytest.fixture(autouse=True, params=[1, 1 << 20], ids=["by patterns", "by steps"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_records, "_WORTH_IT", request.param)
+
+
 def pieces_of(body: bytes, size: int) -> list[bytes]:
     return [body[start : start + size] for start in range(0, len(body), size)]
 

@@ -11,7 +11,7 @@ from gristmill import batch
 from gristmill.errors import MalformedInput
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
-from gristmill.http.jobs import row_reading
+from gristmill.http.jobs import csv_records, row_reading
 from gristmill.http.jobs.checking import Checker
 from gristmill.http.jobs.csv_rows import CsvOptions, RowCodec
 from gristmill.http.jobs.row_reading import RowReading
@@ -34,6 +34,11 @@ class Pair(msgspec.Struct):
 @batch(name="pairs")
 async def pairs(items: list[Pair]) -> list[Pair]:
     return items
+
+
+@pytest.fixture(autouse=True, params=[1, 1 << 20], ids=["by patterns", "by steps"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_records, "_WORTH_IT", request.param)
 
 
 def read(body: bytes, options: CsvOptions | None = None, *, piece: int = 1000, item_bytes: int = 1000) -> Any:
