@@ -125,8 +125,7 @@ class FileBody:
 
     def _check_unchanged(self) -> None:
         now, before = os.fstat(self._file.fileno()), self._before
-        is_same = (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-        if not is_same or self._file.tell() < before.st_size:
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise Refused(problem("file_changed", retryable=True))
 
     def _too_large(self) -> Refused:

@@ -164,6 +164,19 @@ def test_a_folder_that_becomes_a_link_is_not_gone_through(
         open_beneath(root, ["in", "people.csv"])
 
 
+def test_what_is_no_file_is_not_even_opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, names = os.open, []
+
+    def seen(path: object, *args: object, **options: object) -> int:
+        names.append(path)
+        return opened(path, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", seen)
+    with pytest.raises(OSError, match="not a regular file"):
+        open_beneath(root, ["pipe.csv"])
+    assert names == [root]
+
+
 def test_no_descriptor_is_left_open(files: ServerFiles) -> None:
     before = len(list(OPEN.iterdir()))
     for path in ("in/people.csv/x", "in/deep", "to_in/people.csv", "pipe.csv", "nothing"):

@@ -87,9 +87,17 @@ def test_a_stray_quote_in_a_record_that_is_too_long_swallows_nothing_in_silence(
 
 
 def test_blocks_are_parsed_when_they_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def sized(block: bytes, *args: Any) -> Any:
+        sizes.append(len(block))
+        return parse_rows(block, *args)
+
     monkeypatch.setattr(row_reading, "_BLOCK", 8)
+    monkeypatch.setattr(row_reading, "parse_rows", sized)
     body = b"a,b\n" + b"".join(b"x,%d\n" % number for number in range(50))
     assert read(body, piece=100) == [Pair("x", number) for number in range(50)]
+    assert max(sizes) <= 8 + len(b"x,49\n")
 
 
 def of_file(body: bytes, options: CsvOptions) -> Any:
