@@ -26,7 +26,6 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW"
 # A pipe without a writer must not block the open, and a terminal not become ours.
 _FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
-
 _FORMS = {Format.CSV: Form.CSV, Format.TSV: Form.TSV, Format.NDJSON: Form.LINES}
 _ALIASES = {"jsonl": "ndjson", "json": "ndjson"}  # as ``gristmill run`` has them
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,29 +104,21 @@ def test_a_file_that_may_not_be_read_is_not_found(files: ServerFiles, root: Path
     assert code(files, "in/people.csv") == "file_not_found"
 
 
-def swaps(target: Path, link_to: str) -> Iterator[None]:
-    """Put a link where *target* is, after whoever is asked to go on has looked at it."""
-    yield
-    target.rename(target.with_name("moved"))
-    target.symlink_to(link_to)
-    yield
-
-
 def test_a_file_that_becomes_a_link_between_look_and_open_is_not_followed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swap = swaps(root / "in" / "people.csv", "../../secret.csv")
-    looked = os.stat
+    looked, people = os.stat, root / "in" / "people.csv"
 
     def look_and_swap(*args: object, **options: object) -> os.stat_result:
         found = looked(*args, **options)  # type: ignore[arg-type]
-        next(swap)
-        next(swap)
+        monkeypatch.undo()
+        people.unlink()
+        people.symlink_to("../../secret.csv")
         return found
 
     monkeypatch.setattr(os, "stat", look_and_swap)
-    with pytest.raises(OSError, match=r"Too many levels|symbolic"):
-        open_beneath(root, ["in", "people.csv"])
+    with pytest.raises(OSError, match="symbolic links"):
+        os.close(open_beneath(root, ["in", "people.csv"]))
 
 
 def test_a_file_that_becomes_a_pipe_between_look_and_open_neither_blocks_nor_opens(
@@ -137,6 +128,7 @@ def test_a_file_that_becomes_a_pipe_between_look_and_open_neither_blocks_nor_ope
 
     def look_and_swap(*args: object, **options: object) -> os.stat_result:
         found = looked(*args, **options)  # type: ignore[arg-type]
+        monkeypatch.undo()
         (root / "pipe.csv").replace(root / "in" / "people.csv")
         return found
 
