@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
+from gristmill.errors import ConfigurationError
 from gristmill.streams.formats.dialect import COMMA, Dialect
 from gristmill.streams.formats.patterns import FIRST_LINE, LINE, patterns
 
@@ -20,14 +21,18 @@ _QUOTE = b'"'
 
 _WORTH_IT = 256
 """Bytes from which on a pattern finds records faster than steps do."""
+_NONE = re.compile(b"")
 _LINES = re.compile(b"(?:%s)*+" % FIRST_LINE.pattern)
 
 
 def _patterns_of(dialect: Dialect) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Return what matches one record, and as many whole ones as there are."""
+    """Return what matches one record, and as many whole ones as there are, or none where that is no use."""
     if dialect.quoting == "none":
         return LINE, _LINES
-    found = patterns(dialect.delimiter)
+    try:
+        found = patterns(dialect.delimiter)
+    except ConfigurationError:  # this Python would match them wrongly; steps are right, and text without
+        return LINE, _NONE  # quotes needs no others
     return found.record, found.whole
 
 
