@@ -13,7 +13,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.http.asgi import Scope, Send
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
-from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.endpoints import BatchEndpoint, HotEndpoints, SingleEndpoint
 from gristmill.http.jobs.files import ServerFiles
 from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.openapi import openapi_document
@@ -121,11 +121,12 @@ class App:
         paths = service_paths(self._handlers, self._drain, self._counter, self._jobs, metrics=metrics)
         if self._desk is not None:
             paths |= self._desk.paths(self.prefix)
-        self._singles: dict[bytes, SingleEndpoint] = {}
+        self._hot: dict[bytes, SingleEndpoint | BatchEndpoint] = {}
         for bench in self._benches:
             path = f"{self.prefix}/{bench.handler.name}"
-            single = self._singles[path.encode()] = SingleEndpoint(bench)
-            own = handler_paths(bench, single, path, self._counter, self._desk)
+            hot = HotEndpoints(bench)
+            self._hot |= {path.encode(): hot.single, f"{path}/batch".encode(): hot.batch}
+            own = handler_paths(bench, hot, path, self._counter, self._desk)
             if not own.keys().isdisjoint(paths):
                 raise ConfigurationError(
                     f"the name {bench.handler.name!r} is a route of every App; give another"
@@ -258,7 +259,7 @@ class App:
         )
 
     def shortcut(self) -> type[ShortcutProtocol]:
-        """Return uvicorn's HTTP protocol with a shortcut to this application's single items.
+        """Return uvicorn's HTTP protocol with a shortcut to this application's items and batches.
 
         For ``uvicorn.Config(app, http=app.shortcut())``, which ``gristmill serve``
         uses: the same answers for less CPU. Only where *app* is served as it
@@ -266,7 +267,7 @@ class App:
         """
         from gristmill.http.shortcut import shortcut_protocol  # noqa: PLC0415 - only some servers need uvicorn
 
-        return shortcut_protocol(self._singles, self._counter)
+        return shortcut_protocol(self._hot, self._counter)
 
     def drain(self) -> None:
         """Answer what waits and refuse new requests, on the running loop, as at SIGTERM."""

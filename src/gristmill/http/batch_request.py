@@ -17,7 +17,7 @@ from io import BytesIO
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, inspect
 
 from gristmill.codec.items import decode_hook
 from gristmill.http.codec import ItemCodec
@@ -31,6 +31,16 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ID_LINES = re.compile(f"{_ID.pattern}(?:\n{_ID.pattern})*")
 
 _RAWS = msgspec.json.Decoder(list[Raw])
+
+_CONTAINERS = (
+    inspect.StructType,
+    inspect.DataclassType,
+    inspect.TypedDictType,
+    inspect.NamedTupleType,
+    inspect.CollectionType,
+    inspect.TupleType,
+    inspect.DictType,
+)
 
 Ids: TypeAlias = list[str | None]
 
@@ -96,12 +106,14 @@ class BatchReader:
         self._envelope: Callable[[bytes | bytearray], Any] | None = None
         self._array: Callable[[bytes | bytearray], list[Any]] | None = None
         self._lines: Callable[[bytes | bytearray], list[Any]] | None = None
+        self._levels = 0
         if codec.typed is not None:
             entry = msgspec.defstruct("Entry", [("data", codec.typed), ("id", str | None, None)])
             envelope = msgspec.defstruct("Envelope", [("items", list[entry])])  # type: ignore[valid-type]  # made per handler
             self._envelope = _decoder(envelope).decode
             self._array = _decoder(list[codec.typed]).decode  # type: ignore[name-defined]  # as above
             self._lines = _decoder(codec.typed).decode_lines
+            self._levels = int(_is_container(codec.typed))
 
     def read(self, body: bytes | bytearray, *, lines: bool = False) -> BatchRequest:
         """Return the items of *body*, which is JSON, or with *lines* one item of JSON per line.
@@ -111,13 +123,13 @@ class BatchReader:
         """
         if lines:
             return self._read_lines(body)
-        check_text(body, self._limits)
         if has_far_too_many_items(body, self._limits.batch_items):
             raise too_many_items(self._limits)
         if len(body) <= self._limits.item_bytes:  # so no item can be too large
             request = self._at_once(body)
             if request is not None:
                 return request
+        check_text(body, self._limits)
         return self._one_by_one(body)
 
     def _at_once(self, body: bytes | bytearray) -> BatchRequest | None:
@@ -136,6 +148,8 @@ class BatchReader:
                 ids = [entry.id for entry in entries]
         except Exception:  # noqa: BLE001 - whatever it is, the closer look finds and reports it
             return None
+        levels = self._levels + (ids is not None)  # that each entry has for itself: no two are open at once
+        check_text(body, self._limits, apart=levels * max(0, len(items) - 1))
         if len(items) > self._limits.batch_items:
             raise too_many_items(self._limits)
         if ids is not None:
@@ -237,6 +251,11 @@ def too_many_items(limits: HttpLimits) -> Refused:
 
 def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(wanted, dec_hook=decode_hook)
+
+
+def _is_container(wanted: Any) -> bool:
+    """Tell whether every value of the type *wanted* is an array or object of JSON."""
+    return isinstance(inspect.type_info(wanted), _CONTAINERS)
 
 
 def _checked_ids(ids: Sequence[Any]) -> Ids | None:

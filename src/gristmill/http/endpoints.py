@@ -18,7 +18,17 @@ from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchReader, BatchRequest
 from gristmill.http.bench import Bench
 from gristmill.http.body import ClientGone, read_body
-from gristmill.http.headers import JSON, NDJSON, Form, RawHeaders, Wanted, form_of, read_headers, wanted
+from gristmill.http.headers import (
+    JSON,
+    NDJSON,
+    NOTHING_WANTED,
+    Form,
+    RawHeaders,
+    Wanted,
+    form_of,
+    read_headers,
+    wanted,
+)
 from gristmill.http.problems import Refused, Reply, problem, problem_reply
 from gristmill.http.strict_json import check_text
 from gristmill.http.watch import Receive, Verdict, Visit, Watch
@@ -39,6 +49,8 @@ class SingleEndpoint:
         max_bytes: The largest body it takes.
         told: Writes what callers are told of their batch.
     """
+
+    route = "single"
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -135,12 +147,26 @@ class SingleEndpoint:
 
 
 class BatchEndpoint:
-    """``POST /v1/{name}/batch``: 200 says that every item has its own verdict."""
+    """``POST /v1/{name}/batch``: 200 says that every item has its own verdict.
+
+    Attributes:
+        handler: The handler's name.
+        max_bytes: The largest body it takes.
+    """
+
+    route = "batch"
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self.handler = bench.handler.name
+        self.max_bytes = bench.limits.batch_bytes
         self._reader = BatchReader(bench.items, bench.limits)
         self._writer = BatchWriter(bench.results, bench.verdicts)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether new requests are refused."""
+        return self._bench.drain.is_draining
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Reply | None:
         """Answer one request; None if the caller hung up.
@@ -161,24 +187,45 @@ class BatchEndpoint:
     async def _answer(self, headers: dict[bytes, bytes], watch: Watch, visit: Visit) -> Reply:
         bench = self._bench
         bench.drain.refuse()
-        form = form_of(headers.get(b"content-type"), _BATCH)
-        body = await read_body(headers, visit, bench.limits, bench.limits.batch_bytes)
-        began = time.perf_counter()
-        request = self._reader.read(body, lines=form is Form.LINES)
+        lines = form_of(headers.get(b"content-type"), _BATCH) is Form.LINES
         preferred = wanted(headers.get(b"prefer"))
+        body = read_body(headers, visit, bench.limits, bench.limits.batch_bytes)
+        # No name holds the body: while the items wait only they are kept.
+        answer = self.answer(await body, lines=lines, preferred=preferred)
+        watch.wait(visit)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if visit.settle() is Verdict.GONE:
+                raise ClientGone from None
+            raise
+
+    async def answer(
+        self, body: bytes | bytearray, *, lines: bool = False, preferred: Wanted = NOTHING_WANTED
+    ) -> Reply:
+        """Answer the batch in *body*, which came whole.
+
+        Cancelling it drops the items whose batches have not begun.
+
+        Args:
+            body: JSON.
+            lines: It is one item per line.
+            preferred: What the caller prefers.
+        """
+        bench = self._bench
+        began = time.perf_counter()
+        try:
+            request = self._reader.read(body, lines=lines)
+        except Refused as refused:
+            return problem_reply(refused.problem, refused.headers)
+        del body
         if preferred.strict:
             request.refuse_where(bench.is_too_heavy, problem("item_too_heavy"))
         if preferred.strict and request.refused:
             found = problem("invalid_item", errors=request.complaints())
             return problem_reply(found, preferred.applied())
-        del body  # while the items wait only they are kept
-        watch.wait(visit)
         try:
             settled = await self._settle(request)
-        except asyncio.CancelledError:
-            if visit.settle() is Verdict.GONE:
-                raise ClientGone from None
-            raise
         except Exception as error:  # noqa: BLE001 - no item was taken: it is the answer to the whole request
             pause = bench.retry_after() if isinstance(error, QueueFull) else 1
             return problem_reply(bench.verdicts.problem_of(failed_from(error), pause))
@@ -200,3 +247,18 @@ class BatchEndpoint:
             heavy = self._bench.verdicts.problem_of(failed_from(error))
             request.refuse_where(self._bench.is_too_heavy, heavy)
             return await handler.settle(request.items, wait=False)
+
+
+class HotEndpoints:
+    """The two of one handler, which its routes and the shortcut share.
+
+    Attributes:
+        single: ``POST /v1/{name}``.
+        batch: ``POST /v1/{name}/batch``.
+    """
+
+    __slots__ = ("batch", "single")
+
+    def __init__(self, bench: Bench) -> None:
+        self.single = SingleEndpoint(bench)
+        self.batch = BatchEndpoint(bench)

@@ -1,4 +1,8 @@
-"""A request that waits for its item without a future: a batcher's waiter and uvicorn's cycle in one."""
+"""The requests of the shortcut, in the place of uvicorn's request-response cycle.
+
+One that waits for its item needs no future: it is the batcher's waiter itself.
+One that waits for a batch is a task.
+"""
 
 from __future__ import annotations
 
@@ -109,3 +113,30 @@ class Flight:
         """Drop the item of a caller who hung up."""
         if self.disconnected and not self.response_complete:
             self._is_cancelled = True
+
+
+class BatchFlight:
+    """A request of the shortcut for a whole batch: its task, and uvicorn's cycle.
+
+    Attributes:
+        task: Answers it; set once, where it begins.
+        response_complete, keep_alive, disconnected: As ``Flight`` has them.
+    """
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete", "task")
+
+    def __init__(self) -> None:
+        self.response_complete = False
+        self.keep_alive = True
+        self.disconnected = False
+        self.task: asyncio.Task[None]
+
+    @property
+    def message_event(self) -> BatchFlight:
+        """What is set when the connection is lost."""
+        return self
+
+    def set(self) -> None:
+        """Drop the items of a caller who hung up, as far as their batches have not begun."""
+        if self.disconnected and not self.response_complete:
+            self.task.cancel()

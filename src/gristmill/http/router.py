@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from gristmill.http.asgi import Served
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
-from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.endpoints import HotEndpoints
 from gristmill.http.jobs.paths import PATHS, JobDesk
 from gristmill.http.openapi import Route, job_openapi_extra, route_openapi_extra
 from gristmill.http.openapi_jobs import TAG
@@ -69,7 +69,7 @@ def fastapi_router(
 
     for bench in benches:
         name = bench.handler.name
-        for path, by_method in handler_paths(bench, SingleEndpoint(bench), f"/{name}", counter, desk).items():
+        for path, by_method in handler_paths(bench, HotEndpoints(bench), f"/{name}", counter, desk).items():
             for method, served in by_method.items():
                 route = _ROUTES.get((method, path.removeprefix(f"/{name}")))
                 if route is not None:  # not HEAD, which FastAPI leaves out everywhere

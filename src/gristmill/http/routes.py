@@ -18,7 +18,7 @@ from gristmill.http.bench import Bench
 from gristmill.http.describe import DescribeEndpoint
 from gristmill.http.docs_page import DOCS_ASSETS, DOCS_PAGE
 from gristmill.http.drain import Drain
-from gristmill.http.endpoints import BatchEndpoint, SingleEndpoint
+from gristmill.http.endpoints import HotEndpoints
 from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.jobs.submit import Way
 from gristmill.http.problems import KINDS, Reply, problem, problem_reply
@@ -42,7 +42,7 @@ class Methods:
 
 
 def handler_paths(
-    bench: Bench, single: SingleEndpoint, path: str, counter: RequestCounter, desk: JobDesk | None = None
+    bench: Bench, hot: HotEndpoints, path: str, counter: RequestCounter, desk: JobDesk | None = None
 ) -> dict[str, dict[str, Served]]:
     """Return path -> method -> application of one handler's routes, which begin with *path*.
 
@@ -53,13 +53,12 @@ def handler_paths(
         return Served(endpoint, counter, bench.handler.name, route, bench.limits.idle_timeout)
 
     describe = served(DescribeEndpoint(bench, has_jobs=desk is not None), "describe")
-    batch = BatchEndpoint(bench)
     if desk is None:
-        posts = {"": served(single, "single"), "/batch": served(batch, "batch")}
+        posts = {"": served(hot.single, "single"), "/batch": served(hot.batch, "batch")}
     else:
         posts = {
-            "": desk.preferring(single, bench, "single", Way.SINGLE, 1),
-            "/batch": desk.preferring(batch, bench, "batch", Way.BATCH, 2),
+            "": desk.preferring(hot.single, bench, "single", Way.SINGLE, 1),
+            "/batch": desk.preferring(hot.batch, bench, "batch", Way.BATCH, 2),
             "/jobs": desk.submitting(bench),
         }
     posts["/stream"] = served(StreamEndpoint(bench), "stream")

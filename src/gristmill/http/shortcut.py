@@ -1,9 +1,10 @@
-"""Single items without ASGI: a shortcut in uvicorn's own HTTP/1.1 protocol.
+"""Items without ASGI: a shortcut in uvicorn's own HTTP/1.1 protocol.
 
 An ordinary ``POST /v1/{name}`` whose body came whole needs no scope, no task
 and no events: its item is admitted where the parser says that the message is
 complete, and the answer is written where its future is done. That halves
-what a request costs. Everything else (other routes and methods, slow, large,
+what a request costs. An ordinary ``POST /v1/{name}/batch`` is a task, but
+needs no scope and no events either. Everything else (other routes and methods, slow, large,
 compressed or chunked bodies, HTTP/1.0, ``Expect``, other media types, a
 drain) takes the ASGI way, whose answers are the reference: both call the
 same endpoint.
@@ -16,15 +17,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Coroutine, Mapping
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gristmill.codec.results import UnusableResult
 from gristmill.http.asgi import internal_error
-from gristmill.http.endpoints import SingleEndpoint
-from gristmill.http.flight import Flight
+from gristmill.http.endpoints import BatchEndpoint, SingleEndpoint
+from gristmill.http.flight import BatchFlight, Flight
 from gristmill.http.problems import CLOSE, Reply
 
 _JSON = b"application/json"
@@ -33,6 +34,10 @@ _UNUSUAL = frozenset(
 )
 _KEEP_ALIVE = b"keep-alive"
 _GOOD = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
+
+
+Quick: TypeAlias = SingleEndpoint | BatchEndpoint
+"""What the shortcut leads to."""
 
 
 class Counter(Protocol):
@@ -61,18 +66,19 @@ class ShortcutProtocol(HttpToolsProtocol):
     """uvicorn's protocol; a subclass for each application knows its paths.
 
     Attributes:
-        singles: path -> endpoint of one item.
+        endpoints: path -> endpoint of one item, or of a batch.
         counter: Counts the answers.
         default_lines: Of all its connections.
     """
 
-    singles: ClassVar[Mapping[bytes, SingleEndpoint]]
+    endpoints: ClassVar[Mapping[bytes, Quick]]
     counter: ClassVar[Counter]
     default_lines: ClassVar[_DefaultLines]
 
-    _taking: SingleEndpoint | None = None  # the endpoint of a request whose body is coming
+    _taking: Quick | None = None  # the endpoint of a request whose body is coming
     _body: bytes = b""
-    _flight: Flight | None = None  # the last one; `cycle` may be of a request in the line behind it
+    # The last one; `cycle` may be of a request in the line behind it.
+    _flight: Flight | BatchFlight | None = None
     _is_in_head = False  # a request has begun whose headers are not all there
     _idle_since = 0.0
     _context: contextvars.Context
@@ -143,7 +149,7 @@ class ShortcutProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Choose the way."""
         self._is_in_head = False
-        endpoint = self.singles.get(self.url)
+        endpoint = self.endpoints.get(self.url)
         if endpoint is not None and self._is_ordinary(endpoint):
             self._taking = endpoint
         else:
@@ -157,7 +163,7 @@ class ShortcutProtocol(HttpToolsProtocol):
             super().on_header(name, value)
         super().on_headers_complete()
 
-    def _is_ordinary(self, endpoint: SingleEndpoint) -> bool:
+    def _is_ordinary(self, endpoint: Quick) -> bool:
         if self._is_answering():
             return False  # pipelined: uvicorn queues it
         if endpoint.is_draining or self.flow.write_paused or self.limit_concurrency is not None:
@@ -193,12 +199,18 @@ class ShortcutProtocol(HttpToolsProtocol):
             self._body += body
 
     def on_message_complete(self) -> None:
-        """Admit the item."""
+        """Admit the item, or begin the batch."""
         endpoint, self._taking = self._taking, None
         if endpoint is None:
             super().on_message_complete()
             return
         body, self._body = self._body, b""
+        if isinstance(endpoint, SingleEndpoint):
+            self._begin_single(endpoint, body)
+        else:
+            self._begin_batch(endpoint, body)
+
+    def _begin_single(self, endpoint: SingleEndpoint, body: bytes) -> None:
         flight = Flight(self, endpoint)
         try:
             begun = endpoint.begin(body, flight.enter)
@@ -209,6 +221,31 @@ class ShortcutProtocol(HttpToolsProtocol):
             self.cycle = flight  # type: ignore[assignment]  # it stands in for one
         elif isinstance(begun, Reply):
             self.write(endpoint, begun, keep_alive=True)
+
+    def _begin_batch(self, endpoint: BatchEndpoint, body: bytes) -> None:
+        flight = BatchFlight()
+        # The answer has the body to itself, and lets it go: while the items wait only they are kept.
+        flight.task = task = self.loop.create_task(self._answer(flight, endpoint, endpoint.answer(body)))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        self._flight = flight
+        self.cycle = flight  # type: ignore[assignment]  # it stands in for one
+
+    async def _answer(
+        self, flight: BatchFlight, endpoint: BatchEndpoint, answer: Coroutine[Any, Any, Reply]
+    ) -> None:
+        try:
+            reply = await answer
+        except asyncio.CancelledError:
+            if flight.disconnected:
+                return
+            self.transport.close()  # the server stops and waits no longer
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort: logged, and told without its text
+            reply = internal_error(error)
+        if not flight.disconnected:
+            flight.response_complete = True
+            self.write(endpoint, reply, keep_alive=flight.keep_alive)
 
     def land(self, flight: Flight, value: Any, error: Exception | None) -> None:
         """Answer the caller of *flight*; what its batch cost it is in the headers."""
@@ -229,7 +266,7 @@ class ShortcutProtocol(HttpToolsProtocol):
         else:
             self.write(endpoint, endpoint.answered(value, batch, seconds), keep_alive=flight.keep_alive)
 
-    def write(self, endpoint: SingleEndpoint, reply: Reply, *, keep_alive: bool) -> None:
+    def write(self, endpoint: Quick, reply: Reply, *, keep_alive: bool) -> None:
         """Send *reply*, and close the connection if it or the caller wants that."""
         keeps = keep_alive and CLOSE not in reply.headers
         lines = [STATUS_LINE[reply.status], self.default_lines.of(self.server_state.default_headers)]
@@ -243,8 +280,8 @@ class ShortcutProtocol(HttpToolsProtocol):
             self.transport.close()
         self._answered(endpoint, reply.status)
 
-    def _answered(self, endpoint: SingleEndpoint, status: int) -> None:
-        self.counter.count(endpoint.handler, "single", status)
+    def _answered(self, endpoint: Quick, status: int) -> None:
+        self.counter.count(endpoint.handler, endpoint.route, status)
         if self.pipeline:
             # What follows in the line is a task of its own, in the context of the connection, not of a batch.
             self._context.run(self.on_response_complete)
@@ -252,7 +289,7 @@ class ShortcutProtocol(HttpToolsProtocol):
             self.on_response_complete()
 
 
-def shortcut_protocol(singles: Mapping[bytes, SingleEndpoint], counter: Counter) -> type[ShortcutProtocol]:
+def shortcut_protocol(endpoints: Mapping[bytes, Quick], counter: Counter) -> type[ShortcutProtocol]:
     """Return a protocol class for an application with these paths."""
-    shared = {"singles": dict(singles), "counter": counter, "default_lines": _DefaultLines()}
+    shared = {"endpoints": dict(endpoints), "counter": counter, "default_lines": _DefaultLines()}
     return type("AppShortcutProtocol", (ShortcutProtocol,), shared)

@@ -21,13 +21,18 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 _ESCAPES = re.compile(rb"\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)", re.DOTALL)
 
 
-def check_text(text: bytes | bytearray, limits: HttpLimits) -> None:
-    """Refuse *text* for its nesting, its encoding or its doubled keys, before anything parses it.
+def check_text(text: bytes | bytearray, limits: HttpLimits, *, apart: int = 0) -> None:
+    """Refuse *text* for its nesting, its encoding or its doubled keys, before anything uses it.
+
+    Args:
+        text: JSON.
+        limits: For the nesting, and whether keys may be doubled.
+        apart: As ``exceeds_depth`` takes it.
 
     Raises:
         Refused: ``too_deep``, ``malformed_json`` or ``duplicate_key``.
     """
-    if exceeds_depth(text, limits.depth):
+    if exceeds_depth(text, limits.depth, apart):
         raise Refused(
             problem("too_deep", detail=f"nesting is limited to {limits.depth}", limit_depth=limits.depth)
         )

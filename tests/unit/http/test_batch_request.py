@@ -198,3 +198,34 @@ def test_all_three_forms_carry_the_same_items(items: list[Any], item_bytes: int)
     small = read({"items": [{"data": item} for item in items]}, Any, item_bytes=item_bytes)
     assert len(small.items) + len(small.refused) == small.total == len(items)
     assert set(codes(small).values()) <= {"too_large"}
+
+
+class Tags(msgspec.Struct):
+    tags: list[str]
+
+
+@pytest.mark.parametrize("annotation", [Text, Tags, dict, list[int], Any, Text | None])
+@pytest.mark.parametrize("enveloped", [True, False])
+@pytest.mark.parametrize("place", [0, 20, 39])
+def test_one_deep_item_among_many_is_found_in_whatever_form(
+    annotation: Any, place: int, *, enveloped: bool
+) -> None:
+    # What the type does not name is passed over by the parser, but not by the limit.
+    item: Any = [1] if annotation == list[int] else {"text": "[{", "tags": ["x"]}
+    deep: Any = "x"
+    for _ in range(9):
+        deep = [deep]
+    deep = [1, *deep] if annotation == list[int] else {**item, "more": deep}
+    items = [deep if index == place else item for index in range(40)]
+    body = {"items": [{"data": one} for one in items]} if enveloped else items
+    levels = 12 if enveloped else 10
+    levels += annotation != list[int]
+    if annotation != list[int]:
+        read(body, annotation, depth=levels)
+    assert refusal(body, annotation, depth=levels - 1).code == "too_deep"
+
+
+def test_depth_beside_the_items_of_an_envelope_counts_too() -> None:
+    body = {"items": [{"data": {"text": "x"}} for _ in range(40)], "more": [[[[[[[["x"]]]]]]]]}
+    assert read(body, depth=9).total == 40
+    assert refusal(body, depth=8).code == "too_deep"

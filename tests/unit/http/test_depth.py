@@ -32,6 +32,17 @@ def test_the_limit_is_exact_for_every_json_text(value: object, *, ascii_only: bo
     assert depth == 0 or exceeds_depth(text, depth - 1)
 
 
+@given(
+    values=st.lists(st.dictionaries(TEXTS, VALUES, max_size=3), min_size=1, max_size=5),
+    limit=st.integers(1, 12),
+)
+def test_what_is_said_of_objects_side_by_side_changes_no_answer(
+    values: list[dict[str, object]], limit: int
+) -> None:
+    text = json.dumps(values).encode()
+    assert exceeds_depth(text, limit, len(values) - 1) == (depth_of(values) > limit)
+
+
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_nesting_is_counted_past_the_limit_and_not_before(opening: bytes) -> None:
     assert not exceeds_depth(opening * 64, 64)

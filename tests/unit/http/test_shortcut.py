@@ -1,4 +1,4 @@
-"""Single items on the shortcut: the bytes that go over a real connection to uvicorn in this very loop."""
+"""Items and batches on the shortcut: the bytes that go over real connections to uvicorn in this loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uvicorn
 from gristmill import App, BatchHandler, Failed, batch
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
-from gristmill.http.endpoints import SingleEndpoint
+from gristmill.http.endpoints import BatchEndpoint, SingleEndpoint
 from gristmill.http.flight import Flight
 from gristmill.http.problems import Reply, Statuses
 from gristmill.http.settings import HttpLimits
@@ -77,9 +77,9 @@ class Connection:
         self.reader = reader
         self.writer = writer
 
-    def send(self, body: object, *lines: str) -> None:
+    def send(self, body: object, *lines: str, to: str = "") -> None:
         text = json.dumps(body).encode()
-        head = ["POST /v1/numbers HTTP/1.1", "Host: test", "Content-Type: application/json", *lines]
+        head = [f"POST /v1/numbers{to} HTTP/1.1", "Host: test", "Content-Type: application/json", *lines]
         self.writer.write("\r\n".join([*head, f"Content-Length: {len(text)}", "", ""]).encode() + text)
 
     async def receive(self) -> tuple[int, dict[str, str], Any]:
@@ -292,3 +292,147 @@ async def test_draining_answers_who_waits_and_refuses_who_comes() -> None:
         assert await second.is_closed()
         gate.set()
         assert (await first.receive())[2] == 0.5
+
+
+def results_of(answer: tuple[int, dict[str, str], Any]) -> list[Any]:
+    status, headers, body = answer
+    assert (status, headers["content-type"]) == (200, "application/json")
+    return [entry.get("result", entry.get("error", {}).get("code")) for entry in body["items"]]
+
+
+def count_the_long_way(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    paths: list[str] = []
+    served = App.__call__
+
+    async def noted(self: App, scope: Any, receive: Any, send: Any) -> None:
+        paths.append(scope["path"])
+        await served(self, scope, receive, send)
+
+    monkeypatch.setattr(App, "__call__", noted)
+    assert service.app
+    return paths
+
+
+async def test_a_batch_takes_the_shortcut_and_every_item_has_its_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        long_way = count_the_long_way(service, monkeypatch)
+        caller = await service.connect()
+        caller.send([4, -1, "x", 99, 6], to="/batch")
+        expected = [2, "out_of_range", "invalid_item", "handler_contract", 3]
+        assert results_of(await caller.receive()) == expected
+        assert long_way == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "to"),
+    [
+        (("Prefer: return=minimal",), "/batch"),
+        (("Expect: 100-continue",), "/batch"),
+        ((), "/batch?x=1"),
+        ((), "/stream"),
+    ],
+)
+async def test_what_is_not_ordinary_takes_the_long_way(
+    monkeypatch: pytest.MonkeyPatch, lines: tuple[str, ...], to: str
+) -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        long_way = count_the_long_way(service, monkeypatch)
+        caller = await service.connect()
+        caller.send([4], *lines, to=to)
+        await caller.reader.readuntil(b"\r\n\r\n")
+        assert long_way == ["/v1/numbers" + to.partition("?")[0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [({"items": 3}, "invalid_batch"), ([1] * 3000, "too_many_items"), (None, "invalid_batch")],
+)
+async def test_a_batch_that_is_refused_whole_is_answered_and_the_next_one_too(body: Any, code: str) -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        caller.send(body, to="/batch")
+        assert (await caller.receive())[2]["code"] == code
+        caller.send([4], to="/batch")
+        assert results_of(await caller.receive()) == [2]
+
+
+async def test_batches_and_items_in_a_pipeline_are_answered_in_their_order() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        for number in range(10):
+            caller.send([number, number], to="/batch")
+            caller.send(number)
+        for number in range(10):
+            assert results_of(await caller.receive()) == [number / 2] * 2
+            assert (await caller.receive())[2] == number / 2
+
+
+async def test_a_batch_whose_caller_hung_up_while_it_waited_is_not_sent() -> None:
+    gate, seen = asyncio.Event(), []
+    handler = handler_with(gate, seen)
+    async with serving(handler) as service:
+        first, second = [await service.connect() for _ in range(2)]
+        first.send([1, 2], to="/batch")
+        await until(lambda: len(seen) == 1)
+        second.send([3, 4], to="/batch")
+        await until(lambda: handler.stats().pending == 2)
+        second.writer.close()
+        await second.writer.wait_closed()
+        await until(lambda: handler.stats().pending == 0)
+        gate.set()
+        assert results_of(await first.receive()) == [0.5, 1]
+        assert seen == [[1, 2]]
+        assert handler.stats().items["cancelled"] == 2
+
+
+async def test_a_batch_that_breaks_the_endpoint_is_answered_without_the_text(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> Reply:
+        raise SystemError("a secret")
+
+    monkeypatch.setattr(BatchEndpoint, "_reply", broken)
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        caller.send([4], to="/batch")
+        status, _, body = await caller.receive()
+        assert (status, body["code"]) == (500, "internal_error")
+        assert "a secret" not in str(body)
+        assert "a secret" in caplog.text
+
+
+async def test_a_server_that_stops_waits_for_a_batch_and_closes_its_connection() -> None:
+    gate, seen = asyncio.Event(), []
+    async with serving(handler_with(gate, seen)) as service:
+        caller = await service.connect()
+        caller.send([1], to="/batch")
+        await until(lambda: len(seen) == 1)
+        assert len(service.server.server_state.tasks) == 1
+        service.connections[0].shutdown()
+        gate.set()
+        assert results_of(await caller.receive()) == [0.5]
+        assert await caller.is_closed()
+        assert not service.server.server_state.tasks
+
+
+async def test_a_server_that_waits_no_longer_cuts_the_callers_of_batches_off() -> None:
+    gate, seen = asyncio.Event(), []
+    async with serving(handler_with(gate, seen)) as service:
+        caller = await service.connect()
+        caller.send([1], to="/batch")
+        await until(lambda: len(seen) == 1)
+        for task in list(service.server.server_state.tasks):
+            task.cancel()
+        assert await caller.is_closed()
+        gate.set()
+
+
+async def test_draining_refuses_batches() -> None:
+    async with serving(handler_with(opened(), [])) as service:
+        caller = await service.connect()
+        service.app.drain()
+        caller.send([2], to="/batch")
+        assert (await caller.receive())[2]["code"] == "closed"
+        assert await caller.is_closed()
