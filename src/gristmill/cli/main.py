@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import sys
 from importlib.metadata import version
-from multiprocessing import forkserver
 from typing import Annotated, Any
+
+from gristmill.cli.fork_server import start_fork_server
 
 try:
     import typer
@@ -97,18 +97,8 @@ def options(
 def main() -> None:
     """Run the command."""
     _hide_from_workers()
-    if sys.argv[1:2] == ["run"] and not {"-h", "--help", "--dry-run"} & set(sys.argv):
-        _start_fork_server()
+    start_fork_server(sys.argv[1:])
     app()
-
-
-def _start_fork_server() -> None:
-    """Have the process that workers are forked from load what they need, while this one does too."""
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        multiprocessing.set_forkserver_preload(
-            ["gristmill.streams.engines.local_main", "gristmill.streams.worker.rows"]
-        )
-        forkserver.ensure_running()
 
 
 def _hide_from_workers() -> None:

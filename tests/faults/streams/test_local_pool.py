@@ -260,6 +260,19 @@ def test_big_tasks_and_big_results_pass_each_other(start: Callable[..., LocalPoo
         assert event.result.body == body
 
 
+def test_results_that_are_held_keep_their_bytes_while_others_come_and_their_worker_dies(
+    start: Callable[..., LocalPool],
+):
+    pool = start()
+    bodies = [b"echo " + os.urandom(MB // 4) for _ in range(12)]
+    events = run(pool, bodies)
+    kill(pid_of(run(pool, [b"pid"], 20)[0]))
+    events += run(pool, bodies, 30)
+    for event, body in zip(events, bodies * 2, strict=True):
+        assert isinstance(event, Finished)
+        assert event.result.body == body
+
+
 def test_a_big_task_for_a_busy_worker_is_taken_at_once(start: Callable[..., LocalPool], fifo: str):
     pool = start()
     pid = pid_of(run(pool, [b"pid"])[0])

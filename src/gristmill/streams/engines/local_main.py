@@ -18,6 +18,7 @@ from gristmill.streams.engines.frames import Body, Frame
 from gristmill.streams.engines.marks import SharedMarker, Words
 from gristmill.streams.engines.memory import Memory
 from gristmill.streams.engines.protocol import Runner
+from gristmill.streams.engines.slots import Door, WorkerSlots
 
 LOST_SOCKET = 74
 """The exit code of a worker that cannot answer, because somebody closed its socket."""
@@ -41,7 +42,7 @@ _COLLECT_AFTER = (50_000, 20, 20)
 """New containers, and young and middle collections, before a look; Python's own are 700, 10, 10."""
 
 
-def serve(sock: socket.socket, words: Words, options: MainOptions) -> None:
+def serve(sock: socket.socket, words: Words, options: MainOptions, door: Door | None = None) -> None:
     """Serve the parent at the other end of *sock* until it hangs up.
 
     The first message is the work, each other one is a task. The next is read
@@ -53,7 +54,7 @@ def serve(sock: socket.socket, words: Words, options: MainOptions) -> None:
         _print_to_stderr()
     sock.setblocking(True)
     try:
-        server = _serve(sock, SharedMarker(words))
+        server = _serve(sock, SharedMarker(words), None if door is None else WorkerSlots(door))
     except OSError:
         sys.exit(LOST_SOCKET)
     except MemoryError:  # not of a handler, whose is an answer
@@ -62,12 +63,12 @@ def serve(sock: socket.socket, words: Words, options: MainOptions) -> None:
         server.close()
 
 
-def _serve(sock: socket.socket, marker: SharedMarker) -> _Server | None:
+def _serve(sock: socket.socket, marker: SharedMarker, slots: WorkerSlots | None) -> _Server | None:
     hello = frames.receive(sock)
     if hello is None:
         return None
     memory = Memory()
-    server = _Server(hello, marker, memory)
+    server = _Server(hello, marker, memory, slots)
     _collect_rarely()
     frames.send(sock, messages.dump_ready(memory.rss()))
     while (frame := frames.receive(sock)) is not None:
@@ -84,7 +85,8 @@ def _serve(sock: socket.socket, marker: SharedMarker) -> _Server | None:
 class _Server:
     """Runs tasks; what the start raised is the answer to each, for it would be raised again."""
 
-    def __init__(self, hello: Frame, marker: SharedMarker, memory: Memory) -> None:
+    def __init__(self, hello: Frame, marker: SharedMarker, memory: Memory, slots: WorkerSlots | None) -> None:
+        self._slots = slots
         self._marker = marker
         self._memory = memory
         self._runner: Runner | None = None
@@ -113,7 +115,7 @@ class _Server:
             result = self._runner.run(messages.load_task(frame), self._marker)
         finally:
             self._marker.idle()
-        return messages.dump_result(result, self._memory.rss())
+        return messages.dump_result(result, self._memory.rss(), self._slots)
 
 
 def _collect_rarely() -> None:

@@ -14,6 +14,7 @@ from gristmill.streams.engines.local_rules import Death, Held, Verdict, reason_o
 from gristmill.streams.engines.marks import Note
 from gristmill.streams.engines.memory import Memory, is_stopped
 from gristmill.streams.engines.messages import Answer, Ready
+from gristmill.streams.engines.slots import parent_slots
 
 _BUFFER = 1 << 20  # bytes that may be on their way
 _TURN = 4 << 20  # bytes read of one worker before the others have their turn
@@ -49,16 +50,20 @@ class LocalProcess:
         self._reader = FrameReader()
         self._outbox: deque[memoryview] = deque()
         self._words: marks.Words = context.RawArray("Q", marks.WORDS)
+        self._slots = parent_slots()
         self._socket, theirs = socket.socketpair()
         for end in (self._socket, theirs):  # the system takes as much of it as it allows, twice its default
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         try:
-            self._process = launch(context, local_main.serve, (theirs, self._words, options))
+            door = None if self._slots is None else self._slots.door
+            self._process = launch(context, local_main.serve, (theirs, self._words, options, door))
         except BaseException:
             self._socket.close()
             raise
         finally:
             theirs.close()  # or the worker's end would never be seen
+            if self._slots is not None:
+                self._slots.shut()
         self._socket.setblocking(False)
         self._memory = Memory(self._process.pid)
         self.has_hung_up = False
@@ -155,7 +160,7 @@ class LocalProcess:
             budget -= count
             frame = self._reader.filled(count)
             if frame is not None:
-                yield _message(frame)
+                yield self._message(frame)
                 if not is_last:
                     return  # there is rarely another, and to look costs a call
 
@@ -201,11 +206,10 @@ class LocalProcess:
         self._outbox.extend(frames.pack(header, body))
         self.flush()
 
-
-def _message(frame: frames.Frame) -> Ready | Answer:
-    try:
-        return messages.load_message(frame)
-    except Exception as error:
-        raise TornFrame(
-            f"a message of a worker process cannot be read: {type(error).__name__}: {error}"
-        ) from error
+    def _message(self, frame: frames.Frame) -> Ready | Answer:
+        try:
+            return messages.load_message(frame, self._slots)
+        except Exception as error:
+            raise TornFrame(
+                f"a message of a worker process cannot be read: {type(error).__name__}: {error}"
+            ) from error

@@ -13,6 +13,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.streams.chunk import Chunk, Counts, Result, Task
 from gristmill.streams.engines.frames import Body, Frame
 from gristmill.streams.engines.protocol import Work
+from gristmill.streams.engines.slots import ParentSlots, Place, WorkerSlots
 
 _Values: TypeAlias = tuple[Any, ...]
 
@@ -93,16 +94,25 @@ def dump_ready(rss: int) -> bytes:
     return pickle.dumps((rss,), protocol=5)
 
 
-def dump_result(result: Result, rss: int) -> tuple[bytes, Body]:
-    """Return the answer of a task that ran as a header and a body; the result's own body is not copied.
+def dump_result(result: Result, rss: int, slots: WorkerSlots | None = None) -> tuple[bytes, Body]:
+    """Return the answer of a task that ran as a header and a body.
+
+    Args:
+        result: Of the task; its body is copied into one of *slots*, or not at all.
+        rss: As ``Answer`` has it.
+        slots: Shared with the parent.
 
     Raises:
         ConfigurationError: It cannot be pickled, or is no result.
     """
+    place = None
     try:
         values = (_of_counts(result.counts), _of_result(result))
-        return pickle.dumps((rss, values, None), protocol=5), result.body
+        place = None if slots is None else slots.put(result.body)
+        return pickle.dumps((rss, values, None, place), protocol=5), b"" if place else result.body
     except Exception as error:
+        if place is not None and slots is not None:
+            slots.put_back(place)
         raise ConfigurationError(
             f"the result of a chunk cannot be sent from its worker process: {type(error).__name__}: {error}"
         ) from error
@@ -110,20 +120,22 @@ def dump_result(result: Result, rss: int) -> tuple[bytes, Body]:
 
 def dump_failure(error: BaseException, rss: int) -> bytes:
     """Return the answer of a task that raised *error* as a header; never raises."""
-    return pickle.dumps((rss, None, pack_error(error)), protocol=5)
+    return pickle.dumps((rss, None, pack_error(error), None), protocol=5)
 
 
-def load_message(frame: Frame) -> Ready | Answer:
-    """Return the message of a frame that a worker sent."""
+def load_message(frame: Frame, slots: ParentSlots | None = None) -> Ready | Answer:
+    """Return the message of a frame that a worker sent, which shares *slots*."""
     rss, *answer = pickle.loads(frame.header)  # noqa: S301 - from our own worker
     if not answer:
         return Ready(rss=rss)
     values: tuple[_Values, _Values] | None
     failure: RemoteFailure | None
-    values, failure = answer
+    place: Place | None
+    values, failure, place = answer
     if values is None:
         return Answer(failure=failure, rss=rss)
     of_counts, of_result = values
     counts = Counts(**dict(zip(_COUNTS, of_counts, strict=True)))
-    result = Result(body=frame.body, counts=counts, **dict(zip(_RESULT, of_result, strict=True)))
+    body = frame.body if place is None or slots is None else slots.take(place)
+    result = Result(body=body, counts=counts, **dict(zip(_RESULT, of_result, strict=True)))
     return Answer(result=result, rss=rss)

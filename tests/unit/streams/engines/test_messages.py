@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,42 @@ def test_every_field_of_a_result_arrives_and_its_body_is_not_copied():
     frame = Frame(*messages.dump_result(result, 11))
     assert frame.body is body
     assert messages.load_message(frame) == Answer(result=result, rss=11)
+
+
+class Shelf:
+    """One slot."""
+
+    def __init__(self) -> None:
+        self.body: bytes | None = None
+
+    def put(self, body: bytes) -> tuple[int, int]:
+        self.body = body
+        return 0, len(body)
+
+    def put_back(self, place: tuple[int, int]) -> None:
+        assert place == (0, len(self.body or b""))
+        self.body = None
+
+    def take(self, place: tuple[int, int]) -> bytes:
+        assert self.body is not None
+        assert place == (0, len(self.body))
+        return self.body
+
+
+def test_a_body_that_found_a_slot_does_not_go_with_the_message():
+    shelf: Any = Shelf()
+    header, body = messages.dump_result(Result(number=0, body=b"encoded"), 1, shelf)
+    assert not body
+    answer = messages.load_message(Frame(header, b""), shelf)
+    assert isinstance(answer, Answer)
+    assert answer.result == Result(number=0, body=b"encoded")
+
+
+def test_a_result_that_cannot_travel_leaves_its_slot():
+    shelf: Any = Shelf()
+    with pytest.raises(ConfigurationError, match="cannot be sent"):
+        messages.dump_result(Result(number=0, body=b"x", codes={"lock": threading.Lock()}), 0, shelf)  # type: ignore[dict-item]
+    assert shelf.body is None
 
 
 def test_a_start_and_a_failure_arrive():
