@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 
-EVERY = 0.025
+EVERY = 0.05
 """Seconds between two samples of the memory of the tree."""
-FAMILY_EVERY = 8
+FAMILY_EVERY = 4
 """Samples between two looks for new children, which cost more."""
 
 
@@ -28,7 +28,7 @@ class Run:
     seconds: float
     cpu: float
     peak: float
-    """Highest sum of the resident megabytes of all processes; pages that they share count in each."""
+    """Highest sum of the resident megabytes of all processes; a page that several share counts once."""
     status: int | None
     """The exit status; negative for a signal, None when it ran out of time and was killed."""
     said: str
@@ -66,9 +66,16 @@ class Tree:
         try:
             used = member.cpu_times()
             self.cpu[member] = used.user + used.system
-            return int(member.memory_info().rss)
+            if len(self._family) == 1:
+                return int(member.memory_info().rss)
+            return int(member.memory_full_info().pss)  # a share of each page, as many as share it
         except psutil.Error:
             return 0  # it ended; the next look leaves it out
+
+
+def _environment() -> dict[str, str]:
+    """Return our own environment, with bytecode kept for the next run: peers bring theirs."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def run(
@@ -84,7 +91,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
+            env={**_environment(), **(environment or {})},
             cwd=cwd,
             start_new_session=True,
         )

@@ -23,7 +23,7 @@ GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 WORKERS = 2
 CHECKED = 20_000
 """Rows of the small table with which every subject is checked before anything is timed."""
-PEAK = "peak: resident MB of all processes together, sampled each 25 ms; pages they share count in each"
+PEAK = "peak: resident MB of all processes, sampled each 50 ms; a page that several share counts once"
 PREVIEW = 2000
 """Characters of a failed subject's output that are shown."""
 
