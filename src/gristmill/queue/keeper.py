@@ -50,11 +50,21 @@ class LeaseKeeper:
         since = self._failing_since
         return since is not None and self._clock() - since > self._seconds / 2
 
-    def keep(self, lease: int, lost: Callable[[], None]) -> None:
-        """Renew *lease* from now on; *lost* is called once, in the thread, if it cannot be."""
+    def now(self) -> float:
+        """Return the seconds of its clock."""
+        return self._clock()
+
+    def keep(self, lease: int, lost: Callable[[], None], *, since: float | None = None) -> None:
+        """Renew *lease* from now on; *lost* is called once, in the thread, if it cannot be.
+
+        Args:
+            lease: Which.
+            lost: Called without arguments.
+            since: When it was asked for, by ``now``: it may live since then. By default just now.
+        """
         with self._lock:
             self._lost[lease] = lost
-            self._alive_at[lease] = self._clock()
+            self._alive_at[lease] = self._clock() if since is None else since
 
     def drop(self, lease: int) -> None:
         """Renew *lease* no longer; harmless if it is not kept."""
@@ -90,13 +100,20 @@ class LeaseKeeper:
         try:
             while not stop.is_set():
                 try:
-                    async with asyncio.timeout(self._seconds / 3):
+                    async with asyncio.timeout(self._pause()):
                         await stop.wait()
                 except TimeoutError:
+                    self._give_up(set())
                     await self._renew(store)
         finally:
             if store is not self._store:
                 await store.close()
+
+    def _pause(self) -> float:
+        """Return the seconds until the next renewal, or until the first lease dies if that is sooner."""
+        with self._lock:
+            oldest = min(self._alive_at.values(), default=self._clock())
+        return max(0.0, min(self._seconds / 3, oldest + self._seconds - self._clock()))
 
     async def _renew(self, store: Store) -> None:
         with self._lock:
@@ -109,7 +126,7 @@ class LeaseKeeper:
         else:
             began = self._clock()
             try:
-                async with asyncio.timeout(self._seconds / 3):
+                async with asyncio.timeout(self._pause()):
                     lost = await store.renew(leases, self._seconds)
             except (StoreError, OSError, TimeoutError) as error:
                 if self._failing_since is None:

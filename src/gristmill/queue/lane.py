@@ -94,6 +94,7 @@ class Lane:
                 raise
             found: Claim | Idle = Idle()
             error: StoreError | None = None
+            asked_at = self._keeper.now()
             try:
                 found = await self._claim()
                 backoff.succeeded()
@@ -103,7 +104,7 @@ class Lane:
                 if not isinstance(found, Claim):
                     self._leave(None)
             if isinstance(found, Claim):
-                self._start(found)
+                self._start(found, asked_at)
             elif error is not None:
                 await self._stand_back(backoff, error)
             else:
@@ -158,7 +159,7 @@ class Lane:
             _LOG.warning("claiming from %s failed, and is tried again: %s", self.name, error)
         await asyncio.sleep(backoff.failed())
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, asked_at: float) -> None:
         self.counts["claimed"] += 1
         task = asyncio.create_task(self._work(claim), name=f"gristmill queue {self.name}")
         self._running.add(task)
@@ -168,7 +169,7 @@ class Lane:
         def lost() -> None:
             loop.call_soon_threadsafe(self._lost, claim, task)
 
-        self._keeper.keep(claim.lease, lost)
+        self._keeper.keep(claim.lease, lost, since=asked_at)
 
     def _end(self, claim: Claim, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

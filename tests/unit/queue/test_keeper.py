@@ -1,0 +1,39 @@
+"""When leases are renewed, and when they are given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from gristmill.queue.keeper import LeaseKeeper
+from gristmill.queue.memory.store import MemoryStore
+
+pytestmark = pytest.mark.looptime
+
+
+class Silent(MemoryStore):
+    """A store that does not answer, as behind a line that went dead."""
+
+    async def renew(self, leases: Sequence[int], seconds: float) -> set[int]:
+        await asyncio.Event().wait()
+        return await super().renew(leases, seconds)
+
+    def twin(self) -> Silent:
+        return self
+
+
+@pytest.mark.parametrize(("kept_at", "late"), [(0.0, 0.0), (4.0, 0.0), (14.0, 0.0), (14.0, 12.0)])
+async def test_a_lease_that_cannot_be_renewed_is_given_up_when_it_dies_and_no_later(
+    kept_at: float, late: float
+) -> None:
+    now = asyncio.get_running_loop().time
+    keeper = LeaseKeeper(Silent("memory://"), 30.0, clock=now)
+    keeping = asyncio.create_task(keeper._keep_all())  # noqa: SLF001 - on this loop, for its clock
+    lost: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    await asyncio.sleep(kept_at)
+    keeper.keep(7, lambda: lost.set_result(now()), since=keeper.now() - late)
+    assert await lost == pytest.approx(kept_at - late + 30.0, abs=1e-3)
+    keeping.cancel()
+    await asyncio.wait([keeping])
