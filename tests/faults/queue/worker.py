@@ -74,8 +74,12 @@ class Handler:
         return list(items)
 
     async def gate(self) -> None:
-        while not (self.folder / "go").exists():  # noqa: ASYNC110 - another process makes the file
-            await asyncio.sleep(0.01)
+        try:
+            while not (self.folder / "go").exists():  # noqa: ASYNC110 - another process makes the file
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            say("stopped")
+            raise
 
     async def write(self, items: list[int], connection: Any) -> None:
         rows = [(item,) for item in items]
