@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Trouble:
-    """A time in which a worker, or all of them, could not keep leases: it stood still, or the store did."""
+    """A time in which a worker, or all, could not keep leases: it, the store or the machine stood still."""
 
     worker: str | None
     start: float
@@ -124,6 +124,8 @@ class _Reader:
             run.refused = frozenset(line.get("refused", ()))
         elif what in ("kill", "exit"):
             self._ended(line["worker"], line["at"])
+        elif what == "stall":
+            self._stalled(line)
         elif what in ("freeze", "stop"):
             trouble = Trouble(worker=line.get("worker"), start=line["at"])
             self.history.troubles.append(trouble)
@@ -141,6 +143,13 @@ class _Reader:
         )
         self._runs[run.id] = self._open[run.id] = run
         self.history.runs.append(run)
+
+    def _stalled(self, line: dict[str, Any]) -> None:
+        """Note a stall as everybody's: who stood still may have held what others need. A freeze is none."""
+        start, end, worker = line["since"], line["at"], line["worker"]
+        frozen = (each for each in self.history.troubles if each.worker == worker is not None)
+        if not any(each.start <= end and each.end >= start for each in frozen):
+            self.history.troubles.append(Trouble(worker=None, start=start, end=end))
 
     def _ended(self, worker: str, at: float) -> None:
         """End what still ran in the process that is gone."""

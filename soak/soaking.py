@@ -11,12 +11,13 @@ from pathlib import Path
 
 from gristmill.model.queue import QueueStatus
 from soak.history import History, Notes, read_history
+from soak.pulse import Pulse
 from soak.results import Ending, Submitted, check_queues, check_results
 from soak.servers import Server, server_of
-from soak.submitting import Users, endings_of, jobs_at, wait_for_all
+from soak.submitting import Users, endings_of, insist, jobs_at, wait_for_all
 from soak.times import check_times
 from soak.torment import Crew, Tormentor
-from soak.worker import ATTEMPTS, LEASE, SIZE
+from soak.worker import ATTEMPTS, BEAT, LEASE, SIZE
 
 _SHOWN = 30
 _PATIENCE = 90.0
@@ -51,6 +52,7 @@ class Report:
             + f"; {self.redrives} redrives asked for",
             f"  {count('kill')} kills, {count('freeze')} freezes, {count('term')} stops of workers",
             f"  {count('stop')} restarts of the store, {self.refusals} refusals to users",
+            f"  {count('stall')} times a process got no time or no disk from the machine",
             f"  {len(self.violations)} violations",
         ]
         lines += [f"    {violation}" for violation in self.violations[:_SHOWN]]
@@ -91,12 +93,14 @@ class _Soak:
         self._seconds = seconds
         self._seed = seed
         self._notes = Notes(folder / "history")
+        self._pulse = Pulse(folder / "pulse", self._notes, None, BEAT)
         self._jobs = jobs_at(server.url)
         self._users = Users(self._jobs, seed)
         self._crew = Crew(server.url, folder, seed, workers, self._notes)
         self._tormentor = Tormentor(self._crew, server, seed, self._notes)
 
     async def run(self) -> Report:
+        self._pulse.start()
         try:
             self._crew.start()
             until = time.monotonic() + self._seconds
@@ -105,11 +109,12 @@ class _Soak:
                 group.create_task(self._tormentor.act(until))
             (self._folder / "calm").touch()
             await wait_for_all(self._jobs, self._users.submitted, _PATIENCE)
-            endings = await endings_of(self._jobs)
-            queues = await self._jobs.queues()
+            endings = await insist(lambda: endings_of(self._jobs))
+            queues = await insist(self._jobs.queues)
         finally:
             await self._crew.close()
             await self._jobs.stop()
+            await asyncio.to_thread(self._pulse.stop)
             self._notes.close()
         return self._report(endings, queues)
 

@@ -6,6 +6,8 @@ import asyncio
 import random
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gristmill import batch
@@ -95,12 +97,10 @@ class Users:
         self.submitted.append(Submitted(serial=serial, id=ref.id, size=size, key=key))
 
     async def _insist(self, call: Any) -> Any:
-        while True:
-            try:
-                return await call()
-            except StoreError:
-                self.refusals += 1
-                await asyncio.sleep(_PAUSE)
+        return await insist(call, self._refused)
+
+    def _refused(self) -> None:
+        self.refusals += 1
 
     async def _meddle(self, until: float) -> None:
         while time.monotonic() < until:
@@ -124,13 +124,23 @@ class Users:
         await self._jobs.retry(job.id)
 
 
+async def insist(call: Any, refused: Callable[[], None] = lambda: None) -> Any:
+    """Call until the store is there, and return what it answers."""
+    while True:
+        try:
+            return await call()
+        except StoreError:
+            refused()
+            await asyncio.sleep(_PAUSE)
+
+
 async def wait_for_all(jobs: Jobs, submitted: list[Submitted], seconds: float) -> None:
     """Return once all of *submitted* are final, after *seconds* at the latest."""
     try:
         async with asyncio.timeout(seconds):
             for job in submitted:
-                await jobs.wait(job.id)
-    except (TimeoutError, StoreError, LookupError):
+                await insist(partial(jobs.wait, job.id))
+    except (TimeoutError, LookupError):
         return  # the check will tell
 
 

@@ -28,7 +28,11 @@ class Times:
 
     def __init__(self, history: History, lease: float) -> None:
         self._lease = lease
-        self._troubles = [each for each in history.troubles if each.end - each.start > lease / 4]
+        self._troubles = [
+            each
+            for each in history.troubles
+            if each.end - each.start > (lease / 4 if each.worker is not None else 0)
+        ]
         self.runs = [run for run in history.runs if not self._is_excused(run)]
 
     def _of(self, run: Run) -> Iterator[Trouble]:

@@ -75,6 +75,8 @@ class Crew:
             )
             worker = Worker(name, process)
             self.workers.append(worker)
+            if self._is_over:  # it was on its way while all the others were told to stop
+                worker.signal(signal.SIGKILL)
             code = await process.wait()
             self._notes.note("exit", worker=name, code=code)
             self.workers.remove(worker)

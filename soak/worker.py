@@ -19,11 +19,14 @@ from gristmill import Failed, QueueOptions, Retry, batch
 from gristmill.batching.context import BatchContext
 from gristmill.queue.service import Jobs
 from soak.history import Notes
+from soak.pulse import Pulse
 
 LEASE = 2.0
 ATTEMPTS = 3
 SIZE = 20
 SLOTS = 2
+BEAT = LEASE / 16
+"""Seconds between two beats of the pulse of a process."""
 OPTIONS = QueueOptions(
     lease=LEASE, max_crashes=3, retry=Retry(attempts=ATTEMPTS, base=0.05, cap=0.5), max_bytes=1 << 20
 )
@@ -35,6 +38,7 @@ class Handler:
     def __init__(self, folder: Path, name: str, seed: str) -> None:
         self._calm = folder / "calm"
         self._notes = Notes(folder / "history")
+        Pulse(folder / f"pulse-{name}", self._notes, name, BEAT).start()
         self._name = name
         self._random = random.Random(f"{seed}/{name}")  # not by pid: a seed brings the same bad luck again
         self._runs = 0
