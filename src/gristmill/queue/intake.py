@@ -47,13 +47,22 @@ class Intake:
         handler: Whose items.
         codec: Reads and writes them.
         store: Keeps them.
+        max_bytes: Of one batch: no chunk is larger, but for one of a single item.
     """
 
-    def __init__(self, handler: BatchHandler[Any, Any], codec: QueueCodec, store: Store) -> None:
+    def __init__(
+        self,
+        handler: BatchHandler[Any, Any],
+        codec: QueueCodec,
+        store: Store,
+        *,
+        max_bytes: int = _MOST_BYTES,
+    ) -> None:
         self._codec = codec
         self._store = store
         self._key: Callable[[Any], Hashable] | None = handler.limits.key
         self._max_items = min(handler.limits.largest, _MOST_ITEMS)
+        self._max_bytes = min(max_bytes, _MOST_BYTES)
 
     async def take(self, job: NewJob, source: Source, *, key: str | None, connection: Any = None) -> Enqueued:
         """Store *job* with the items of *source*: all of them, or none if this raises.
@@ -137,7 +146,9 @@ class Intake:
     def _cut(
         self, texts: list[bytes], job: str, key: str | None, places: Iterable[int]
     ) -> Iterable[NewChunk]:
-        return cut(texts, job=job, max_items=self._max_items, max_bytes=_MOST_BYTES, key=key, places=places)
+        return cut(
+            texts, job=job, max_items=self._max_items, max_bytes=self._max_bytes, key=key, places=places
+        )
 
 
 class _Window:

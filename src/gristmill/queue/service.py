@@ -180,7 +180,10 @@ class Jobs:
         found = self._intakes.get(name)
         if found is None:
             handler = self._handler(name)
-            found = self._intakes[name] = Intake(handler, QueueCodec(handler), self.store)
+            options = self._options.get(name, QueueOptions())
+            found = self._intakes[name] = Intake(
+                handler, QueueCodec(handler), self.store, max_bytes=options.max_bytes
+            )
         return found
 
     async def enqueue(
