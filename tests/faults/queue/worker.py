@@ -129,6 +129,18 @@ def set_patience(seconds: float) -> None:
     database.BUSY_TIMEOUT = seconds
 
 
+def be_newer() -> None:
+    """Know one more version of each store's schema, as the next release may."""
+    from gristmill.queue.postgres import migrating  # noqa: PLC0415 - only where a test needs it
+    from gristmill.queue.redis import store  # noqa: PLC0415 - as above
+    from gristmill.queue.sqlite import schema  # noqa: PLC0415 - as above
+
+    of_file, of_server = schema.migrations(), migrating.migrations
+    schema.migrations = lambda: [*of_file, "ALTER TABLE gristmill_job ADD COLUMN hue TEXT"]
+    migrating.migrations = lambda name: (*of_server(name), f"ALTER TABLE {name}.job ADD COLUMN hue text")
+    store.SCHEMA += 1
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
@@ -142,10 +154,13 @@ async def main() -> None:
     parser.add_argument("--base", type=float, default=0.01)
     parser.add_argument("--clock", type=float, nargs="+", default=(0.0,))
     parser.add_argument("--patience", type=float)
+    parser.add_argument("--newer", action="store_true")
     chosen = parser.parse_args()
     set_clock(chosen.clock)
     if chosen.patience is not None:
         set_patience(chosen.patience)
+    if chosen.newer:
+        be_newer()
     handler = Handler(chosen.folder, chosen.mode)
 
     @batch(
