@@ -210,3 +210,38 @@ def test_a_full_disk_takes_no_new_work_and_lets_the_old_be_settled(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done\n"
+
+
+ON_A_READ_ONLY_DISK = """
+import asyncio, subprocess, sys
+from gristmill.errors import StoreReadOnly
+from gristmill.model.job import NewJob
+from gristmill.queue.sqlite.store import SqliteStore
+
+def remount(folder, how):
+    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
+
+async def main(folder):
+    store = SqliteStore(f"sqlite:///{folder}/queue.db")
+    await store.open()
+    await store.close()
+    remount(folder, "ro")
+    store = SqliteStore(f"sqlite:///{folder}/queue.db")
+    try:
+        await store.open()
+    except StoreReadOnly as error:
+        print(error)
+    remount(folder, "rw")
+    await store.enqueue([(NewJob(id="job_1", queue="numbers"), [])])
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_read_only_disk_is_named_as_such_and_used_once_it_is_not(tmp_path):
+    if shutil.which("unshare") is None or on_a_disk_of_its_own(tmp_path, "1m", "true").returncode:
+        pytest.skip("this machine lets nobody mount a small disk of their own")
+    done = on_a_disk_of_its_own(tmp_path, "40m", sys.executable, "-c", ON_A_READ_ONLY_DISK, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "is read-only: mount it for writing" in done.stdout

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import apsw
 
-from gristmill.errors import ConfigurationError, StoreMisconfigured
-from gristmill.queue.sqlite.filesystem import network_filesystem
+from gristmill.errors import ConfigurationError, StoreMisconfigured, StoreReadOnly
+from gristmill.queue.sqlite.filesystem import is_read_only, network_filesystem
 from gristmill.queue.sqlite.schema import migrate
 
 BUSY_TIMEOUT = 5.0
@@ -42,6 +42,7 @@ def open_for_writing(path: Path) -> apsw.Connection:
     Raises:
         ConfigurationError: Its folder does not exist.
         StoreMisconfigured: The library or the filesystem would lose jobs.
+        StoreReadOnly: The filesystem takes no writes.
         StoreVersion: A newer Gristmill wrote the schema.
         apsw.Error: It cannot be opened.
     """
@@ -107,6 +108,8 @@ def _check_folder(folder: Path) -> None:
             f"{folder} is on a network filesystem ({kind}), where SQLite can lose jobs: use a local disk, "
             "or a PostgreSQL or Redis store for many machines"
         )
+    if is_read_only(folder):
+        raise StoreReadOnly(f"the filesystem of {folder} is read-only: mount it for writing, or use another")
 
 
 def _enter_wal(connection: apsw.Connection, path: Path) -> None:

@@ -1,7 +1,11 @@
-"""Which filesystem a file is on. On a network one, SQLite's locks and shared memory cannot be relied on."""
+"""Which filesystem a file is on, and whether it takes writes.
+
+On a network one, SQLite's locks and shared memory cannot be relied on.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +28,11 @@ NETWORK = frozenset(
 """Names, as Linux tells them."""
 
 _MOUNTS = Path("/proc/self/mountinfo")
+
+
+def is_read_only(folder: Path) -> bool:
+    """Tell whether the filesystem of *folder* is mounted without the right to write."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def network_filesystem(folder: Path) -> str | None:
