@@ -44,6 +44,15 @@ def users(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_store_that_cannot_be_used_as_it_is_is_one_line_and_nothing_is_served(users: Path) -> None:
+    (users / "gristmill.db").write_text("this is no database, and it is long enough to be seen as none" * 20)
+    code, said, complaint = gristmill("serve", "users:app", "--port", "0", cwd=users)
+    assert (code, said) == (2, "")
+    (line,) = [each for each in complaint.splitlines() if not each.startswith("INFO: ")]
+    assert line.startswith("gristmill: error: ")
+    assert "is no SQLite database" in line
+
+
 @pytest.mark.parametrize("target", ["users:app", "users", "users.py:app", "users.py", "users:create_users"])
 def test_a_target_is_served_and_told_with_a_line_that_works(users: Path, target: str) -> None:
     process = subprocess.Popen(

@@ -23,11 +23,13 @@ from gristmill.app import App
 from gristmill.cli.banner import banner
 from gristmill.cli.exits import fail, loaded
 from gristmill.cli.logs import LogLevel
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, StoreError
+from gristmill.queue.starting import LASTING
 
 _LOG = logging.getLogger("gristmill.cli")
 
 _LAST_WORDS = 1  # second for the answers to those who waited in vain
+_PATIENCE = 2.0  # seconds for the store to say that it is of no use
 _COLLECT_EVERY = 10_000  # container objects made and not freed; under load each request holds a dozen
 
 
@@ -122,10 +124,22 @@ class _Server(uvicorn.Server):
         self._closing: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
+        """Start listening, then say so; end here if the store cannot be used until it is changed."""
+        await self._look_at_store()
         await super().startup(sockets)
         if self.started:
             self._say_ready()
+
+    async def _look_at_store(self) -> None:
+        if self._app.store_url is None or not self._app.works or self._app.jobs.is_new:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._app.jobs.open()
+        except LASTING as error:
+            fail(str(error))
+        except (StoreError, TimeoutError):
+            return  # it is away: the queues are worked once it is there
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what waits, and stop; whoever has no answer when the time is up gets ``closed``."""
