@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -12,7 +13,8 @@ from gristmill.cli.jobs import options
 from gristmill.cli.jobs.asking import ask
 from gristmill.cli.jobs.lines import ItemLines
 from gristmill.cli.show.documents import print_document
-from gristmill.errors import InvalidItem
+from gristmill.cli.show.times import duration, instant
+from gristmill.errors import ConfigurationError, InvalidItem
 from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.service import Jobs
@@ -27,7 +29,12 @@ def enqueue_items(
     priority: Annotated[
         int, typer.Option(help="0 is urgent; each step is worth a minute of waiting.", min=URGENT, max=LATEST)
     ] = DEFAULT_PRIORITY,
-    delay: Annotated[float, typer.Option(metavar="SECONDS", help="Until it is due.", min=0)] = 0.0,
+    delay: Annotated[
+        str, typer.Option(metavar="DURATION", help="Until it is due: seconds, or 90s, 30m, 2h, 7d.")
+    ] = "0",
+    run_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it is due instead: 2026-01-31T12:00, local time.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="What has the same key runs one after another, in order.")
     ] = None,
@@ -39,13 +46,14 @@ def enqueue_items(
     as_json: options.AsJson = False,
 ) -> None:
     """Store the items of a file as one job; all of them, or none if one is wrong."""
+    wait, due = _due(delay, run_at)
     with _opened(file) as lines:
         items = ItemLines(lines)
 
         async def enqueue(jobs: Jobs) -> JobRef:
             try:
                 return await jobs.enqueue(
-                    handler, items, priority=priority, delay=delay, key=key, unique=unique
+                    handler, items, priority=priority, delay=wait, run_at=due, key=key, unique=unique
                 )
             except InvalidItem as error:
                 raise InvalidItem(
@@ -59,6 +67,19 @@ def enqueue_items(
         typer.echo(f"{ref.id} has {items.items} items for {handler}")
     else:
         typer.echo(f"{ref.id} holds the key {unique!r} already; nothing was stored")
+
+
+def _due(delay: str, run_at: str | None) -> tuple[float, float | None]:
+    try:
+        wait = duration(delay)
+        due = None if run_at is None else instant(run_at, time.time())
+    except ConfigurationError as error:
+        fail(str(error))
+    if due is not None and wait:
+        fail("--delay is not given beside --run-at")
+    if run_at is not None and run_at[-1:] in set("smhd"):
+        fail(f"--run-at is a time, not {run_at!r}: a duration from now is --delay")
+    return wait, due
 
 
 def _opened(file: str) -> BinaryIO:

@@ -37,6 +37,21 @@ def span(seconds: float) -> str:
     return "0s"
 
 
+def duration(text: str) -> float:
+    """Return the seconds that *text* names: ``90``, ``1.5``, ``90s``, ``30m``, ``2h``, ``7d``.
+
+    Raises:
+        ConfigurationError: It names none, or less than 0.
+
+    >>> [duration(each) for each in ("90", "1.5", "30m", "2h")]
+    [90.0, 1.5, 1800.0, 7200.0]
+    """
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
+    if not number.isascii() or not number.replace(".", "", 1).isdigit():
+        raise ConfigurationError(f"{text!r} is no duration: write 90, 90s, 30m, 2h or 7d")
+    return float(number) * _UNITS[unit]
+
+
 def instant(text: str, now: float) -> float:
     """Return the instant that *text* names, in seconds of the epoch.
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import io
 import signal
 import threading
@@ -60,9 +61,34 @@ def test_an_unknown_handler_or_file_is_told(shop: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("words", [("--priority", "10"), ("--delay", "-1"), ("--priority", "x")])
-def test_options_out_of_range_are_refused(shop: Any, words: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--priority", "10"),
+        ("--delay", "-1"),
+        ("--delay", "2w"),
+        ("--delay", "nan"),
+        ("--priority", "x"),
+        ("--run-at", "soon"),
+        ("--run-at", "2h"),
+        ("--run-at", "2030-01-31", "--delay", "1"),
+    ],
+)
+def test_options_out_of_range_are_refused(shop: Any, words: tuple[str, ...]) -> None:
     assert shop.run("enqueue", "mails", "-", *words, input='"a"\n').exit_code == 2
+    assert shop.json("list")["jobs"] == []
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5", 1.5), ("30m", 1800), ("2h", 7200)])
+def test_a_delay_may_have_a_unit(shop: Any, text: str, seconds: float) -> None:
+    job = shop.run("enqueue", "mails", "-", "--delay", text, input='"a"\n').stdout.split()[0]
+    assert shop.job(job).due_at == shop.now + seconds
+
+
+def test_a_job_may_be_due_at_a_time(shop: Any) -> None:
+    at = "2100-01-31T12:00:00+00:00"
+    job = shop.run("enqueue", "mails", "-", "--run-at", at, input='"a"\n').stdout.split()[0]
+    assert shop.job(job).due_at == dt.datetime.fromisoformat(at).timestamp()
 
 
 def test_lines_are_counted_with_the_blank_ones() -> None:
