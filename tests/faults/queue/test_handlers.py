@@ -31,6 +31,19 @@ async def test_a_reply_of_the_wrong_length_fails_every_item_and_succeeds_none(mi
     assert mill.seen() == dict.fromkeys(range(10), 1)
 
 
+async def test_an_item_that_a_dict_reply_leaves_out_fails_alone_and_one_that_nobody_gave_is_nobodys(
+    mill: Any,
+) -> None:
+    ref = await mill.jobs.enqueue("numbers", range(20))
+    await mill.worker("--mode", "missing")
+    done = await mill.done(ref.id)
+    assert (done.counts.total, done.counts.succeeded, done.counts.failed) == (20, 19, 1)
+    (dead,) = [item async for item in mill.jobs.results(ref.id) if item.failure]
+    assert (dead.place, dead.failure.code) == (13, "not_found")
+    (group,) = await mill.jobs.dead()  # callers are told the code, operators the text
+    assert (group.items, group.error) == (1, "ItemMissing: numbers has no result for this item")
+
+
 async def test_a_number_of_a_thousand_digits_goes_through_whole_beside_small_ones(mill: Any) -> None:
     huge = 10**1000
     ref = await mill.jobs.enqueue("numbers", [*range(5), huge, *range(5)])

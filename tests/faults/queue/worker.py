@@ -40,7 +40,7 @@ class Handler:
         end = f"{ctx.attempt} {time.monotonic()} {os.getpid()}\n"
         os.write(self.seen, "".join(f"{item} {end}" for item in items).encode())
 
-    async def run(self, items: list[int], ctx: BatchContext) -> list[int | Failed]:
+    async def run(self, items: list[int], ctx: BatchContext) -> Any:
         if self.mode == "wait_before":
             say(f"holding {len(items)}")
             await self.gate()
@@ -62,13 +62,15 @@ class Handler:
             return [await self.write_or_fail(item, ctx.transaction) for item in items]
         return self.reply(items)
 
-    def reply(self, items: list[int]) -> list[int | Failed]:
+    def reply(self, items: list[int]) -> Any:
         if self.mode == "storm":
             return [Failed("down", "down", retryable=True) if item >= STORM else item for item in items]
         if self.mode == "raise" and POISON in items:
             raise ValueError("not this one")
         if self.mode == "short":
             return list(items[:-1])
+        if self.mode == "missing":  # and an item that nobody asked for
+            return {item: item for item in [*items, -1] if item != POISON}
         if self.mode == "odd":
             return [Failed("odd", "odd") if item % 2 else item for item in items]
         return list(items)
@@ -170,7 +172,8 @@ async def main() -> None:
         on_error="bisect" if chosen.mode == "raise" else "raise",
     )
     async def numbers(items: list[int], ctx: BatchContext) -> list[int | Failed]:
-        return await handler.run(items, ctx)
+        found: list[int | Failed] = await handler.run(items, ctx)
+        return found
 
     options = QueueOptions(
         lease=chosen.lease,
