@@ -53,6 +53,15 @@ def test_a_store_that_cannot_be_used_as_it_is_is_one_line_and_nothing_is_served(
     assert "is no SQLite database" in line
 
 
+def test_a_store_in_a_folder_that_does_not_exist_is_told_before_anything_is_served(users: Path) -> None:
+    (users / "lost.py").write_text(
+        HANDLERS.replace("[create_users])", "[create_users], store='sqlite:///no/x.db')")
+    )
+    code, said, complaint = gristmill("serve", "lost:app", "--port", "0", cwd=users)
+    assert (code, said) == (2, "")
+    assert f"error: the folder of the store does not exist; create it first: {users / 'no'}" in complaint
+
+
 @pytest.mark.parametrize("target", ["users:app", "users", "users.py:app", "users.py", "users:create_users"])
 def test_a_target_is_served_and_told_with_a_line_that_works(users: Path, target: str) -> None:
     process = subprocess.Popen(

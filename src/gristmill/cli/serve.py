@@ -131,12 +131,15 @@ class _Server(uvicorn.Server):
             self._say_ready()
 
     async def _look_at_store(self) -> None:
-        if self._app.store_url is None or not self._app.works or self._app.jobs.is_new:
+        if self._app.store_url is None or not self._app.works:
             return
         try:
+            self._app.jobs.check_folder()
+            if self._app.jobs.is_new:
+                return  # the first job makes it
             async with asyncio.timeout(_PATIENCE):
                 await self._app.jobs.open()
-        except LASTING as error:
+        except (ConfigurationError, *LASTING) as error:
             fail(str(error))
         except (StoreError, TimeoutError):
             return  # it is away: the queues are worked once it is there

@@ -90,10 +90,25 @@ class Jobs:
         await self.store.now()
 
     @property
+    def _file(self) -> Path | None:
+        parts = urlsplit(self._url)
+        return Path(parts.path.removeprefix("/")) if parts.scheme == "sqlite" else None
+
+    @property
     def is_new(self) -> bool:
         """Whether the store is an SQLite file that does not exist yet: then there is nothing to work on."""
-        parts = urlsplit(self._url)
-        return parts.scheme == "sqlite" and not Path(parts.path.removeprefix("/")).exists()
+        return self._file is not None and not self._file.exists()
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether the store is in the memory of this process, by its URL: it ends when that does."""
+        return self._is_named and self._url.startswith("memory:")
+
+    def check_folder(self) -> None:
+        """Refuse, by ``ConfigurationError``, an SQLite file whose folder does not exist."""
+        folder = None if self._file is None else self._file.parent.absolute()
+        if folder is not None and not folder.is_dir():
+            raise ConfigurationError(f"the folder of the store does not exist; create it first: {folder}")
 
     async def open(self) -> None:
         """Open the store once; every method does it when it is needed.

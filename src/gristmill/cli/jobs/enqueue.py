@@ -51,6 +51,8 @@ def enqueue_items(
         items = ItemLines(lines)
 
         async def enqueue(jobs: Jobs) -> JobRef:
+            if jobs.is_brief:
+                raise ConfigurationError(f"{jobs.url} is in this process: the job would be gone with it")
             try:
                 return await jobs.enqueue(
                     handler, items, priority=priority, delay=wait, run_at=due, key=key, unique=unique

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from gristmill.cli.jobs.lines import ItemLines
+from gristmill.cli.main import app as command
 
 
 def test_each_line_of_a_file_is_an_item(shop: Any, tmp_path: Path) -> None:
@@ -48,6 +50,18 @@ def test_a_bad_line_is_named_and_nothing_is_stored(shop: Any, line: str) -> None
     assert "error: line 3: item 1 cannot be an item of mails" in result.stderr
     assert "nothing was stored" in result.stderr
     assert shop.json("list")["jobs"] == []
+
+
+def test_a_store_that_ends_with_the_command_takes_no_job(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "brief.py").write_text(
+        "from gristmill import App, batch\n\n\n@batch\nasync def echo(items: list[str]) -> list[str]:\n"
+        "    return items\n\n\napp = App(handlers=[echo], store='memory://')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    words = ["jobs", "enqueue", "echo", "-", "--app", "brief.py:app"]
+    result = CliRunner().invoke(command, words, input='"a"\n')
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "memory:// is in this process: the job would be gone with it" in result.stderr
 
 
 def test_an_unknown_handler_or_file_is_told(shop: Any) -> None:
