@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 COMMANDS = {
@@ -132,12 +133,6 @@ def read_to_end(connection: socket.socket) -> bytes:
     while chunk := connection.recv(65536):
         received += chunk
     return received
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

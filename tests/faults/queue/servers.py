@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.ports import free_port
+
 
 class PostgresServer:
     """A PostgreSQL of the test's own."""
@@ -65,7 +67,7 @@ class ValkeyServer:
             appendfsync="always",
             **{"maxmemory-policy": "noeviction", "repl-diskless-sync-delay": 0},
         )
-        self._server = self._make(None)
+        self._server = self._make(free_port())
         self._server.start()
         self.target = self._server.port
         self.url = self.through(self.target)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import free_port, running
+from tests.integration.conftest import running
+from tests.ports import free_port
 
 GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 ROWS = 20_000

@@ -115,7 +115,7 @@ async def test_truncated_gzip_is_malformed(cut: int) -> None:
     assert (await refusal(packed, content_encoding=b"gzip")).code == "malformed_encoding"
 
 
-@pytest.mark.parametrize("packed", [b"{}", zlib.compress(b"{}"), gzip.compress(b"{}") + b"tail"])
+@pytest.mark.parametrize("packed", [b"{}", zlib.compress(b"{}"), gzip.compress(b"{}", mtime=0) + b"tail"])
 async def test_what_is_not_gzip_is_malformed(packed: bytes) -> None:
     found = await refusal(packed, content_encoding=b"gzip")
     assert (found.code, found.status) == ("malformed_encoding", 400)

@@ -26,7 +26,7 @@ async def url(postgres_server: str) -> AsyncIterator[str]:
     """The URL of an empty database."""
     name = f"t{uuid.uuid4().hex}"
     admin = await asyncpg.connect(postgres_server)
-    await admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+    await admin.execute(f"CREATE DATABASE {name}")
     before, _, query = postgres_server.partition("?")
     yield f"{before.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

