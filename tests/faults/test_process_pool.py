@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import select
@@ -216,16 +217,23 @@ if __name__ == "__main__":
 """
 
 
+@contextlib.contextmanager
+def leader(*words: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A Python that leads a session of processes, none of which outlives the test, however that ends."""
+    with subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, text=True, start_new_session=True, **options
+    ) as parent:
+        try:
+            yield parent
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
+
+
 def test_ctrl_c_is_answered_by_the_parent_alone(tmp_path: Path):
     script = tmp_path / "script.py"
     script.write_text(CTRL_C)
-    with subprocess.Popen(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as parent:
+    with leader(script, stderr=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "busy\n"
         os.killpg(parent.pid, signal.SIGINT)
@@ -251,9 +259,7 @@ if __name__ == "__main__":
 def test_ctrl_c_leaves_a_batch_alone_unless_its_parent_stops(tmp_path: Path, fifo: str):
     script = tmp_path / "script.py"
     script.write_text(UNMOVED)
-    with subprocess.Popen(
-        [sys.executable, script, fifo], stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as parent:
+    with leader(script, fifo) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "held\n"
         os.killpg(parent.pid, signal.SIGINT)

@@ -64,7 +64,7 @@ async def lingering(items: list[str]) -> list[list[str]]:
     return [items] * len(items)
 
 
-@batch(name="patient", max_wait=30.0)
+@batch(name="patient", max_wait=3600.0)
 async def patient(items: list[str]) -> list[str]:
     return items
 

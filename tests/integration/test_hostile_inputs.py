@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import select
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -115,13 +116,16 @@ def test_10_other_encodings_and_no_body_are_malformed(server: Any, body: bytes) 
 
 @pytest.mark.parametrize("path", ["/v1/echo", "/v1/echo/batch", "/v1/anything", "/v1/models/batch"])
 def test_7_a_hundred_thousand_brackets_are_too_deep_at_once(server: Any, path: str) -> None:
-    seconds = []
-    for _ in range(3):
+    def seconds(body: bytes, *problem: Any) -> float:
         began = time.perf_counter()
-        answer = server.post(path, b"[" * 100_000)
-        seconds.append(time.perf_counter() - began)
-        assert (answer.status, answer.problem(), answer.json()["limit_depth"]) == (400, "too_deep", 64)
-    assert min(seconds) < 0.05
+        answer = server.post(path, body)
+        took = time.perf_counter() - began
+        assert (answer.status, answer.problem(), answer.json().get("limit_depth")) == problem
+        return took
+
+    deep = min(seconds(b"[" * 100_000, 400, "too_deep", 64) for _ in range(5))
+    flat = min(seconds(b"?" * 100_000, 400, "malformed_json", None) for _ in range(5))
+    assert deep < 20 * flat  # a look at each bracket by Python alone would be more
 
 
 def test_9_of_a_doubled_key_the_last_wins_unless_keys_are_strict(server: Any) -> None:
@@ -263,6 +267,12 @@ def test_20_the_item_of_a_caller_that_leaves_is_dropped(server: Any, path: bytes
     assert counted(cancelled) == before + 1
 
 
+def overtakes(server: Any, slow: Callable[[], socket.socket]) -> bool:
+    """Tell whether a good request is answered while a slow one, begun before it, still has time."""
+    with slow() as caller:
+        return bool(server.is_well()) and not select.select([caller], [], [], 0)[0]
+
+
 def test_28_slow_bodies_time_out_and_delay_nobody(server: Any) -> None:
     def slow() -> socket.socket:
         caller = server.connect()
@@ -271,9 +281,8 @@ def test_28_slow_bodies_time_out_and_delay_nobody(server: Any) -> None:
 
     callers = [slow() for _ in range(200)]
     try:
-        began = time.perf_counter()
         assert all(server.is_well() for _ in range(20))
-        assert time.perf_counter() - began < 2.0
+        assert any(overtakes(server, slow) for _ in range(10))
         for caller in callers:
             caller.sendall(b'"')  # a byte now and then does not help
         for caller in callers:

@@ -103,7 +103,7 @@ async def _drain(store: Store, job: str) -> list[int]:
     """Claim and settle until *job* is final; return the places of its items that were claimed."""
     seen: list[int] = []
     while True:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):  # less than any lease, so that nobody waits for one to end
             found = await store.claim("numbers", worker="w", max_items=STEP, max_bytes=1 << 20, seconds=60)
         if isinstance(found, Claim):
             assert found.items <= STEP
