@@ -279,7 +279,6 @@ def outcome(chunk: Chunk, picked: list[int], mark: int, chunks: list[Any], resul
         results.append(result)
 
 
-@pytest.mark.timeout(300)
 def test_random_operations_show_the_same_as_the_reference(
     store_kind: str, request: pytest.FixtureRequest, tmp_path: Path, store_url: Any
 ) -> None:

@@ -23,7 +23,7 @@ from gristmill.batching.executors.remote_error import RemoteError, RemoteTraceba
 from gristmill.errors import BatchCancelled, ConfigurationError, WorkerDied
 from gristmill.queue.service import Jobs
 
-pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.usefixtures("local_ray")
 
 
 class Handler:

@@ -14,8 +14,6 @@ import pytest
 from gristmill import batch
 from gristmill.queue.service import Jobs
 
-pytestmark = pytest.mark.timeout(120)
-
 TABLE = "CREATE TABLE effect (item INTEGER PRIMARY KEY CHECK (item <> 13))"
 
 

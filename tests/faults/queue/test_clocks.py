@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.timeout(120)
-
 HOUR = "3600"
 WRONG = pytest.mark.parametrize(
     "clock", [(HOUR,), (f"-{HOUR}",), (HOUR, f"-{HOUR}")], ids=["ahead", "behind", "jumping"]

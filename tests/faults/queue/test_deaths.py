@@ -5,11 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-import pytest
-
 from gristmill.model.job import JobState
-
-pytestmark = pytest.mark.timeout(120)
 
 
 async def test_a_kill_after_the_claim_and_before_the_handler_costs_no_attempt(mill: Any) -> None:

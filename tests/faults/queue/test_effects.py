@@ -14,8 +14,6 @@ import pytest
 
 from gristmill.errors import JobNotFound
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(params=("sqlite", "postgres"))
 def store_kind(request: pytest.FixtureRequest) -> str:

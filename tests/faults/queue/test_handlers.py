@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-pytestmark = pytest.mark.timeout(120)
-
 
 async def test_an_item_that_makes_the_handler_raise_burns_no_attempt_of_its_neighbours(mill: Any) -> None:
     ref = await mill.jobs.enqueue("numbers", range(64))

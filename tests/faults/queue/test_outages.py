@@ -14,8 +14,6 @@ from tests.faults.queue.servers import Line, PostgresServer, ValkeyServer
 from gristmill.errors import StoreError
 from gristmill.model.job import JobState
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(params=("postgres", "redis"))
 def server(request: pytest.FixtureRequest) -> Iterator[Any]:

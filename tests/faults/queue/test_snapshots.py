@@ -10,8 +10,6 @@ import pytest
 from gristmill.errors import StoreUnavailable
 from gristmill.queue.sqlite import database
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.mark.parametrize("store_kind", ["postgres"])
 async def test_work_goes_on_beside_an_idle_transaction_and_its_rows_are_freed_after_it(mill: Any) -> None:

@@ -99,7 +99,6 @@ def forged() -> Forged:
 A, B = item_of(1, 0), item_of(2, 0)
 
 
-@pytest.mark.timeout(180)
 async def test_a_short_soak_of_a_file_finds_nothing(tmp_path: Path) -> None:
     report = await soak("sqlite", tmp_path, seconds=5, seed=11, workers=3)
     assert report.violations == []

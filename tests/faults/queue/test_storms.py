@@ -7,15 +7,11 @@ import re
 import signal
 from typing import Any
 
-import pytest
-
 from gristmill.model.chunk import Chunk, cut
 from gristmill.model.job import NewJob
 from gristmill.model.lease import Claim, NewResult, ResultKind, Settled, Settlement
 from gristmill.queue.store import Store
 from gristmill.queue.url import store_from
-
-pytestmark = pytest.mark.timeout(120)
 
 STORM = range(1000, 3000)
 """Items that the worker's handler fails."""

@@ -21,7 +21,7 @@ BAD = 97
 
 Rows: TypeAlias = list[tuple[int, int]]
 
-pytestmark = pytest.mark.timeout(60 + 4 * KILLS)
+pytestmark = pytest.mark.timeout(300 + 4 * KILLS)
 
 
 def from_csv(path: Path) -> Rows:

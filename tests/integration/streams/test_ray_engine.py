@@ -21,8 +21,6 @@ from gristmill.streams.engines.protocol import Broken, Died, Event, Finished, Ma
 from gristmill.streams.engines.ray import RayEngine
 from gristmill.streams.engines.ray_run import RayRun
 
-pytestmark = pytest.mark.timeout(120)
-
 
 class Odd(Exception):
     def __reduce__(self) -> Any:
