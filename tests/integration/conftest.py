@@ -87,7 +87,7 @@ class Server:
 
     def request(self, method: str, path: str, body: Any = None, /, **headers: str) -> Answer:
         """Send one request on a connection of its own; *body* may be bytes, an iterable of them, or JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None and not isinstance(body, bytes | Iterator):
             body = json.dumps(body).encode()
@@ -108,7 +108,7 @@ class Server:
         return self.request("GET", path, **headers)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=240)
 
     def send_raw(self, *pieces: bytes) -> bytes:
         """Send *pieces* as they are and return all that comes until the server closes."""
@@ -125,7 +125,7 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal the process and return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=240)
 
 
 def read_to_end(connection: socket.socket) -> bytes:
@@ -156,7 +156,7 @@ def running(
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=240)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -314,7 +314,7 @@ def test_a_body_cut_by_hanging_up_harms_nobody(server: Any) -> None:
 def test_a_refused_request_leaves_its_connection_usable(
     server: Any, headers: dict[str, str], status: int
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)
     for _ in range(3):
         connection.request("POST", "/v1/echo", b'{"text":"x"', headers)
         refused = connection.getresponse()

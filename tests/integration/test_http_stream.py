@@ -47,7 +47,7 @@ def test_an_empty_stream_is_done(server: Any) -> None:
 
 
 def test_verdicts_come_while_the_input_is_still_going(server: Any) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)
     connection.putrequest("POST", "/v1/anything/stream")
     connection.putheader("Content-Type", "application/x-ndjson")
     connection.putheader("Transfer-Encoding", "chunked")

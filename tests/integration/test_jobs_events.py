@@ -13,7 +13,7 @@ class Events:
     """Reads one stream."""
 
     def __init__(self, server: Any, path: str, **headers: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)
         self._connection.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
         self.response = self._connection.getresponse()
 

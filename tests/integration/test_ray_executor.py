@@ -127,7 +127,7 @@ async def release(fifo: str) -> None:
 
 
 async def gone(pid_file: int) -> bool:
-    ready, _, _ = await asyncio.to_thread(select.select, [pid_file], [], [], 20)
+    ready, _, _ = await asyncio.to_thread(select.select, [pid_file], [], [], 240)
     os.close(pid_file)
     return bool(ready)
 
@@ -285,7 +285,7 @@ async def test_a_durable_job_is_run_by_an_actor(kind: str, tmp_path: Path) -> No
     await jobs.start()
     try:
         ref = await jobs.enqueue("doubles", [1, 2, 3])
-        done = await ref.wait(60)
+        done = await ref.wait(240)
         assert (done.counts.succeeded, done.counts.total) == (3, 3)
         assert [result.decoded() async for result in ref.results(ordered=True)] == [2, 4, 6]
     finally:
@@ -343,7 +343,7 @@ def test_a_script_starts_a_ray_of_its_own_which_says_nothing_and_leaves_signals_
             [sys.executable, "-W", "ignore::DeprecationWarning", script],
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=240,
             check=True,
             env={**environment, "RAY_TMPDIR": folder},
         )

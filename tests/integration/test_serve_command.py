@@ -33,7 +33,7 @@ number = 7
 
 def gristmill(*words: str, cwd: Path) -> tuple[int, str, str]:
     done = subprocess.run(
-        [GRISTMILL, *words], cwd=cwd, capture_output=True, text=True, timeout=30, check=False
+        [GRISTMILL, *words], cwd=cwd, capture_output=True, text=True, timeout=240, check=False
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -79,7 +79,7 @@ def test_a_target_is_served_and_told_with_a_line_that_works(users: Path, target:
             assert shown
         curl, url, _, header, _, data = shlex.split(process.stdout.readline())
         assert curl == "curl"
-        connection = http.client.HTTPConnection(url.split("/")[2], timeout=30)
+        connection = http.client.HTTPConnection(url.split("/")[2], timeout=240)
         connection.request(
             "POST", url.partition("/v1")[1] + url.partition("/v1")[2], data, dict([header.split(": ")])
         )
@@ -87,7 +87,7 @@ def test_a_target_is_served_and_told_with_a_line_that_works(users: Path, target:
         connection.close()
     finally:
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=240) == 0
         if process.stdout is not None:
             process.stdout.close()
 
@@ -112,7 +112,7 @@ def test_metrics_and_documents_are_for_those_on_the_machine(
         assert process.stdout is not None
         port = re.search(r"serves http://127.0.0.1:(\d+)", process.stdout.readline())
         assert port is not None
-        connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=240)
         found = {}
         for path in ("/metrics", "/docs", "/openapi.json", "/livez", "/readyz", "/v1/users"):
             connection.request("GET", path)
@@ -124,7 +124,7 @@ def test_metrics_and_documents_are_for_those_on_the_machine(
         assert found == {**inner, "/livez": 200, "/readyz": 200, "/v1/users": 200}
     finally:
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=240) == 0
         if process.stdout is not None:
             process.stdout.close()
 

@@ -61,7 +61,7 @@ def gristmill(*words: str, cwd: Path, input: str = "", code: int = 0) -> str:
         input=input,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
         check=False,
     )
     assert done.returncode == code, done.stderr
@@ -98,7 +98,7 @@ class Working:
         """Return the exit code, once it has one."""
         assert self.process.stdout is not None
         self.said += self.process.stdout.read()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=240)
 
     def tell(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -236,7 +236,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Send Ctrl-C and return what is said from then on."""
     try:
         process.send_signal(signal.SIGINT)
-        return process.communicate(timeout=30)
+        return process.communicate(timeout=240)
     finally:
         process.kill()
 
@@ -290,6 +290,6 @@ def test_serve_can_leave_the_queues_to_others(place: Path) -> None:
         assert line.endswith("/v1/jobs in sqlite:///gristmill.db, worked by gristmill work\n")
     finally:
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=240) == 0
         if process.stdout is not None:
             process.stdout.close()

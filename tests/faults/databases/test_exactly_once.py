@@ -82,7 +82,7 @@ async def test_a_worker_killed_between_the_rows_and_the_settlement_leaves_the_ef
         await workers[0].kill()
         (tmp_path / "go").touch()
         workers.append(await Worker.start(url, tmp_path))
-        done = await jobs.wait(ref.id, timeout=60)
+        done = await jobs.wait(ref.id, timeout=240)
     finally:
         for worker in workers:
             await worker.kill()

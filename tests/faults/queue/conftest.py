@@ -120,7 +120,7 @@ class Mill:
         lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
         return [(int(item), int(attempt), float(at)) for item, attempt, at, _ in lines]
 
-    async def done(self, job: str, seconds: float = 60) -> Job:
+    async def done(self, job: str, seconds: float = 240) -> Job:
         """Return *job* once it is final, every item in exactly one place and with exactly one last result."""
         found = await self.jobs.wait(job, timeout=seconds)
         counts = found.counts

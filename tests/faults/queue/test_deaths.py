@@ -54,9 +54,9 @@ async def test_a_handler_that_blocks_its_loop_keeps_its_batch(mill: Any) -> None
     other = await mill.worker("--lease", "1")
     blocker = await mill.jobs.enqueue("numbers", [100])
     # The other worker takes what comes, and in all that time takes nothing over.
-    assert (await mill.jobs.wait(blocker.id, timeout=30)).counts.succeeded == 1
+    assert (await mill.jobs.wait(blocker.id, timeout=240)).counts.succeeded == 1
     for number in range(101, 106):
-        await (await mill.jobs.enqueue("numbers", [number], delay=0.5)).wait(30)
+        await (await mill.jobs.enqueue("numbers", [number], delay=0.5)).wait(240)
     assert all(mill.seen()[item] == 1 for item in range(10))
     mill.go()
     assert (await mill.done(ref.id)).counts.succeeded == 10
@@ -83,7 +83,7 @@ async def _ended_or_done(worker: Any, ref: Any) -> bool:
     import asyncio  # noqa: PLC0415 - only here
 
     ended = asyncio.create_task(worker.ended())
-    final = asyncio.create_task(ref.wait(60))
+    final = asyncio.create_task(ref.wait(240))
     await asyncio.wait([ended, final], return_when=asyncio.FIRST_COMPLETED)
     died = ended.done()
     for task in (ended, final):
@@ -129,7 +129,7 @@ async def test_items_of_a_handler_that_no_worker_knows_stay_ready(mill: Any) -> 
     await mill.worker()
     ref = await newer.enqueue(letters, ["a"])
     known = await mill.jobs.enqueue("numbers", [1])
-    await mill.jobs.wait(known.id, timeout=30)
+    await mill.jobs.wait(known.id, timeout=240)
     assert (await ref.status()).state is JobState.QUEUED
     await newer.stop()
 
@@ -145,6 +145,6 @@ async def test_many_workers_share_the_work_and_nothing_is_lost_when_they_die_at_
         await workers[victim].kill()
         workers[victim] = await mill.worker("--lease", "1", "--size", "20", "--crashes", "50")
     for ref in refs:
-        assert (await mill.jobs.wait(ref.id, timeout=60)).counts.succeeded == 500
+        assert (await mill.jobs.wait(ref.id, timeout=240)).counts.succeeded == 500
     for ref in refs:
         await mill.done(ref.id)

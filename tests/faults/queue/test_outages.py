@@ -46,7 +46,7 @@ async def test_a_store_that_restarts_in_the_middle_of_a_batch_costs_nothing(mill
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
     mill.go()
-    await _again(lambda: mill.jobs.wait(ref.id, timeout=60))
+    await _again(lambda: mill.jobs.wait(ref.id, timeout=240))
     assert (await mill.done(ref.id)).counts.succeeded == 10
     assert mill.seen() == dict.fromkeys(range(10), 1)
 

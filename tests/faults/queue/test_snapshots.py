@@ -40,7 +40,7 @@ async def _turn_over(mill: Any, jobs: int) -> None:
     """Put some jobs through the queue."""
     refs = [await mill.jobs.enqueue("numbers", range(100)) for _ in range(jobs)]
     for ref in refs:
-        assert (await ref.wait(30)).counts.succeeded == 100
+        assert (await ref.wait(240)).counts.succeeded == 100
 
 
 async def _dead_rows(connection: Any) -> int:
@@ -103,7 +103,7 @@ async def test_a_foreign_lock_longer_than_the_patience_loses_and_doubles_nothing
     second = await mill.jobs.enqueue("numbers", range(100, 110), unique="second", unique_for=60)
     assert second.created
     for ref in (first, second):
-        await mill.jobs.wait(ref.id, timeout=60)
+        await mill.jobs.wait(ref.id, timeout=240)
     for ref in (first, second):
         assert (await mill.done(ref.id)).counts.succeeded == 10
     assert mill.seen() == dict.fromkeys([*range(10), *range(100, 110)], 1)

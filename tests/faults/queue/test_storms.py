@@ -34,7 +34,7 @@ async def test_fresh_work_is_done_while_everything_else_fails_and_is_tried_again
     for number in FRESH:
         fresh = await mill.jobs.enqueue("numbers", [number])
         sizes.append((mill.folder / "seen").stat().st_size)
-        assert (await fresh.wait(30)).counts.succeeded == 1
+        assert (await fresh.wait(240)).counts.succeeded == 1
     assert not (await storm.status()).state.is_final
     await storm.cancel()
     assert (await mill.done(storm.id)).counts.cancelled == len(STORM)
@@ -66,7 +66,7 @@ async def test_the_retries_of_a_storm_are_spread_over_the_whole_wait(mill: Any) 
 async def test_of_many_workers_that_wait_for_one_item_one_claims_it(mill: Any) -> None:
     workers = [await mill.worker() for _ in range(4)]
     for number in range(10):
-        await (await mill.jobs.enqueue("numbers", [number])).wait(30)
+        await (await mill.jobs.enqueue("numbers", [number])).wait(240)
     counts = [await _counts(worker) for worker in workers]
     assert sum(each["claimed"] for each in counts) == 10
     assert sum(each["settled"] for each in counts) == 10

@@ -195,7 +195,7 @@ class Writer:
             pass
         assert self.process.stdout is not None
         self.process.stdout.close()
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=240)
 
 
 @pytest.fixture

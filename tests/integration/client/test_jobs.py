@@ -24,7 +24,7 @@ class Text(msgspec.Struct):
 async def test_a_job_from_its_items_to_its_results(client: Client) -> None:
     echo = client.handler("echo", item=Text, result=Text)
     job = await echo.enqueue([Text("a"), Text("b")])
-    done = await job.wait(20)
+    done = await job.wait(240)
     assert (done.state, done.counts.succeeded) == (JobState.COMPLETED, 2)
     found = [each async for each in job.results(ordered=True)]
     assert [(each.index, each.outcome) for each in found] == [(0, Ok(Text("a"))), (1, Ok(Text("b")))]
@@ -35,13 +35,13 @@ async def test_a_job_from_its_items_to_its_results(client: Client) -> None:
 
 async def test_a_long_stream_of_items_is_one_job(client: Client) -> None:
     job = await client.handler("anything").enqueue(iter(range(20_000)))
-    assert (await job.wait(30)).counts.succeeded == 20_000
+    assert (await job.wait(240)).counts.succeeded == 20_000
     assert [each.outcome.unwrap() async for each in job.results(ordered=True)] == list(range(20_000))
 
 
 async def test_results_are_resumed_by_their_cursor(client: Client) -> None:
     job = await client.handler("anything").enqueue(range(3000))
-    await job.wait(20)
+    await job.wait(240)
     first = []
     async for each in job.results():
         first.append(each)
@@ -70,11 +70,11 @@ async def test_events_tell_of_the_end(client: Client) -> None:
 
 async def test_failed_items_have_their_reasons_and_run_again(client: Client) -> None:
     job = await client.handler("refusing").enqueue(["no", "never"])
-    await job.wait(20)
+    await job.wait(240)
     found = [each async for each in job.results(status="failed")]
     assert {each.outcome.code for each in found if isinstance(each.outcome, Failed)} == {"no", "never"}
     assert (await job.retry()).retried == 2
-    await job.wait(20)
+    await job.wait(240)
 
 
 async def test_a_job_that_waits_is_cancelled(client: Client) -> None:
@@ -87,7 +87,7 @@ async def test_a_job_that_waits_is_cancelled(client: Client) -> None:
     await job.cancel([1])
     assert (await job.status()).counts.cancelled == 1
     await job.cancel()
-    assert (await job.wait(20)).state is JobState.CANCELLED
+    assert (await job.wait(240)).state is JobState.CANCELLED
 
 
 @pytest.mark.parametrize("way", ["plain", "packed on the way", "packed"])
@@ -96,7 +96,7 @@ async def test_a_file_is_a_job(client: Client, tmp_path: Path, way: str) -> None
     path = tmp_path / ("rows.csv.gz" if way == "packed" else "rows.csv")
     path.write_bytes(gzip.compress(text) if way == "packed" else text)
     job = await client.handler("models").enqueue_file(path, compress=way == "packed on the way")
-    assert (await job.wait(30)).counts.succeeded == 5000
+    assert (await job.wait(240)).counts.succeeded == 5000
 
 
 async def test_a_bad_item_refuses_a_strict_job_and_fails_alone_in_another(client: Client) -> None:
@@ -105,7 +105,7 @@ async def test_a_bad_item_refuses_a_strict_job_and_fails_alone_in_another(client
         await echo.enqueue([{"text": "a"}, {"text": 1}], strict=True)
     assert caught.value.code == "invalid_item"
     job = await echo.enqueue([{"text": "a"}, {"text": 1}])
-    assert (await job.wait(20)).counts.failed == 1
+    assert (await job.wait(240)).counts.failed == 1
 
 
 async def test_an_item_without_json_stores_nothing(client: Client) -> None:

@@ -49,12 +49,12 @@ def test_lists_and_streams(client: SyncClient) -> None:
 def test_jobs(client: SyncClient, tmp_path: Path) -> None:
     anything = client.handler("anything")
     job = anything.enqueue(range(100))
-    assert job.wait(20).counts.succeeded == 100
+    assert job.wait(240).counts.succeeded == 100
     assert [each.state for each in job.events()][-1] == "completed"
     assert sorted(each.index for each in job.results()) == list(range(100))
     assert client.job(job.id).status().id == job.id
     assert job.id in [each.id for each in client.jobs(handler="anything")]
     path = tmp_path / "rows.ndjson"
     path.write_bytes(b"1\n2\n")
-    assert anything.enqueue_file(path).wait(20).counts.total == 2
+    assert anything.enqueue_file(path).wait(240).counts.total == 2
     job.delete()

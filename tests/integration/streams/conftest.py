@@ -73,7 +73,10 @@ class Mill:
     def run(self, *words: str, text: bytes | None = None) -> Ran:
         """Run the command to its end, with *text* on its standard input."""
         process = self.start(*words, stdin=subprocess.DEVNULL if text is None else subprocess.PIPE)
-        out, said = process.communicate(text, timeout=50)
+        try:
+            out, said = process.communicate(text, timeout=240)
+        finally:
+            process.kill()
         return Ran(process.returncode, said.decode(), out)
 
     def end(self, *words: str, code: int = 0) -> str:

@@ -38,7 +38,7 @@ def test_a_signal_lets_what_is_under_way_end_and_the_run_goes_on_later(mill: Any
     wait_for(mill.folder / "begun-1")
     process.send_signal(number)
     (mill.folder / "gate").touch()
-    _, said = process.communicate(timeout=50)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 128 + number, said.decode()
     assert b"run the same command to go on" in said
     done = (mill.folder / "out.csv.partial").read_text()
@@ -78,7 +78,7 @@ def test_one_signal_ends_a_run_that_waits_for_its_input(mill: Any) -> None:
     process.stdin.flush()
     wait_for(mill.folder / "out.csv.journal")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=50) == 143
+    assert process.wait(timeout=240) == 143
     process.communicate()
 
 
@@ -188,7 +188,7 @@ def test_a_limit_of_the_size_of_files_is_a_full_disk_too(mill: Any) -> None:
     process = mill.start(
         *words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
     )
-    _, said = process.communicate(timeout=50)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 74, said.decode()
     assert b"File too large" in said
     mill.go(*words[:4], *PACE)
@@ -267,7 +267,7 @@ def test_a_reader_that_goes_away_ends_the_run_without_a_traceback(mill: Any) -> 
     process.stdout.close()
     with process.stderr:
         said = process.stderr.read().decode()
-    assert process.wait(timeout=50) == 74
+    assert process.wait(timeout=240) == 74
     assert "standard output cannot be written: Broken pipe" in said
     assert "Traceback" not in said
     assert "Exception ignored" not in said

@@ -94,7 +94,7 @@ def test_a_source_that_changes_while_it_is_read_stops_the_run(mill: Any, name: s
     with path.open("ab") as file:
         file.write(b"x")
     (mill.folder / "gate").touch()
-    _, said = process.communicate(timeout=50)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 65, said
     assert "was changed while it was read" in said.decode()
     again = mill.go("gated", name, "-o", "out.csv", code=2)
@@ -224,7 +224,7 @@ def test_a_second_run_of_one_output_is_refused_while_the_first_is_under_way(mill
     for more in ((), ("--overwrite",)):
         assert "out.csv.journal is in use" in mill.go("gated", "in.csv", "-o", "out.csv", *more, code=2)
     (mill.folder / "gate").touch()
-    process.communicate(timeout=50)
+    process.communicate(timeout=240)
     assert process.returncode == 0
     assert (mill.folder / "out.csv").read_text() == ROWS
 
