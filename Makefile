@@ -57,7 +57,7 @@ bench: ## install what is needed and run the benchmarks; ARGS goes to them
 	@+$(INSTALLED) .venv/.test .venv/.bench
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
-soak: ## kill workers and stores at random, check what came of it; ARGS='--seconds 300 --store postgres --seed 7'
+soak: ## kill workers and stores at random, check what came of it; ARGS='--store all', or '--streams all' for runs over files
 	@+$(INSTALLED) .venv/.test
 	@exec $(BIN)/python -m soak $(ARGS)
 

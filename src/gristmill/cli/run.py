@@ -142,6 +142,9 @@ def run(
         str,
         typer.Option(help="Of Parquet: zstd, snappy, lz4, gzip or none.", rich_help_panel=_Out),
     ] = "zstd",
+    part_bytes: Annotated[
+        int, typer.Option(help="Bytes of a part of a folder of Parquet, about.", min=1, rich_help_panel=_Out)
+    ] = 128 << 20,
     on_conflict: Annotated[
         str,
         typer.Option(
@@ -239,6 +242,7 @@ def run(
                 format=output_format,
                 columns=parse_columns(columns),
                 codec=codec,
+                part_bytes=part_bytes,
                 on_conflict=on_conflict,  # type: ignore[arg-type]  # checked with the table
                 conflict_columns=parse_columns(conflict_columns) or (),
                 create_table=create_table,

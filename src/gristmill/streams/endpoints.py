@@ -238,7 +238,7 @@ def _folder(path: Path, options: WriteOptions) -> Sink:
     from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - needs pyarrow
     from gristmill.streams.sinks.parquet_folder import ParquetFolder  # noqa: PLC0415 - as above
 
-    return ParquetFolder(path, ParquetOutput(options.codec))
+    return ParquetFolder(path, ParquetOutput(options.codec), part_bytes=options.part_bytes)
 
 
 def _table_output(form: Format, path: Path, options: WriteOptions) -> Appending:

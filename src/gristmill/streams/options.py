@@ -70,6 +70,7 @@ class WriteOptions:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
         codec: How Parquet is compressed: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``.
+        part_bytes: Of a folder of Parquet: bytes of a part, about; it ends with the commit after them.
         on_conflict: Of a table: what becomes of a row whose key is there: ``error`` (a dead letter),
             ``ignore`` or ``update``.
         conflict_columns: Of a table: the columns of that key; none: the primary key.
@@ -80,6 +81,7 @@ class WriteOptions:
     format: str | None = None
     columns: tuple[str, ...] | None = None
     codec: str = "zstd"
+    part_bytes: int = 128 << 20
     on_conflict: OnConflict = "error"
     conflict_columns: tuple[str, ...] = ()
     create_table: bool = False
@@ -91,6 +93,8 @@ class WriteOptions:
             raise ConfigurationError(
                 f"there is no compression {self.codec!r} of Parquet; there is {', '.join(CODECS)}"
             )
+        if self.part_bytes < 1:
+            raise ConfigurationError(f"part_bytes is a number of bytes from 1, not {self.part_bytes}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

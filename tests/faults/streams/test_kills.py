@@ -1,92 +1,63 @@
-"""A run that is killed at any instant and run again ends as if nothing had happened."""
+"""A run that is killed at any instant and run again ends as if nothing had happened: two kills for each kind.
+
+As many as one likes: ``make soak ARGS='--streams all --kills 200'``.
+"""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
-import os
-import random
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
+from soak.streams.kinds import KINDS, Way
+from soak.streams.soaking import StreamSoak, check_letters, expect
 
-KILLS = int(os.environ.get("GRISTMILL_KILLS", "8"))
-ROWS = 12_000
-PACE = ["--workers", "2", "--chunk-bytes", "4096", "--commit-seconds", "0.05"]
-BAD = 97
-"""As in mill.py: every so many rows one fails."""
-
-Rows: TypeAlias = list[tuple[int, int]]
-
-pytestmark = pytest.mark.timeout(300 + 4 * KILLS)
+ROWS = 4_000
+KILLS = 2
+ORDERED, UNORDERED = Way("rows", "in.csv"), Way("rows", "in.csv", is_ordered=False)
 
 
-def from_csv(path: Path) -> Rows:
-    with path.open(newline="") as file:
-        return [(int(row["id"]), int(row["double"])) for row in csv.DictReader(file, strict=True)]
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", KINDS)
+def test_no_row_is_lost_or_doubled_by_kills_at_random(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'data.db'}" if name == "sqlite" else ""
+    if name == "postgres":
+        url = request.getfixturevalue("empty_postgres").url
+    (tmp_path / "runs").mkdir()
+    ways = KINDS[name].ways
+    kind = replace(KINDS[name], ways=(ways[list(KINDS).index(name) % len(ways)],))  # another one for each
+    report = StreamSoak(kind, tmp_path / "runs", seed=1, rows=ROWS, url=url).run(KILLS)
+    assert report.violations == []
+    assert report.kills["driver"] + report.kills["all"] == KILLS
 
 
-def from_ndjson(path: Path) -> Rows:
-    return [(int(row["id"]), row["double"]) for row in map(json.loads, path.read_text().splitlines())]
+@pytest.mark.parametrize("found", [[0, 1], [0, 1, 2, 3], [0, 1, 1, 2], [0, 1, 1]])
+@pytest.mark.parametrize("way", [ORDERED, UNORDERED])
+def test_the_check_of_rows_sees_what_is_lost_or_doubled(found: list[int], way: Way) -> None:
+    with pytest.raises(AssertionError, match="lost"):
+        expect([(n, "x", 2 * n) for n in range(3)], [(n, "x", 2 * n) for n in found], way)
 
 
-def from_gzip(path: Path) -> Rows:
-    with gzip.open(path, "rt", newline="") as file:
-        return [(int(row["id"]), int(row["double"])) for row in csv.DictReader(file, strict=True)]
+def test_the_check_of_rows_asks_for_order_where_it_is_promised() -> None:
+    rows = [(n, "x", 2 * n) for n in range(3)]
+    expect(rows, rows[::-1], UNORDERED)
+    with pytest.raises(AssertionError):
+        expect(rows, rows[::-1], ORDERED)
 
 
-KINDS: dict[str, tuple[str, list[str], Callable[[Path], Rows]]] = {
-    "csv": ("out.csv", [], from_csv),
-    "csv, unordered": ("out.csv", ["--unordered"], from_csv),
-    "csv, gzip": ("out.csv.gz", [], from_gzip),
-    "ndjson": ("out.ndjson", [], from_ndjson),
-}
-
-
-def make_input(path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "text"])
-        for number in range(ROWS):
-            writer.writerow([number, "two\nlines, quoted" if number % 7 == 0 else f"row {number}"])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_row_is_lost_or_doubled_by_kills_at_random(kind: str, tmp_path: Path, hammer: Any) -> None:
-    name, options, read = KINDS[kind]
-    make_input(tmp_path / "in.csv")
-    chance = random.Random(f"{kind} {os.environ.get('GRISTMILL_SEED', '1')}")
-    kills = 0
-    while kills < KILLS:
-        for each in tmp_path.glob("out*"):
-            each.unlink()
-        blows = hammer(
-            tmp_path,
-            ["mill:slow", "in.csv", "-o", name, *PACE, *options],
-            chance,
-        )
-        blows.until_done(KILLS - kills)
-        kills += blows.kills
-        check(tmp_path, tmp_path / name, read, is_ordered="--unordered" not in options)
-
-
-def check(folder: Path, output: Path, read: Callable[[Path], Rows], *, is_ordered: bool) -> None:
-    good = [number for number in range(ROWS) if number % BAD]
-    found = read(output)
-    assert (found if is_ordered else sorted(found)) == [(number, 2 * number) for number in good]
-    letters: list[dict[str, Any]] = [
-        json.loads(line) for line in output.with_name(output.name + ".dead.ndjson").read_text().splitlines()
-    ]
-    ids = [int(letter["item"]["id"]) for letter in letters]
-    assert (ids if is_ordered else sorted(ids)) == [number for number in range(ROWS) if number % BAD == 0]
-    if is_ordered:
-        assert [letter["row"] for letter in letters] == [number + 1 for number in ids]
-    text = (folder / "in.csv").read_bytes()
-    for letter, number in zip(letters, ids, strict=True):
-        assert text[letter["start"] : letter["end"]].startswith(b"%d," % number)
-    assert sorted(each.name for each in folder.glob("out*")) == sorted(
-        [output.name, output.name + ".dead.ndjson", output.name + ".journal"]
-    )
+@pytest.mark.parametrize(
+    "changes",
+    [{"item": {"id": "2"}}, {"row": 3}, {"start": 9}],
+    ids=["another row", "another number", "another place"],
+)
+def test_the_check_of_letters_sees_a_wrong_one(changes: dict[str, Any], tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_bytes(b"id,text\n0,a\n1,b\n")
+    letter = {"item": {"id": "1"}, "row": 2, "start": 12, "end": 16}
+    check_letters(json.dumps(letter).encode(), source, [1], ORDERED)
+    with pytest.raises(AssertionError):
+        check_letters(json.dumps({**letter, **changes}).encode(), source, [1], ORDERED)

@@ -157,6 +157,14 @@ def test_an_input_without_rows_gives_an_output_without_rows(mill: Any, content: 
     assert (found.num_rows, found.num_columns) == (0, columns)
 
 
+def test_a_folder_has_parts_of_the_size_that_is_said(mill: Any) -> None:
+    write(mill, "in.parquet")
+    options = ["--chunk-bytes", "2000", "--commit-seconds", "0", "--part-bytes", "1"]
+    mill.go("column_mill:same", "in.parquet", "-o", "out/", *options)
+    assert len(list((mill.folder / "out").glob("part-*.parquet"))) > 1
+    assert read(mill, "out/") == ROWS
+
+
 def test_rows_become_parquet_too(mill: Any) -> None:
     write(mill, "in.parquet")
     mill.go("anything", "in.parquet", "-o", "out.parquet", "--chunk-bytes", "2000")

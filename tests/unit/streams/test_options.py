@@ -21,6 +21,7 @@ from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
         (ReadOptions, "max_record", 0),
         (ReadOptions, "on_duplicate", "last"),
         (WriteOptions, "codec", "zip"),
+        (WriteOptions, "part_bytes", 0),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(kind: Any, name: str, value: Any) -> None:

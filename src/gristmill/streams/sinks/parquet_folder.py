@@ -18,8 +18,6 @@ from gristmill.streams.formats.parquet_output import ParquetOutput, rows_in
 from gristmill.streams.journal import Journal
 from gristmill.streams.sinks.protocol import EncoderRecipe
 
-PART_BYTES = 128 << 20
-"""Bytes of a part, about: it ends with the commit after them."""
 _PART = re.compile(r"part-\d{5,}\.parquet")
 _PARTIAL = re.compile(r"_part-\d{5,}\.parquet\.partial")
 _SHIFT = 40
@@ -38,10 +36,10 @@ class ParquetFolder:
     Args:
         path: The folder; made if it is not there.
         form: Encodes.
-        part_bytes: As ``PART_BYTES``.
+        part_bytes: Bytes of a part, about: it ends with the commit after them.
     """
 
-    def __init__(self, path: Path, form: ParquetOutput, *, part_bytes: int = PART_BYTES) -> None:
+    def __init__(self, path: Path, form: ParquetOutput, *, part_bytes: int) -> None:
         self.path = path
         self.commit_seconds = 1.0
         self.journal = Journal(path / "_gristmill.journal")

@@ -137,7 +137,7 @@ def test_parts_of_somebody_else_are_not_overwritten_unasked(tmp_path):
     with pytest.raises(ConfigurationError, match="--overwrite"):
         Folder(tmp_path / "out")
 
-    sink = ParquetFolder(tmp_path / "out", ParquetOutput("none"))
+    sink = ParquetFolder(tmp_path / "out", ParquetOutput("none"), part_bytes=1)
     assert sink.open(IDENTITY, overwrite=True) is None
     sink.close()
     assert not (tmp_path / "out/part-00000.parquet").exists()

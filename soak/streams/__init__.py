@@ -1,0 +1,1 @@
+"""Runs over files that are killed at random, for each kind of output: ``make soak ARGS='--streams all'``."""
