@@ -110,15 +110,16 @@ def local_ray() -> Iterator[Any]:
     at_signal = signal.getsignal(signal.SIGTERM)  # Ray takes it for itself
     # A short path: the names of Unix sockets have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="gm-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        ray.init(
-            "local",
-            num_cpus=2,
-            object_store_memory=100_000_000,
-            include_dashboard=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            _temp_dir=folder,
-        )
+        with contextlib.chdir(Path(__file__).parents[1]):  # where its workers find the package `tests`
+            ray.init(
+                "local",
+                num_cpus=2,
+                object_store_memory=100_000_000,
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                _temp_dir=folder,
+            )
         signal.signal(signal.SIGTERM, at_signal)
         try:
             yield ray

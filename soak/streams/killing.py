@@ -71,11 +71,12 @@ class Killer:
         self._sessions.append(process.pid)
         until = self._chance.uniform(0.0 if self._chance.random() < 0.2 else 0.2, 1.05) * self._seconds
         try:
-            if self._chance.random() < 0.5:
+            if self._chance.random() < 0.3:
                 first = self._chance.uniform(0.3, 1.0) * until
-                process.wait(first)
-                self._kill_worker(process.pid)
                 until -= first
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(first)
+                self._kill_worker(process.pid)
             process.wait(until)
         except subprocess.TimeoutExpired:
             return self._kill_driver(process)

@@ -33,6 +33,14 @@ def strict(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 @batch
+def poisoned(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Raise where a row is poison."""
+    if pc.any(pc.equal(rows["text"], "poison")).as_py():
+        raise ValueError("poison")
+    return rows
+
+
+@batch
 def deadly(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Kill the process at the row that says so."""
     if pc.any(pc.equal(rows["note"], "kill")).as_py():

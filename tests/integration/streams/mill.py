@@ -33,6 +33,14 @@ def odd(rows: list[dict[str, Any]]) -> list[dict[str, Any] | Failed]:
     return [row if int(row["id"]) % 2 else Failed("even", "even") for row in rows]
 
 
+@batch(max_size=50)
+def poisoned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Raise where a row is poison."""
+    if any(row["text"] == "poison" for row in rows):
+        raise ValueError("poison")
+    return rows
+
+
 class Order(msgspec.Struct):
     """A typed row."""
 

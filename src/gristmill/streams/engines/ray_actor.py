@@ -61,8 +61,13 @@ class StreamActor:
             return pack(error)
         finally:
             self._marks.idle()
-        # A buffer crosses without a copy into the pickle; a memoryview would not cross at all.
-        return replace(result, body=pickle.PickleBuffer(result.body))  # type: ignore[arg-type]
+        try:
+            pickle.dumps(replace(result, body=b""), protocol=5)
+            # A buffer crosses without a copy into the pickle; a memoryview would not cross at all.
+            return replace(result, body=pickle.PickleBuffer(result.body))  # type: ignore[arg-type]
+        except Exception as error:  # noqa: BLE001 - what a __reduce__ raises
+            why = f"{type(error).__name__}: {error}"
+            return pack(ConfigurationError(f"the result of a chunk cannot be sent from its Ray actor: {why}"))
 
     def close(self) -> None:
         """Let go of everything."""
