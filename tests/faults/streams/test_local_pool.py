@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.popen_forkserver
 import os
 import random
 import re
@@ -47,6 +48,31 @@ def start() -> Iterator[Callable[..., LocalPool]]:
             return pool
 
         yield make
+
+
+def test_a_fork_server_that_is_killed_while_it_starts_a_worker_is_started_again(
+    start: Callable[..., LocalPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = multiprocessing.forkserver._forkserver  # noqa: SLF001 - there is no other way to it
+    connect = multiprocessing.popen_forkserver.forkserver.connect_to_new_process
+    killed: list[int] = []
+
+    def once(fds: Sequence[int]) -> tuple[int, int]:
+        server.ensure_running()
+        if killed:
+            return connect(fds)
+        killed.append(server._forkserver_pid)  # noqa: SLF001 - as above
+        os.kill(killed[0], signal.SIGSTOP)
+        try:
+            return connect(fds)  # it is asked, and will never answer
+        finally:
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(multiprocessing.popen_forkserver.forkserver, "connect_to_new_process", once)
+    pool = start()
+    (event,) = run(pool, [b"pid"])
+    assert isinstance(event, Finished), event
+    assert killed
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -16,6 +17,9 @@ from typing import Any, TypeAlias
 from gristmill.errors import ConfigurationError
 
 Context: TypeAlias = ForkServerContext | SpawnContext
+
+_BURIAL = 0.1
+"""Seconds after which the system knows that a fork server is dead; asked before, it is taken for alive."""
 
 # Two threads that ask multiprocessing for the same exit code at once read it
 # from the same pipe, and one gets nothing; starting a process asks for those of all.
@@ -58,7 +62,8 @@ def launch(context: Context, target: Callable[..., object], args: tuple[Any, ...
     """Start a process that calls ``target(*args)``.
 
     Raises:
-        OSError: The system has no room for it.
+        OSError: The system has no room for it, or the fork server was killed meanwhile; the next launch
+            starts another one.
     """
     process = context.Process(target=target, args=args, name="gristmill-worker")
     try:
@@ -69,6 +74,10 @@ def launch(context: Context, target: Callable[..., object], args: tuple[Any, ...
             raise
         # This process was forked from the one that started the fork server, and may not use it.
         return launch(get_context("spawn"), target, args)
+    except (EOFError, ConnectionError) as error:
+        # It may have forked before it died, so only the caller can launch again, with another pipe.
+        time.sleep(_BURIAL)
+        raise ConnectionResetError("the fork server ended before it had started the process") from error
     return process
 
 
