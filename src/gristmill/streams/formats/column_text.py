@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gristmill.codec.results import encode_hook
+from gristmill.streams.formats.cell_text import as_text, bytes_of
 from gristmill.streams.formats.row_makers import dict_maker
 from gristmill.streams.sinks.protocol import Encoded
 
@@ -18,7 +19,7 @@ from gristmill.streams.sinks.protocol import Encoded
 class CsvColumnEncoder:
     """Writes lines of CSV as the writer of rows does: quotes only where they must be, nothing for null.
 
-    Numbers are written in the fewest digits that say them, as Arrow does; lists and structs as JSON.
+    The text of a value is the one that the writer of rows writes for it; see ``as_text``.
 
     Args:
         delimiter: One character.
@@ -105,35 +106,6 @@ def _joined(parts: Sequence[Any], separator: str) -> Any:
 
 def _nothing(count: int) -> Any:
     return pa.nulls(count, pa.string())
-
-
-def bytes_of(text: Any) -> memoryview:
-    """Return the characters of all strings of *text*, one after another, without a copy."""
-    _, offsets, data = text.buffers()
-    if data is None or not len(text):
-        return memoryview(b"")
-    places = memoryview(offsets).cast("i")
-    return memoryview(data)[places[text.offset] : places[text.offset + len(text)]]
-
-
-def as_text(column: Any) -> Any:
-    """Return *column* as a string array: ISO 8601, ``true`` and ``false``, JSON for what has parts."""
-    kind = column.type
-    if pa.types.is_string(kind):
-        return column
-    if pa.types.is_dictionary(kind):
-        return as_text(column.dictionary_decode())
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_duration(kind):
-        return pa.array([_one_text(value) for value in column.to_pylist()], pa.string())
-    text = pc.cast(column, pa.string())
-    return pc.replace_substring(text, " ", "T", max_replacements=1) if pa.types.is_timestamp(kind) else text
-
-
-def _one_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    plain = msgspec.to_builtins(value, enc_hook=encode_hook)
-    return plain if isinstance(plain, str) else msgspec.json.encode(plain).decode()
 
 
 def rows_of(batch: Any) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def test_values_of_other_types_are_written_in_their_usual_form():
     )
 
     assert lines(batch)[0] == (
-        '1,1.5,true,2026-01-02,2026-01-02T03:04:05.000000,"[1,2]","{""x"":""a""}","x,y"\n,1e+300,false,,,,,\n'
+        '1,1.5,true,2026-01-02,2026-01-02T03:04:05,"[1,2]","{""x"":""a""}","x,y"\n,1e+300,false,,,,,\n'
     )
 
 
