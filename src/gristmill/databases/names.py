@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gristmill.errors import ConfigurationError
 
+_PLAIN = re.compile(r'[^".\s]+')
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^".\s]+))\s*(\.|$)')
 
 
@@ -28,8 +29,8 @@ class TableName:
         return table if self.schema is None else f"{quoted(self.schema, quote)}.{table}"
 
     def __str__(self) -> str:
-        """Return the name for people."""
-        return self.table if self.schema is None else f"{self.schema}.{self.table}"
+        """Return the name for people, in the form ``table_name`` takes."""
+        return ".".join(_shown(part) for part in (self.schema, self.table) if part is not None)
 
 
 def table_name(text: str) -> TableName:
@@ -51,6 +52,10 @@ def table_name(text: str) -> TableName:
     if is_whole and len(parts) == 2:  # noqa: PLR2004 - schema and table
         return TableName(schema=parts[0], table=parts[1])
     raise ConfigurationError(f'a table is named users, schema.users or schema."Odd name", not {text!r}')
+
+
+def _shown(part: str) -> str:
+    return part if _PLAIN.fullmatch(part) else quoted(part)
 
 
 def quoted(name: str, quote: str = '"') -> str:

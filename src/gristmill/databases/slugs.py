@@ -53,6 +53,7 @@ _CLASS_22 = {
     "22015": "number_out_of_range",
 }
 _STATES = {
+    "21000": "constraint_violation",  # a row twice in one statement, by keys that only Python tells apart
     "23001": "foreign_key_violation",
     "23502": "not_null_violation",
     "23503": "foreign_key_violation",
@@ -105,8 +106,29 @@ _MYSQL = {
     1139: "too_big",
     1644: "constraint_violation",  # SIGNAL in a trigger
 }
+_SQLITE = {
+    18: "too_big",
+    20: "type_mismatch",  # a key that is no integer
+    275: "check_violation",
+    787: "foreign_key_violation",
+    1299: "not_null_violation",
+    1555: "unique_violation",  # of the primary key
+    2067: "unique_violation",
+    2579: "unique_violation",  # of the rowid
+    3091: "type_mismatch",  # a column of a STRICT table
+}
+_SQLITE_CONSTRAINT = 19
+_SQLITE_PRIMARY = 0xFF
 
 
 def slug_of_mysql(number: int) -> str | None:
     """Return the slug of an error number of MySQL or MariaDB; None if no row is at fault."""
     return _MYSQL.get(number)
+
+
+def slug_of_sqlite(code: int) -> str | None:
+    """Return the slug of an extended result code of SQLite; None if no row is at fault."""
+    found = _SQLITE.get(code)
+    if found is not None:
+        return found
+    return "constraint_violation" if code & _SQLITE_PRIMARY == _SQLITE_CONSTRAINT else None

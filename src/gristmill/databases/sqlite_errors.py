@@ -11,6 +11,7 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError("SQLite needs apsw: pip install 'gristmill[sqlite]'", name="apsw") from missing
 
 from gristmill.databases.rows import as_scalar
+from gristmill.databases.slugs import refusal, slug_of_sqlite
 from gristmill.errors import DatabaseBusy, DatabaseFailed
 from gristmill.model.outcome import Failed
 
@@ -53,7 +54,7 @@ def row_failure(error: Exception, *, table: str, columns: Sequence[str], values:
     if isinstance(error, apsw.ConstraintError):
         return _constraint_failure(error, table)
     if isinstance(error, apsw.TooBigError):
-        return Failed("a value, or the whole row, is too big", "too_big")
+        return refusal("too_big")
     if isinstance(error, apsw.MismatchError):
         return Failed("the key must be an integer", "type_mismatch")
     return _binding_failure(columns, values)
@@ -72,20 +73,20 @@ def batch_error(error: apsw.Error) -> DatabaseFailed:
 def _constraint_failure(error: apsw.ConstraintError, table: str) -> Failed:
     detail = str(error).partition(" constraint failed: ")[2]
     names = [_without_table(name, table) for name in detail.split(", ")]
-    match error.extendedresult:  # type: ignore[attr-defined]  # apsw's stubs leave it out
-        case apsw.SQLITE_CONSTRAINT_UNIQUE | apsw.SQLITE_CONSTRAINT_PRIMARYKEY | apsw.SQLITE_CONSTRAINT_ROWID:
-            return Failed(f"{_together(names)} already exists", "unique_violation")
-        case apsw.SQLITE_CONSTRAINT_NOTNULL:
-            return Failed(f"{names[0]} must not be null", "not_null_violation")
-        case apsw.SQLITE_CONSTRAINT_CHECK:
-            return Failed(f"the check {detail} does not hold", "check_violation")
-        case apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
+    slug = slug_of_sqlite(error.extendedresult)  # type: ignore[attr-defined]  # apsw's stubs leave it out
+    match slug:
+        case "unique_violation":
+            return Failed(f"{_together(names)} already exists", slug)
+        case "not_null_violation":
+            return refusal(slug, column=names[0])
+        case "check_violation":
+            return Failed(f"the check {detail} does not hold", slug)
+        case "foreign_key_violation":
             return DANGLING
-        case apsw.SQLITE_CONSTRAINT_DATATYPE:
-            column = _without_table(str(error).rpartition(" column ")[2], table)
-            return Failed(f"{column} has a value of the wrong type", "type_mismatch")
+        case "type_mismatch":
+            return refusal(slug, column=_without_table(str(error).rpartition(" column ")[2], table))
         case _:  # a trigger's own text may quote whatever rows it read
-            return Failed("refused by a rule of the table", "constraint_violation")
+            return refusal("constraint_violation")
 
 
 def _without_table(name: str, table: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gristmill.streams.sql.address import address_of, table_name
+from gristmill.databases.names import table_name
+from gristmill.streams.sql.address import address_of
 from gristmill.streams.sql.database import Away, Database
 from gristmill.streams.sql.ledger import Entry
 from gristmill.streams.sql.opening import _loaded

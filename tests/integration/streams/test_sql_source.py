@@ -183,7 +183,8 @@ def test_another_query_is_another_run(database: Any, tmp_path: Path) -> None:
 def test_any_key_of_postgresql_can_be_gone_on_after(
     postgres: Any, columns: str, values: str, expected: list[Any] | None
 ) -> None:
-    from gristmill.streams.sql.address import address_of, table_name  # noqa: PLC0415 - beside their use
+    from gristmill.databases.names import table_name  # noqa: PLC0415 - beside their use
+    from gristmill.streams.sql.address import address_of  # noqa: PLC0415 - as above
     from gristmill.streams.sql.postgres.reading import PostgresReading  # noqa: PLC0415 - as above
 
     postgres.sql(f"CREATE TABLE t ({columns})")

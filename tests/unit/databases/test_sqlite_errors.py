@@ -72,7 +72,9 @@ def test_an_index_of_an_expression_is_named_itself(tmp_path):
 
 def test_a_triggers_own_text_is_not_shown(tmp_path):
     results = insert(tmp_path / "t.db", "guarded", [{"name": "x"}], create=THINGS)
-    assert results == [Failed("refused by a rule of the table", "constraint_violation")]
+    assert results == [
+        Failed("a rule of the table, such as a trigger, refuses the row", "constraint_violation")
+    ]
 
 
 def test_a_table_named_in_other_case_still_gives_plain_column_names(tmp_path):
@@ -84,7 +86,7 @@ def test_a_value_longer_than_sqlite_takes_fails_alone(tmp_path):
     with closing(apsw.Connection(str(tmp_path / "t.db"))) as connection:
         connection.limit(apsw.SQLITE_LIMIT_LENGTH, 1000)
         results = insert(connection, "things", [{"name": "x" * 2000}, {"name": "y"}], create=THINGS)
-    assert results == [Failed("a value, or the whole row, is too big", "too_big"), {"id": 2}]
+    assert results == [Failed("a value, or the whole row, is too big for the database", "too_big"), {"id": 2}]
 
 
 class Colour(enum.Enum):

@@ -8,6 +8,7 @@ import apsw
 import msgspec
 import pytest
 
+from gristmill.databases.slugs import refusal
 from gristmill.databases.sqlite import SqliteWriter
 from gristmill.errors import ConfigurationError, DatabaseBusy
 from gristmill.model.outcome import Failed
@@ -193,7 +194,7 @@ def test_a_row_that_rolls_the_transaction_back_takes_no_neighbour_along(path):
         "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
     )
     rows = [Note("a"), Note("bad 1"), Note("b"), Note("bad 2"), Note("c")]
-    refused = Failed("refused by a rule of the table", "constraint_violation")
+    refused = refusal("constraint_violation")
     assert insert(path, "notes", rows, create=create) == [{"id": 1}, refused, {"id": 2}, refused, {"id": 3}]
     assert select(path, "SELECT text FROM notes") == [("a",), ("b",), ("c",)]
 
@@ -203,7 +204,7 @@ def test_a_row_that_rolls_back_among_open_references_fails_alone(path):
         "CREATE TRIGGER t BEFORE INSERT ON parts WHEN new.id = 7 BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
     )
     rows = [Part(1, 99), Part(7, None), Part(2, None)]
-    refused = Failed("refused by a rule of the table", "constraint_violation")
+    refused = refusal("constraint_violation")
     assert insert(path, "parts", rows, create=create) == [DANGLING, refused, {"id": 2}]
 
 

@@ -46,8 +46,6 @@ _NOT_LET_IN = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
-_TWICE = "21000"
-"""One row twice in one upsert, by keys that only Python tells apart: halving separates them."""
 
 EVERY = (asyncpg.PostgresError, *LOST)
 
@@ -98,8 +96,7 @@ def _slug_of_value(error: BaseException) -> str:
 
 
 def _answered(error: asyncpg.PostgresError) -> Exception:
-    state = error.sqlstate or ""
-    slug = "constraint_violation" if state == _TWICE else slug_of_sqlstate(state)
+    slug = slug_of_sqlstate(error.sqlstate or "")
     if slug is not None:
         return RowRefused(refusal(slug, constraint=error.constraint_name, column=error.column_name))
     if isinstance(error, _MET_ANOTHER):

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gristmill.databases.names import TableName
 from gristmill.errors import SinkError, SinkTaken
 from gristmill.streams.checkpoint import Checkpoint, Identity, check_same
 from gristmill.streams.chunk import Refusal, Result
 from gristmill.streams.sinks.protocol import EncoderRecipe, RowsRefused
-from gristmill.streams.sql.address import TableName
 from gristmill.streams.sql.database import Away, Database
 from gristmill.streams.sql.ledger import TABLE, Entry, job_of, read_entry
 from gristmill.streams.sql.parts import Part, load_parts
@@ -76,7 +76,7 @@ class SqlSink:
 
     def dead_letters(self, identity: Identity) -> str:
         """Return the name of a file for the dead letters, which no other run into the table has."""
-        table = re.sub(r"[^\w.-]", "_", self._table.shown)
+        table = re.sub(r"[^\w.-]", "_", str(self._table))
         return f"{table}-{job_of(self._table.table, identity)[:8]}.dead.ndjson"
 
     def recipe(self) -> EncoderRecipe:

@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from gristmill.streams.sql.address import Kind, TableName, quoted
+from gristmill.databases.names import TableName, quoted
+from gristmill.streams.sql.address import Kind
 from gristmill.streams.sql.fields import fields_of
 
 _TYPES: Mapping[Any, tuple[str, str]] = {
@@ -50,7 +51,7 @@ def create_table(kind: Kind, table: TableName, result_type: Any, keys: Sequence[
     ]
     if keys:
         lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, keys))})")
-    return f"CREATE TABLE {table.quoted} (\n" + ",\n".join(lines) + "\n)"
+    return f"CREATE TABLE {table.quoted()} (\n" + ",\n".join(lines) + "\n)"
 
 
 def _column(kind: Kind, annotation: Any) -> str:

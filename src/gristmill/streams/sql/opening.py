@@ -6,10 +6,11 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from gristmill.databases.names import TableName, table_name
 from gristmill.errors import ConfigurationError
 from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sources.sql import SqlSource
-from gristmill.streams.sql.address import Address, Kind, TableName, address_of, table_name
+from gristmill.streams.sql.address import Address, Kind, address_of
 from gristmill.streams.sql.database import Database, OnConflict
 from gristmill.streams.sql.reading import Reading
 
@@ -41,7 +42,7 @@ def sql_source(url: str, *, query: str | None = None, table: str | None = None) 
     text = None if query is None else _text_of(query)
     kind: Any = _loaded(address.kind, "reading", 2)
     reading: Reading = kind(address, query=text, table=chosen)
-    name = address.shown if chosen is None else f"{address.shown}#{chosen.shown}"
+    name = address.shown if chosen is None else f"{address.shown}#{chosen}"
     return SqlSource(reading, name, text)
 
 
@@ -94,7 +95,7 @@ def sql_sink(
     )
     return SqlSink(
         database,
-        f"{address.shown}#{table.shown}",
+        f"{address.shown}#{table}",
         table,
         options={"on conflict": on_conflict, "conflict columns": list(conflict_columns)},
         deadline=deadline,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gristmill.databases.names import TableName
 from gristmill.errors import ConfigurationError, SinkError, SinkTaken
 from gristmill.streams.checkpoint import Checkpoint, Identity, SourceMark
 from gristmill.streams.chunk import Refusal, Result
 from gristmill.streams.sinks.protocol import EncoderRecipe, RowsRefused
 from gristmill.streams.sinks.sql import SqlSink
-from gristmill.streams.sql.address import TableName
 from gristmill.streams.sql.database import Away
 from gristmill.streams.sql.ledger import Entry
 from gristmill.streams.sql.parts import Part, dump_parts

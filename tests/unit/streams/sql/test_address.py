@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.databases.names import TableName, table_name
 from gristmill.errors import ConfigurationError
-from gristmill.streams.sql.address import TableName, address_of, is_database, table_name
+from gristmill.streams.sql.address import address_of, is_database
 
 
 @pytest.mark.parametrize(
@@ -53,13 +54,14 @@ def test_a_url_that_names_nothing_is_refused(url: str) -> None:
         ("people", '"people"'),
         ("Sales.People", '"Sales"."People"'),
         ('"a.b"."c ""d"""', '"a.b"."c ""d"""'),
+        ('"My Table"', '"My Table"'),
     ],
 )
 def test_a_table_name_comes_back_as_it_was_written(text: str, quoted: str) -> None:
     name = table_name(text)
 
-    assert name.quoted == quoted
-    assert table_name(name.shown) == name
+    assert name.quoted() == quoted
+    assert table_name(str(name)) == name
 
 
 @pytest.mark.parametrize("text", ["", "a.b.c", "a.", ".a", '"a', '"a"b', '""'])

@@ -8,7 +8,7 @@ import msgspec
 import pydantic
 import pytest
 
-from gristmill.streams.sql.address import TableName
+from gristmill.databases.names import TableName
 from gristmill.streams.sql.create_table import create_table
 
 

@@ -13,37 +13,25 @@ from typing import Any
 
 import asyncpg
 
+from gristmill.databases.names import TableName, quoted
+from gristmill.databases.slugs import slug_of_sqlstate
 from gristmill.streams.chunk import Refusal
-from gristmill.streams.sql.address import TableName, quoted
 from gristmill.streams.sql.database import OnConflict
 from gristmill.streams.sql.parts import Part
 from gristmill.streams.sql.postgres.connection import PostgresConnection
 from gristmill.streams.sql.postgres.encoding import NULL, records
 
 _LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_CLASSES = frozenset(("21", "22", "23", "44"))
-"""Of SQLSTATEs that a row is at fault for: cardinality, data, integrity, a view's check option."""
-_STATES = {
-    "P0001": "raise_exception",
-    "54000": "program_limit_exceeded",
-    "42804": "datatype_mismatch",
-}
-"""Others, with the names that PostgreSQL's manual gives them; a trigger that raises is the first of them."""
 
 
 def refusal_of(error: asyncpg.PostgresError) -> Refusal | None:
-    """Return why a row is refused; None if *error* is about something else.
-
-    The code is the name of the SQLSTATE in PostgreSQL's manual: ``unique_violation``.
-    """
-    state = error.sqlstate or ""
-    if state not in _STATES and state[:2] not in _CLASSES:
+    """Return why a row is refused, by the code a ``BulkWriter`` has for it; None if no row is at fault."""
+    slug = slug_of_sqlstate(error.sqlstate or "")
+    if slug is None:
         return None
-    name = _WORDS.sub("_", type(error).__name__.removesuffix("Error")).lower()
     detail = getattr(error, "detail", None)
     message = getattr(error, "message", None) or str(error)
-    return Refusal(code=_STATES.get(state, name), message=f"{message}: {detail}" if detail else message)
+    return Refusal(code=slug, message=f"{message}: {detail}" if detail else message)
 
 
 class Loader:
@@ -164,14 +152,14 @@ class Loader:
         columns = ", ".join(map(quoted, part.columns))
         await self._execute(
             f"CREATE TEMPORARY TABLE IF NOT EXISTS {quoted(name)} ON COMMIT DROP AS "  # noqa: S608 - quoted names
-            f"SELECT {columns} FROM {self._table.quoted} WITH NO DATA"
+            f"SELECT {columns} FROM {self._table.quoted()} WITH NO DATA"
         )
         return name
 
     def _merge(self, part: Part, staging: str) -> str:
         """Return the statement that moves the staged rows; of several with one key the last one counts."""
         columns = ", ".join(map(quoted, part.columns))
-        insert = f"INSERT INTO {self._table.quoted} ({columns})"
+        insert = f"INSERT INTO {self._table.quoted()} ({columns})"
         if self._on_conflict == "ignore":
             target = f" ({', '.join(map(quoted, self._keys))})" if self._keys else ""
             source = f"SELECT {columns} FROM {quoted(staging)} ORDER BY ctid"  # noqa: S608 - quoted names

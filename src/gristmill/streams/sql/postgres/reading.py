@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from gristmill.databases.names import TableName, quoted
 from gristmill.errors import ConfigurationError, SourceError
-from gristmill.streams.sql.address import Address, TableName, quoted
+from gristmill.streams.sql.address import Address
 from gristmill.streams.sql.database import Away
 from gristmill.streams.sql.postgres.connection import NOT_LET_IN, PostgresConnection
 from gristmill.streams.sql.postgres.statements import statement
@@ -71,16 +72,16 @@ class PostgresReading:
 
     def _look_at_table(self) -> int | None:
         table = self._table or TableName(table="")
-        rows = self._connection.fetch(statement("table_columns"), table.quoted)
+        rows = self._connection.fetch(statement("table_columns"), table.quoted())
         keys = sorted((int(row["place"]), index) for index, row in enumerate(rows) if row["is_key"])
         if not rows:
-            raise ConfigurationError(f"there is no table {table.shown} in {self._shown}")
+            raise ConfigurationError(f"there is no table {table} in {self._shown}")
         if not keys:
             raise ConfigurationError(
-                f"the table {table.shown} has no primary key to read it by; say the order with "  # noqa: S608 - advice
-                f"--query 'SELECT * FROM {table.quoted} ORDER BY ...'"
+                f"the table {table} has no primary key to read it by; say the order with "  # noqa: S608 - advice
+                f"--query 'SELECT * FROM {table.quoted()} ORDER BY ...'"
             )
-        every = f"SELECT * FROM {table.quoted}"  # noqa: S608 - a quoted name
+        every = f"SELECT * FROM {table.quoted()}"  # noqa: S608 - a quoted name
         names = self._connection.run(lambda: self._connection.raw.prepare(every))
         self.columns = [each.name for each in names.get_attributes()]
         self._keys = [list(self.columns).index(rows[index]["name"]) for _, index in keys]
@@ -90,9 +91,9 @@ class PostgresReading:
         )
         self._first = f"{every} ORDER BY {key} LIMIT $1"
         self._other = f"{every} WHERE ({key}) > ({after}) ORDER BY {key} LIMIT $1"
-        count = self._connection.fetch(statement("table_count"), table.quoted)[0]
+        count = self._connection.fetch(statement("table_count"), table.quoted())[0]
         if count["bytes"] <= _COUNTED:
-            return int(self._connection.fetch(f"SELECT count(*) FROM {table.quoted}")[0][0])  # noqa: S608 - as above
+            return int(self._connection.fetch(f"SELECT count(*) FROM {table.quoted()}")[0][0])  # noqa: S608 - as above
         return None if count["rows"] < 0 else int(count["rows"])
 
     def feed(self, after: str | None) -> _Cursor | _Pages:

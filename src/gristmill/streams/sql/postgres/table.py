@@ -9,9 +9,10 @@ from typing import Any
 
 import asyncpg
 
+from gristmill.databases.names import TableName, quoted
 from gristmill.errors import ConfigurationError, SinkError
 from gristmill.streams.chunk import Refusal
-from gristmill.streams.sql.address import Address, TableName, quoted
+from gristmill.streams.sql.address import Address
 from gristmill.streams.sql.create_table import create_table
 from gristmill.streams.sql.database import OnConflict
 from gristmill.streams.sql.ledger import Entry
@@ -91,7 +92,7 @@ class PostgresTable:
         if found is None:
             raise ConfigurationError(_missing(self._table, proposed, is_creating=self._creates))
         self._columns = found
-        checked(self._result_type, found.kinds, self._table.shown)
+        checked(self._result_type, found.kinds, str(self._table))
         self._make_ledger()
         self._loader = Loader(
             self._connection,
@@ -105,23 +106,23 @@ class PostgresTable:
         keys = self._columns.keys if self._on_conflict == "update" and not self._keys else self._keys
         if self._on_conflict == "update" and not keys:
             raise ConfigurationError(
-                f"the table {self._table.shown} has no primary key: name columns that tell its rows "
+                f"the table {self._table} has no primary key: name columns that tell its rows "
                 "apart, with --conflict-columns"
             )
         unknown = [each for each in self._keys if each not in self._columns.kinds]
         if unknown:
             raise ConfigurationError(
-                f"--conflict-columns names {', '.join(unknown)}, and the table {self._table.shown} has only "
+                f"--conflict-columns names {', '.join(unknown)}, and the table {self._table} has only "
                 f"{', '.join(self._columns.kinds)}"
             )
         return keys
 
     def _look(self) -> Columns | None:
-        place = self._do_fetch(statement("table_schema"), self._table.quoted)
+        place = self._do_fetch(statement("table_schema"), self._table.quoted())
         if not place:
             return None
         self._schema = quoted(place[0]["name"])
-        rows = self._do_fetch(statement("table_columns"), self._table.quoted)
+        rows = self._do_fetch(statement("table_columns"), self._table.quoted())
         keys = sorted((row for row in rows if row["is_key"]), key=lambda row: int(row["place"]))
         return Columns(
             kinds={row["name"]: _kind(row) for row in rows}, keys=tuple(row["name"] for row in keys)
@@ -140,7 +141,7 @@ class PostgresTable:
     def recipe(self) -> CopyRecipe:
         """Return what encodes results."""
         return CopyRecipe(
-            table=self._table.shown,
+            table=str(self._table),
             kinds=self._columns.kinds,
             is_order_kept=self._on_conflict != "error",
         )
@@ -217,7 +218,7 @@ class PostgresTable:
         if isinstance(error, asyncpg.InsufficientPrivilegeError | asyncpg.ReadOnlySQLTransactionError):
             return ConfigurationError(
                 f"{self._shown}: {error}; the user needs INSERT (and UPDATE, for --on-conflict update) on "
-                f"{self._table.shown}, and CREATE on its schema for the table gristmill_ledger"
+                f"{self._table}, and CREATE on its schema for the table gristmill_ledger"
             )
         if isinstance(error, asyncpg.DiskFullError):
             return SinkError(f"{self._shown}: its disk is full; what was committed is safe")
@@ -244,10 +245,10 @@ def _entry(row: Any) -> Entry:
 def _missing(table: TableName, proposed: str | None, *, is_creating: bool) -> str:
     if proposed is not None:
         advice = "create it, or have it created with --create-table"
-        return f"there is no table {table.shown}; {advice}:\n\n{proposed};\n"
+        return f"there is no table {table}; {advice}:\n\n{proposed};\n"
     if is_creating:
         return (
-            f"there is no table {table.shown}, and the handler does not say what its results are: annotate "
+            f"there is no table {table}, and the handler does not say what its results are: annotate "
             "it as list[R], R being a Struct, dataclass, TypedDict or pydantic model, or create the table"
         )
-    return f"there is no table {table.shown}; create it first, with a column for each field of the results"
+    return f"there is no table {table}; create it first, with a column for each field of the results"

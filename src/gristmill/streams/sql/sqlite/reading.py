@@ -11,8 +11,9 @@ from typing import Any
 import apsw
 import msgspec
 
+from gristmill.databases.names import TableName, quoted
 from gristmill.errors import ConfigurationError, SourceError
-from gristmill.streams.sql.address import Address, TableName, quoted
+from gristmill.streams.sql.address import Address
 from gristmill.streams.sql.database import Away
 from gristmill.streams.sql.sqlite.connection import open_file, text_of, translated
 from gristmill.streams.sql.sqlite.statements import statement
@@ -75,7 +76,7 @@ class SqliteReading:
         listed: Any = connection.execute(statement("table_columns"), (table.table,))
         found = [(str(name), int(place)) for name, place in listed]
         if not found:
-            raise ConfigurationError(f"there is no table {table.shown} in {self._path}")
+            raise ConfigurationError(f"there is no table {table} in {self._path}")
         every = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1"  # generated ones are read too
         self.columns = [str(name) for (name,) in connection.execute(every, (table.table,))]
         is_without_rowid = list(
@@ -88,10 +89,10 @@ class SqliteReading:
             self._keys = tuple(each for each in _ROW_IDS if each not in taken)[:1]
         if not self._keys:
             raise ConfigurationError(
-                f"the table {table.shown} has nothing to read it by; say the order with "  # noqa: S608 - advice
-                f"--query 'SELECT * FROM {table.quoted} ORDER BY ...'"
+                f"the table {table} has nothing to read it by; say the order with "  # noqa: S608 - advice
+                f"--query 'SELECT * FROM {table.quoted()} ORDER BY ...'"
             )
-        count = connection.execute(f"SELECT count(*) FROM {table.quoted}").fetchall()  # noqa: S608 - a quoted name
+        count = connection.execute(f"SELECT count(*) FROM {table.quoted()}").fetchall()  # noqa: S608 - a quoted name
         return int(str(count[0][0]))
 
     def _opened(self) -> apsw.Connection:
@@ -151,9 +152,9 @@ class _Pages:
         self._width = len(columns)
         key = ", ".join(map(quoted, keys))
         names = ", ".join([*map(quoted, columns), key])
-        self._first = f"SELECT {names} FROM {table.quoted} ORDER BY {key} LIMIT ?"  # noqa: S608 - quoted names
+        self._first = f"SELECT {names} FROM {table.quoted()} ORDER BY {key} LIMIT ?"  # noqa: S608 - quoted names
         where = f"WHERE ({key}) > ({', '.join('?' * len(keys))})"
-        self._other = f"SELECT {names} FROM {table.quoted} {where} ORDER BY {key} LIMIT ?"  # noqa: S608 - as above
+        self._other = f"SELECT {names} FROM {table.quoted()} {where} ORDER BY {key} LIMIT ?"  # noqa: S608 - as above
 
     def skip(self, count: int) -> None:
         while count > 0 and (rows := self.fetch(min(count, 1000))):

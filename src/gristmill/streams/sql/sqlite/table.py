@@ -8,9 +8,11 @@ from typing import Any
 
 import apsw
 
+from gristmill.databases.names import TableName, quoted
+from gristmill.databases.slugs import slug_of_sqlite
 from gristmill.errors import ConfigurationError, SinkError
 from gristmill.streams.chunk import Refusal
-from gristmill.streams.sql.address import Address, TableName, quoted
+from gristmill.streams.sql.address import Address
 from gristmill.streams.sql.create_table import create_table
 from gristmill.streams.sql.database import OnConflict
 from gristmill.streams.sql.ledger import Entry
@@ -18,18 +20,6 @@ from gristmill.streams.sql.parts import Part, checked
 from gristmill.streams.sql.sqlite.connection import open_file, text_of, translated
 from gristmill.streams.sql.sqlite.encoding import ValuesRecipe, is_too_large, load_rows
 from gristmill.streams.sql.sqlite.statements import statement
-
-_CODES: Mapping[int, str] = {
-    apsw.SQLITE_CONSTRAINT_UNIQUE: "unique_violation",
-    apsw.SQLITE_CONSTRAINT_PRIMARYKEY: "unique_violation",
-    apsw.SQLITE_CONSTRAINT_ROWID: "unique_violation",
-    apsw.SQLITE_CONSTRAINT_NOTNULL: "not_null_violation",
-    apsw.SQLITE_CONSTRAINT_CHECK: "check_violation",
-    apsw.SQLITE_CONSTRAINT_FOREIGNKEY: "foreign_key_violation",
-    apsw.SQLITE_CONSTRAINT_TRIGGER: "raise_exception",
-    apsw.SQLITE_CONSTRAINT_DATATYPE: "datatype_mismatch",
-}
-"""The names that PostgreSQL gives the same reasons, so that both databases have the same codes."""
 
 _ROW_ERRORS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, OverflowError, UnicodeError)
 
@@ -69,7 +59,7 @@ class SqliteTable:
         self._names: tuple[str, ...] = ()
         self._raw: apsw.Connection | None = None
         if table.schema is not None:
-            raise ConfigurationError(f"SQLite has no schemas: name the table alone, not {table.shown}")
+            raise ConfigurationError(f"SQLite has no schemas: name the table alone, not {table}")
 
     def connect(self) -> None:
         """Open the file, if it is not open."""
@@ -79,7 +69,7 @@ class SqliteTable:
             raise ConfigurationError(f"there is no folder {Path(self._path).parent}")
         if not Path(self._path).exists() and not self._creates:
             raise ConfigurationError(
-                f"there is no database {self._path}; create it and the table {self._table.shown} in it, or "
+                f"there is no database {self._path}; create it and the table {self._table} in it, or "
                 "have both created with --create-table"
             )
         try:
@@ -103,21 +93,21 @@ class SqliteTable:
                 if proposed is None
                 else f"; create it, or have it created with --create-table:\n\n{proposed};\n"
             )
-            raise ConfigurationError(f"there is no table {self._table.shown} in {self._path}{advice}")
+            raise ConfigurationError(f"there is no table {self._table} in {self._path}{advice}")
         self._names = tuple(str(name) for name, _ in found)
-        checked(self._result_type, self._names, self._table.shown)
+        checked(self._result_type, self._names, str(self._table))
         if self._on_conflict == "update" and not self._keys:
             keys = sorted((place, str(name)) for name, place in found if place)
             self._keys = tuple(name for _, name in keys)
             if not keys:
                 raise ConfigurationError(
-                    f"the table {self._table.shown} has no primary key: name the columns that tell its rows "
+                    f"the table {self._table} has no primary key: name the columns that tell its rows "
                     "apart, with --conflict-columns"
                 )
         unknown = [each for each in self._keys if each not in self._names]
         if unknown:
             raise ConfigurationError(
-                f"--conflict-columns names {', '.join(unknown)}, and the table {self._table.shown} has only "
+                f"--conflict-columns names {', '.join(unknown)}, and the table {self._table} has only "
                 f"{', '.join(self._names)}"
             )
         self._fetch(statement("ledger_create"))
@@ -125,7 +115,7 @@ class SqliteTable:
     def recipe(self) -> ValuesRecipe:
         """Return what encodes results."""
         return ValuesRecipe(
-            table=self._table.shown, names=self._names, is_order_kept=self._on_conflict != "error"
+            table=str(self._table), names=self._names, is_order_kept=self._on_conflict != "error"
         )
 
     def entry(self, job: str) -> Entry | None:
@@ -196,7 +186,7 @@ class SqliteTable:
             except _ROW_ERRORS as error:
                 if not connection.in_transaction:
                     raise SinkError(
-                        f"{self._shown}: a trigger or a constraint of {self._table.shown} undid the whole "
+                        f"{self._shown}: a trigger or a constraint of {self._table} undid the whole "
                         f"transaction ({error}): let it use ABORT in place of ROLLBACK"
                     ) from error
                 bad[part.index(drawn)] = _refusal(error, self._table, part.columns, rows[drawn])
@@ -211,7 +201,7 @@ class SqliteTable:
 
     def _sql(self, columns: Sequence[str]) -> str:
         names = ", ".join(map(quoted, columns))
-        insert = f"INSERT INTO {self._table.quoted} ({names}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        insert = f"INSERT INTO {self._table.quoted()} ({names}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
         if self._on_conflict == "error":
             return insert
         target = f" ({', '.join(map(quoted, self._keys))})" if self._keys else ""
@@ -256,19 +246,14 @@ def _entry(row: Sequence[Any]) -> Entry:
 
 
 def _refusal(error: Exception, table: TableName, columns: Sequence[str], values: Sequence[Any]) -> Refusal:
-    if isinstance(error, apsw.ConstraintError):
-        return Refusal(
-            code=_CODES.get(getattr(error, "extendedresult", 0), "constraint_violation"), message=str(error)
-        )
-    if isinstance(error, apsw.TooBigError):
-        return Refusal(
-            code="program_limit_exceeded", message="a value, or the whole row, is too big for SQLite"
-        )
     if isinstance(error, apsw.MismatchError):
-        return Refusal(code="datatype_mismatch", message=f"the key of {table.shown} must be an integer")
+        return Refusal(code="type_mismatch", message=f"the key of {table} must be an integer")
+    if isinstance(error, apsw.TooBigError):
+        return Refusal(code="too_big", message="a value, or the whole row, is too big for SQLite")
+    if isinstance(error, apsw.ConstraintError):
+        slug = slug_of_sqlite(getattr(error, "extendedresult", 0))
+        return Refusal(code=slug or "constraint_violation", message=str(error))
     for name, value in zip(columns, values, strict=True):
         if is_too_large(value):
-            return Refusal(
-                code="numeric_value_out_of_range", message=f"{name} is an integer of more than 64 bits"
-            )
-    return Refusal(code="untranslatable_character", message=f"a text cannot be stored: {error}")
+            return Refusal(code="number_out_of_range", message=f"{name} is an integer of more than 64 bits")
+    return Refusal(code="type_mismatch", message=f"a text cannot be stored: {error}")
