@@ -167,7 +167,10 @@ async def rows_into_a_table() -> None:
     writer = BulkWriter("sqlite:///x.db", "users")
     assert_type(await writer.insert([{}], returning=Stored), list[Stored | Failed])
     assert_type(await writer.upsert([{}], returning=("id",)), list[dict[str, Any] | Failed])
+    assert_type(await writer.update([{}], key=("id",), returning=Stored, atomic=True), list[Stored | Failed])
     assert_type(await writer.delete([1]), list[Failed | None])
+    assert_type(await writer.delete([1], returning=("id",), ctx=None), list[dict[str, Any] | Failed])
+    await writer.insert([{}], atomc=True)  # type: ignore[call-overload]
     loader = BulkLoader("sqlite:///x.db", "users", returning=Stored)
     assert_type(await loader.load(1), Stored | None)
     assert_type(await loader.load_many([1]), list[Stored | Failed | None])

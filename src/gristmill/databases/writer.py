@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeAlias, TypeVar, Unpack, overload
 
-from gristmill.batching.context import BatchContext
-from gristmill.databases.grouping import Grouper, one_row_a_key
 from gristmill.databases.names import table_name
-from gristmill.databases.operation import ROLLED_BACK, Kind, Operation, Stored, Work
-from gristmill.databases.outages import OUTAGES, failed_of
+from gristmill.databases.operation import Operation
 from gristmill.databases.pool import backend_for
-from gristmill.databases.rows import ResultBuilder
-from gristmill.databases.table import Table
-from gristmill.errors import ConfigurationError, WriterClosed
+from gristmill.databases.storing import RowStore, WriteOptions
+from gristmill.errors import ConfigurationError
 from gristmill.model.outcome import Failed
 from gristmill.model.pool import PoolStats
 
 R = TypeVar("R")
 
-logger = logging.getLogger("gristmill.databases")
+Names: TypeAlias = "Sequence[str] | None"
+"""Of columns; None: those that are meant where none are named."""
 
 
 class BulkWriter:
@@ -77,56 +73,30 @@ class BulkWriter:
         if isinstance(columns, str):
             raise ConfigurationError(f"columns takes a sequence of names: columns=({columns!r},)")
         self._backend, self._is_own = backend_for(target)
-        self._name = table_name(table)
-        self._only = None if columns is None else tuple(columns)
-        self._groupers: dict[bool, Grouper] = {}
-        self._tables: dict[bool, Table] = {}
-        self._builders: dict[Any, ResultBuilder[Any]] = {}
-        self._is_closed = False
+        name = table_name(table)
+        self._shown = f"BulkWriter({self._backend.stats().name}, {str(name)!r})"
+        only = None if columns is None else tuple(columns)
+        self._rows = RowStore(self._backend, name, only, shown=self._shown)
 
     def __repr__(self) -> str:
         """Show where it writes."""
-        return f"BulkWriter({self._backend.stats().name}, {str(self._name)!r})"
+        return self._shown
 
     @overload
     async def insert(
-        self,
-        rows: Iterable[Any],
-        *,
-        returning: type[R],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        self, rows: Iterable[Any], *, returning: type[R], **options: Unpack[WriteOptions]
     ) -> list[R | Failed]: ...
     @overload
     async def insert(
-        self,
-        rows: Iterable[Any],
-        *,
-        returning: Sequence[str],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        self, rows: Iterable[Any], *, returning: Sequence[str], **options: Unpack[WriteOptions]
     ) -> list[dict[str, Any] | Failed]: ...
     @overload
     async def insert(
-        self,
-        rows: Iterable[Any],
-        *,
-        returning: None = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        self, rows: Iterable[Any], *, returning: None = None, **options: Unpack[WriteOptions]
     ) -> list[Failed | None]: ...
 
     async def insert(
-        self,
-        rows: Iterable[Any],
-        *,
-        returning: Any = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        self, rows: Iterable[Any], *, returning: Any = None, **options: Unpack[WriteOptions]
     ) -> list[Any]:
         """Store new rows.
 
@@ -141,55 +111,47 @@ class BulkWriter:
                 does not fit. Nothing was stored.
             DatabaseFailed: A full disk and the like. Nothing was stored.
         """
-        return await self._write(Operation(kind="insert"), rows, returning, ctx, connection, atomic=atomic)
+        return await self._rows.write(Operation(kind="insert"), rows, returning, **options)
 
     @overload
     async def upsert(
         self,
         rows: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
-        update: Sequence[str] | None = None,
+        key: Names = None,
+        update: Names = None,
         returning: type[R],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[R | Failed]: ...
     @overload
     async def upsert(
         self,
         rows: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
-        update: Sequence[str] | None = None,
+        key: Names = None,
+        update: Names = None,
         returning: Sequence[str],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[dict[str, Any] | Failed]: ...
     @overload
     async def upsert(
         self,
         rows: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
-        update: Sequence[str] | None = None,
+        key: Names = None,
+        update: Names = None,
         returning: None = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[Failed | None]: ...
 
     async def upsert(
         self,
         rows: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
-        update: Sequence[str] | None = None,
+        key: Names = None,
+        update: Names = None,
         returning: Any = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[Any]:
         """Store rows, over those with the same key.
 
@@ -202,9 +164,7 @@ class BulkWriter:
             update: Columns to set where the row is there already; None: all that the item has,
                 but for the key; ``()``: none, the row that is there stays as it is.
             returning: See the class.
-            ctx: See the class.
-            connection: See the class.
-            atomic: See the class.
+            options: See the class.
 
         Returns:
             As ``insert``.
@@ -214,109 +174,83 @@ class BulkWriter:
             DatabaseFailed: As ``insert``.
         """
         operation = Operation(kind="upsert", key=_names(key) or (), update=_names(update))
-        return await self._write(operation, rows, returning, ctx, connection, atomic=atomic, key=_names(key))
+        return await self._rows.write(operation, rows, returning, key=_names(key), **options)
 
     @overload
     async def update(
-        self,
-        rows: Iterable[Any],
-        *,
-        key: Sequence[str] | None = None,
-        returning: type[R],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        self, rows: Iterable[Any], *, key: Names = None, returning: type[R], **options: Unpack[WriteOptions]
     ) -> list[R | Failed]: ...
     @overload
     async def update(
         self,
         rows: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
+        key: Names = None,
         returning: Sequence[str],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[dict[str, Any] | Failed]: ...
     @overload
     async def update(
         self,
         rows: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
+        key: Names = None,
         returning: None = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[Failed | None]: ...
 
     async def update(
         self,
         rows: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
+        key: Names = None,
         returning: Any = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[Any]:
         """Set the other columns of the rows that have the keys; ``not_found`` where there is none.
 
         Of several items with the same key the last one counts, for all of them. See ``upsert``.
         """
         operation = Operation(kind="update")
-        return await self._write(operation, rows, returning, ctx, connection, atomic=atomic, key=_names(key))
+        return await self._rows.write(operation, rows, returning, key=_names(key), **options)
 
     @overload
     async def delete(
-        self,
-        keys: Iterable[Any],
-        *,
-        key: Sequence[str] | None = None,
-        returning: type[R],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        self, keys: Iterable[Any], *, key: Names = None, returning: type[R], **options: Unpack[WriteOptions]
     ) -> list[R | Failed]: ...
     @overload
     async def delete(
         self,
         keys: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
+        key: Names = None,
         returning: Sequence[str],
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[dict[str, Any] | Failed]: ...
     @overload
     async def delete(
         self,
         keys: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
+        key: Names = None,
         returning: None = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[Failed | None]: ...
 
     async def delete(
         self,
         keys: Iterable[Any],
         *,
-        key: Sequence[str] | None = None,
+        key: Names = None,
         returning: Any = None,
-        ctx: BatchContext | None = None,
-        connection: Any = None,
-        atomic: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> list[Any]:
         """Delete rows by their keys: values, tuples for a key of several columns, or items with those fields.
 
         ``not_found`` where there is no such row. See ``upsert``.
         """
         operation = Operation(kind="delete")
-        return await self._write(operation, keys, returning, ctx, connection, atomic=atomic, key=_names(key))
+        return await self._rows.write(operation, keys, returning, key=_names(key), **options)
 
     def stats(self) -> PoolStats:
         """Return how its pool stands; for ``gristmill.telemetry.pools.register``."""
@@ -324,7 +258,7 @@ class BulkWriter:
 
     async def aclose(self) -> None:
         """Close the connections, unless they are of a ``Pool`` or the caller's own. Idempotent."""
-        self._is_closed = True
+        self._rows.is_closed = True
         if self._is_own:
             await self._backend.aclose()
 
@@ -336,114 +270,8 @@ class BulkWriter:
     ) -> None:
         await self.aclose()
 
-    async def _write(
-        self,
-        operation: Operation,
-        rows: Iterable[Any],
-        returning: Any,
-        ctx: BatchContext | None,
-        connection: Any,
-        *,
-        atomic: bool,
-        key: tuple[str, ...] | None = None,
-    ) -> list[Any]:
-        if self._is_closed:
-            raise WriterClosed(f"{self!r} is closed")
-        items = rows if isinstance(rows, list) else list(rows)
-        builder = self._builder(returning)
-        joined = connection if connection is not None or ctx is None else ctx.transaction
-        if not items:
-            return []
-        try:
-            table = await self._table(joined)
-            operation = _completed(operation, table, key, builder)
-            return await self._stored(table, operation, items, builder, joined, atomic=atomic)
-        except OUTAGES as error:
-            logger.warning("%r: a batch of %d rows failed: %s", self, len(items), error)
-            return [failed_of(error)] * len(items)
-        except ConfigurationError:
-            self._tables.clear()  # it may have been altered
-            self._groupers.clear()
-            raise
 
-    async def _stored(
-        self,
-        table: Table,
-        operation: Operation,
-        items: list[Any],
-        builder: ResultBuilder[Any] | None,
-        joined: Any,
-        *,
-        atomic: bool,
-    ) -> list[Any]:
-        groups, bad = self._grouper(table, is_joined=joined is not None).group(items, operation)
-        replaced: dict[int, int] = {}
-        if operation.kind != "insert":
-            groups, replaced = one_row_a_key(groups, operation.key)
-        if bad and atomic:
-            return [bad.get(index, ROLLED_BACK) for index in range(len(items))]
-        work = Work(table=table, operation=operation, groups=groups, atomic=atomic)
-        parts = await self._backend.write(work, joined) if groups else []
-        if len(groups) == 1 and groups[0].indices == range(len(items)):
-            return _answers(parts[0], builder)
-        outcomes: list[Any] = [bad.get(index) for index in range(len(items))]
-        for group, part in zip(groups, parts, strict=True):
-            for index, outcome in zip(group.indices, part, strict=True):
-                outcomes[index] = outcome
-        for index, winner in replaced.items():
-            outcomes[index] = outcomes[winner]
-        return _answers(outcomes, builder)
-
-    async def _table(self, joined: Any) -> Table:
-        is_joined = joined is not None
-        table = self._tables.get(is_joined)
-        if table is None:
-            table = self._tables[is_joined] = await self._backend.table(self._name, joined)
-        return table
-
-    def _grouper(self, table: Table, *, is_joined: bool) -> Grouper:
-        found = self._groupers.get(is_joined)
-        if found is None:
-            found = self._groupers[is_joined] = Grouper(table, self._only)
-        return found
-
-    def _builder(self, returning: Any) -> ResultBuilder[Any] | None:
-        if returning is None:
-            return None
-        known = returning if isinstance(returning, type | str) else tuple(returning)
-        builder = self._builders.get(known)
-        if builder is None:
-            builder = self._builders[known] = ResultBuilder(known)
-        return builder
-
-
-def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+def _names(names: Names) -> tuple[str, ...] | None:
     if isinstance(names, str):
         raise ConfigurationError(f"key and update take a sequence of columns: ({names!r},)")
     return None if names is None else tuple(names)
-
-
-def _completed(
-    operation: Operation, table: Table, key: tuple[str, ...] | None, builder: ResultBuilder[Any] | None
-) -> Operation:
-    kind: Kind = operation.kind
-    returning: tuple[str, ...] = () if builder is None else builder.columns
-    table.check(returning, "columns of returning")
-    if operation.update is not None:
-        table.check(operation.update, "columns of update")
-    return Operation(
-        kind=kind,
-        key=() if kind == "insert" else table.key_or(key),
-        update=operation.update,
-        returning=returning,
-    )
-
-
-def _answers(stored: Sequence[Stored], builder: ResultBuilder[Any] | None) -> list[Any]:
-    rows: list[Any] = stored if isinstance(stored, list) else list(stored)
-    if builder is None:
-        return rows
-    if Failed not in set(map(type, stored)):
-        return builder.build_all(rows)
-    following = iter(builder.build_all([row for row in rows if not isinstance(row, Failed)]))
-    return [row if isinstance(row, Failed) else next(following) for row in rows]
