@@ -22,6 +22,7 @@ from gristmill.http.routes import docs_paths, handler_paths, service_paths, star
 from gristmill.http.service import FixedEndpoint, document_reply
 from gristmill.http.settings import HttpLimits
 from gristmill.http.watch import Receive
+from gristmill.model.pool import Pooled, told_apart
 from gristmill.queue.enqueue_options import EnqueueOptions
 from gristmill.queue.intake import Source
 from gristmill.queue.job_ref import JobRef
@@ -74,6 +75,8 @@ class App:
             to 599; others are 422, or 503 if retryable.
         docs: Whether to serve ``/docs`` and ``/openapi.json``.
         metrics: Whether to serve ``/metrics``.
+        pools: What ``/metrics`` shows of connections to databases: a ``Pool``, a ``BulkWriter`` or a
+            ``BulkLoader``, each of another name. They stay open when the application ends.
         files: The folder whose files may become jobs by their path, as ``serve_files`` says. None: no file.
 
     Raises:
@@ -96,6 +99,7 @@ class App:
         statuses: Mapping[str, int] | None = None,
         docs: bool = True,
         metrics: bool = True,
+        pools: Sequence[Pooled] = (),
         files: str | os.PathLike[str] | None = None,
     ) -> None:
         self._handlers = _checked(handlers)
@@ -118,7 +122,14 @@ class App:
                 self._jobs, self.limits, table, self._drain, counter=self._counter, files=self._files
             )
         )
-        paths = service_paths(self._handlers, self._drain, self._counter, self._jobs, metrics=metrics)
+        paths = service_paths(
+            self._handlers,
+            self._drain,
+            self._counter,
+            self._jobs,
+            metrics=metrics,
+            pools=told_apart(pools),
+        )
         if self._desk is not None:
             paths |= self._desk.paths(self.prefix)
         self._hot: dict[bytes, SingleEndpoint | BatchEndpoint] = {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,6 +10,7 @@ import pytest
 from starlette.middleware.gzip import GZipMiddleware
 
 from gristmill import App, BatchHandler, batch
+from gristmill.databases import Pool
 from gristmill.errors import ConfigurationError
 from gristmill.http import metrics
 
@@ -101,6 +103,22 @@ async def test_docs_and_metrics_can_be_left_out() -> None:
     async with client(App(handlers=[handler()], docs=False, metrics=False)) as caller:
         for path in ("/docs", "/openapi.json", "/metrics", "/"):
             assert (await caller.get(path)).json()["code"] == "not_found"
+
+
+async def test_metrics_show_the_pools_that_are_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    async with Pool(url, name="shop") as pool, client(App(handlers=[handler()], pools=[pool])) as caller:
+        text = (await caller.get("/metrics")).text
+    assert 'gristmill_pool_size_connections{pool="shop"} 1.0' in text
+    assert 'gristmill_pool_idle_connections{pool="shop"} 0.0' in text
+    async with client(App(handlers=[handler()])) as caller:
+        assert "gristmill_pool" not in (await caller.get("/metrics")).text
+
+
+def test_pools_of_one_name_are_refused(tmp_path: Path) -> None:
+    pools = [Pool(f"sqlite:///{tmp_path / name}") for name in ("a", "b")]
+    with pytest.raises(ConfigurationError, match="different names to be told apart: sqlite"):
+        App(handlers=[handler()], pools=pools)
 
 
 async def test_metrics_without_their_library_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from gristmill.http.jobs.submit import Way
 from gristmill.http.problems import KINDS, Reply, problem, problem_reply
 from gristmill.http.stream import StreamEndpoint
 from gristmill.http.watch import Receive
+from gristmill.model.pool import Pooled
 from gristmill.queue.service import Jobs
 from gristmill.telemetry.requests import RequestCounter
 
@@ -68,7 +69,13 @@ def handler_paths(
 
 
 def service_paths(
-    handlers: Sequence[Any], drain: Drain, counter: RequestCounter, jobs: Jobs | None = None, *, metrics: bool
+    handlers: Sequence[Any],
+    drain: Drain,
+    counter: RequestCounter,
+    jobs: Jobs | None = None,
+    *,
+    metrics: bool,
+    pools: Sequence[Pooled] = (),
 ) -> dict[str, dict[str, Served]]:
     """Return path -> method -> application of the routes for operators."""
     endpoints: dict[str, Endpoint] = {
@@ -79,7 +86,7 @@ def service_paths(
         path = "/problems/" + code.replace("_", "-")
         endpoints[path] = service.FixedEndpoint(partial(service.kind_reply, code))
     if metrics:
-        endpoints["/metrics"] = service.MetricsEndpoint(handlers, counter, jobs)
+        endpoints["/metrics"] = service.MetricsEndpoint(handlers, counter, jobs, pools)
     return _read_only(endpoints, counter)
 
 

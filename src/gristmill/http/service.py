@@ -17,6 +17,7 @@ from gristmill.http.drain import Drain
 from gristmill.http.headers import RawHeaders
 from gristmill.http.problems import KINDS, NO_STORE, Reply, problem, problem_reply
 from gristmill.http.watch import Receive
+from gristmill.model.pool import Pooled
 from gristmill.model.queue import QueueStatus
 from gristmill.queue.service import Jobs
 from gristmill.telemetry.requests import RequestCounter
@@ -87,11 +88,16 @@ class MetricsEndpoint:
     """``GET /metrics``, for Prometheus."""
 
     def __init__(
-        self, handlers: Sequence[BatchHandler[Any, Any]], counter: RequestCounter, jobs: Jobs | None = None
+        self,
+        handlers: Sequence[BatchHandler[Any, Any]],
+        counter: RequestCounter,
+        jobs: Jobs | None = None,
+        pools: Sequence[Pooled] = (),
     ) -> None:
         self._handlers = handlers
         self._counter = counter
         self._jobs = jobs
+        self._pools = pools
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Reply:  # noqa: ARG002 - an endpoint
         """Answer one scrape; 404 with a hint where the extra is not installed."""
@@ -101,7 +107,7 @@ class MetricsEndpoint:
         accept = b", ".join(value for name, value in headers if name == b"accept").decode("latin-1")
         stats = [handler.stats() for handler in self._handlers]
         queues = None if self._jobs is None else await standing(self._jobs)
-        media_type, body = metrics.exposition(stats, self._counter, queues, accept=accept)
+        media_type, body = metrics.exposition(stats, self._counter, queues, self._pools, accept=accept)
         return _file(media_type, body, NO_STORE)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
+
+from gristmill.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +36,31 @@ class PoolStats:
     timeouts: int
     lost: int
     round_trips: int
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait to be used."""
+        return max(0, self.open - self.in_use)
+
+
+class Pooled(Protocol):
+    """What has a pool: a ``Pool``, a ``BulkWriter`` or a ``BulkLoader`` with one of its own."""
+
+    def stats(self) -> PoolStats:
+        """Return a snapshot of this moment."""
+
+
+def told_apart(pools: Iterable[Pooled]) -> tuple[Pooled, ...]:
+    """Return *pools*, if their names differ.
+
+    Raises:
+        ConfigurationError: Two have one name, so their metrics would be one.
+    """
+    watched = tuple(pools)
+    names = [pool.stats().name for pool in watched]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(
+            f"pools need different names to be told apart: {', '.join(twice)}; give Pool(..., name=...)"
+        )
+    return watched

@@ -8,20 +8,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gristmill.errors import ConfigurationError
-from gristmill.model.pool import PoolStats
+from gristmill.model.pool import Pooled, PoolStats, told_apart
 
 # name, help, value
 _GAUGES: Sequence[tuple[str, str, Callable[[PoolStats], float]]] = (
     ("size_connections", "Connections the pool may have.", lambda p: p.size),
     ("open_connections", "Connections the pool has.", lambda p: p.open),
     ("used_connections", "Connections in use.", lambda p: p.in_use),
+    ("idle_connections", "Connections that wait to be used.", lambda p: p.idle),
     ("waiting_callers", "Callers that wait for a connection.", lambda p: p.waiting),
 )
 _COUNTERS: Sequence[tuple[str, str, Callable[[PoolStats], float]]] = (
@@ -31,13 +30,6 @@ _COUNTERS: Sequence[tuple[str, str, Callable[[PoolStats], float]]] = (
     ("lost_connections", "Connections that broke.", lambda p: p.lost),
     ("round_trips", "Statements of writers and loaders.", lambda p: p.round_trips),
 )
-
-
-class Pooled(Protocol):
-    """What has a pool: a ``Pool``, a ``BulkWriter`` or a ``BulkLoader`` with one of its own."""
-
-    def stats(self) -> PoolStats:
-        """Return a snapshot of this moment."""
 
 
 class PoolCollector(Collector):
@@ -75,13 +67,6 @@ def register(registry: CollectorRegistry, pools: Iterable[Pooled]) -> PoolCollec
         ConfigurationError: Two pools have one name, so their series would be one.
         ValueError: The registry has families of these names already.
     """
-    watched = tuple(pools)
-    names = [pool.stats().name for pool in watched]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigurationError(
-            f"pools need different names to be told apart: {', '.join(twice)}; give Pool(..., name=...)"
-        )
-    collector = PoolCollector(watched)
+    collector = PoolCollector(told_apart(pools))
     registry.register(collector)
     return collector

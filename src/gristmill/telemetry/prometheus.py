@@ -2,8 +2,8 @@
 
 Families are made from ``Stats`` snapshots at each scrape; nothing here is
 counted twice or kept. Units are base units, labels are names the application
-declared. Needs the extra ``telemetry``; this module is the only one that
-imports ``prometheus_client``, and it never touches its global registry.
+declared. Needs the extra ``telemetry``; the modules of this room are the only ones
+that import ``prometheus_client``, and they never touch its global registry.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from prometheus_client.utils import floatToGoString
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.histogram import Histogram
+from gristmill.model.pool import Pooled
 from gristmill.model.queue import QueueStatus
 from gristmill.model.sizing import Sizing
 from gristmill.model.stats import Stats
+from gristmill.telemetry.pools import PoolCollector
 from gristmill.telemetry.requests import RequestCounter
 
 __all__ = ["HandlerCollector", "QueueCollector", "RequestCounter", "Watched", "exposition", "register"]
@@ -112,6 +114,7 @@ def exposition(
     stats: Iterable[Stats],
     requests: RequestCounter | None = None,
     queues: Iterable[QueueStatus] | None = None,
+    pools: Sequence[Pooled] = (),
     *,
     accept: str = "",
 ) -> tuple[str, bytes]:
@@ -121,6 +124,7 @@ def exposition(
         stats: One snapshot per handler, of different names.
         requests: HTTP answers to show as well.
         queues: How the durable queues stand, of different names; None leaves those families out.
+        pools: Of connections to databases, of different names.
         accept: The ``Accept`` header of the scrape; OpenMetrics 1.0 where it
             names that, else the Prometheus text format.
     """
@@ -129,6 +133,8 @@ def exposition(
     registry.register(HandlerCollector(lambda: snapshots, requests))
     if queues is not None:
         registry.register(QueueCollector(tuple(queues)))
+    if pools:
+        registry.register(PoolCollector(pools))
     # The header is the caller's: only a text of our own goes to the library,
     # which would parse the version in it and repeat it in the answer.
     wanted = f"{_OPENMETRICS}; version=1.0.0" if _OPENMETRICS in accept.lower() else ""

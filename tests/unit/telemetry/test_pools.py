@@ -19,6 +19,7 @@ async def test_a_pool_shows_how_it_stands(tmp_path: Path) -> None:
         text = generate_latest(registry).decode()
     assert 'gristmill_pool_open_connections{pool="main"} 1.0' in text
     assert 'gristmill_pool_acquired_total{pool="main"} 1.0' in text
+    assert 'gristmill_pool_idle_connections{pool="main"} 1.0' in text
     assert 'gristmill_pool_timeouts_total{pool="main"} 0.0' in text
 
 
