@@ -18,6 +18,7 @@ from gristmill.http.jobs.files import ServerFiles
 from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.openapi import openapi_document
 from gristmill.http.problems import Statuses
+from gristmill.http.replays import Replays
 from gristmill.http.routes import docs_paths, handler_paths, service_paths, starlette_app
 from gristmill.http.service import FixedEndpoint, document_reply
 from gristmill.http.settings import HttpLimits
@@ -114,7 +115,10 @@ class App:
         self._drain = Drain(self._handlers, self._open_jobs, self._close_jobs)
         self._counter = RequestCounter({handler.name for handler in self._handlers})
         table = Statuses(statuses)
-        self._benches = [Bench(handler, self.limits, table, self._drain) for handler in self._handlers]
+        replays = Replays(self.limits)
+        self._benches = [
+            Bench(handler, self.limits, table, self._drain, replays) for handler in self._handlers
+        ]
         self._desk = (
             None
             if self._jobs is None

@@ -172,6 +172,20 @@ def test_a_handler_describes_itself(server: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("path", ["/v1/echo", "/v1/echo/batch"])
+def test_a_repeat_under_a_key_is_given_the_answer_again(server: Any, path: str) -> None:
+    body = {"text": "x"} if path == "/v1/echo" else [{"text": "x"}]
+    key = f"{server.port} {path}".encode().hex()
+    asked = {"idempotency-key": key}
+    first, again = server.post(path, body, **asked), server.post(path, body, **asked)
+    assert (first.status, first.body) == (again.status, again.body)
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert server.post(path, [], **asked).json()["code"] == "idempotency_key_reused"
+    unknown = server.post(path, body, **{"idempotency-key": f"{key}0", "idempotency-repeat": "true"})
+    assert (unknown.status, unknown.json()["code"]) == (409, "idempotency_unknown")
+
+
 def test_health_is_told(server: Any) -> None:
     live, ready = server.get("/livez"), server.get("/readyz")
     assert (live.status, live.json()) == (200, {"status": "ok"})

@@ -21,13 +21,14 @@ _PATIENCE = 5.0
 
 
 class ServerLimits(Struct, frozen=True):
-    """What one request may cost, in bytes and items; ``HttpLimits`` of the server."""
+    """What one request may cost, in bytes, items and seconds; ``HttpLimits`` of the server."""
 
     batch_bytes: int = 8 << 20
     batch_items: int = 1_000
     item_bytes: int = 1 << 20
     job_bytes: int = 200 << 20
     job_items: int = 100_000
+    held_seconds: float = 0.0
 
 
 class Description(Struct, frozen=True, kw_only=True):
@@ -110,6 +111,7 @@ class Describer:
         except msgspec.DecodeError as error:
             raise UnusableAnswer(f"{self._url} describes no handler: {error}") from error
         self._limits.at_most(found.limits.batch_items, found.limits.batch_bytes)
+        self._limits.keeps_answers = found.limits.held_seconds > 0
         return found
 
     async def aclose(self) -> None:

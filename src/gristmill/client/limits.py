@@ -17,11 +17,14 @@ class Learnt:
     Attributes:
         items: In one request at most.
         size: Bytes of one body at most.
+        keeps_answers: Whether the server keeps answers by ``Idempotency-Key``, and refuses what is said to
+            be a repeat of a request that it does not know.
     """
 
     def __init__(self, items: int, size: int) -> None:
         self.items = items
         self.size = size
+        self.keeps_answers = False
 
     def at_most(self, items: int, size: int) -> None:
         """Keep to these too."""

@@ -30,7 +30,9 @@ class Route:
         headers: Of its requests.
         timeout: Seconds for an item, retries included; None: without end.
         idempotent: Whether the endpoint may see an item twice.
-        keyed: Whether it keeps ``Idempotency-Key``, so that a repeat of a request is none.
+        keyed: Whether requests have an ``Idempotency-Key``.
+        marked: Whether the server refuses what is said to be a repeat and repeats nothing it knows; else it
+            is taken to keep every key.
         limits: Of one request.
         prepare: Awaited before the first request; learns the limits.
     """
@@ -41,8 +43,14 @@ class Route:
     timeout: float | None
     idempotent: bool
     keyed: bool
+    marked: bool = False
     limits: Learnt
     prepare: Callable[[float], Awaitable[None]] | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a request that may have been done may be sent again."""
+        return self.idempotent or (self.keyed and (not self.marked or self.limits.keeps_answers))
 
 
 class Posting:
@@ -119,7 +127,10 @@ class Posting:
             return spent
         request = Request(method=route.method, url=route.url, headers=headers, body=body)
         answer = await self._sender.send(
-            request, deadline=_latest(part), repeatable=route.idempotent or route.keyed
+            request,
+            deadline=_latest(part),
+            repeatable=route.repeatable,
+            marked=route.marked and not route.idempotent,
         )
         found = self._format.read(answer.body, len(part))
         self._hold_for(found)

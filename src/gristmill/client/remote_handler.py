@@ -50,7 +50,8 @@ class RemoteHandler(Calls[T, R], Generic[T, R]):
             url=f"{url}/batch",
             timeout=timeout,
             idempotent=options.get("idempotent", False),
-            keyed=False,
+            keyed=True,
+            marked=True,
             limits=limits,
             prepare=self._describer.prepare,
         )

@@ -140,7 +140,7 @@ class Poster:
                 url=f"{self.url}/batch",
                 timeout=self.place.patience,
                 idempotent=True,
-                keyed=False,
+                keyed=True,
                 limits=limits,
             )
             self._posting = Posting(self._sender, self._format, route)

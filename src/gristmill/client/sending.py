@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from gristmill.client.asked_wait import asked_wait
@@ -22,6 +23,8 @@ logger = logging.getLogger("gristmill.client")
 _GOOD = range(200, 300)
 _LONGEST_HOLD = 120.0
 """Seconds after which a server is asked again that wanted a longer rest: it may have been wrong."""
+_FLIGHT = 1.0
+"""Seconds between two looks whether a request under the same key is answered."""
 _SPREAD = 0.1
 """Share of an asked wait that is added at random, so that callers do not come back all at once."""
 
@@ -74,38 +77,52 @@ class Sender:
             body=request.body,
         )
 
-    async def send(self, request: Request, *, deadline: float, repeatable: bool) -> Answer:
+    async def send(
+        self, request: Request, *, deadline: float, repeatable: bool, marked: bool = False
+    ) -> Answer:
         """Return the answer to *request*.
 
         Args:
             request: Without the headers of the client; a body in pieces is sent once.
             deadline: On the loop's clock.
-            repeatable: Whether it may be done twice.
+            repeatable: Whether it may be sent again where it may have been done.
+            marked: Whether it says then that it is a repeat, so that the server does it in no case twice.
 
         Raises:
             ClientError: It was not answered with 2xx, and is not repeated any more.
             DeadlineExceeded: Its time is up; ``__cause__`` is how the last try failed.
         """
         last: ClientError | None = None
+        unsure: ClientError | None = None  # how a marked request failed that may have been done: it stays so
         request = self.made(request)
         is_whole = request.body is None or isinstance(request.body, bytes)
         self.tokens.deposit()
         attempt = 1
         while True:
-            await self._wait_at_gate(request, deadline, last)
+            await self._wait_at_gate(request, deadline, unsure or last)
             try:
                 async with asyncio.timeout_at(None if deadline == math.inf else deadline):
                     return await self._once(request)
             except TimeoutError:
-                _too_late(request, last)
+                _too_late(request, unsure or last)
+            except RequestRefused as error:
+                if error.code == "idempotency_in_flight":  # it is being done: this is no try, and no load
+                    await self._pause(error.retry_after or _FLIGHT, deadline, unsure or error)
+                    continue
+                if error.code == "idempotency_unknown" and unsure is not None:
+                    raise unsure from error
+                last = error
             except ClientError as error:
                 last = error
+            if marked and last.may_have_run:
+                unsure = last
+                request = replace(request, headers={**request.headers, "idempotency-repeat": "true"})
             may = is_whole and may_repeat(last, repeatable=repeatable) and attempt < self.retry.attempts
             if not may or self.is_closed or not self.tokens.take(_now()):
-                raise last
+                raise unsure or last
             logger.info("%s %s is sent again: %s", request.method, request.url, last)
             delay = self.retry.delay(attempt, random.random())  # noqa: S311 - jitter, not a secret
-            await self._pause(delay, deadline, last)
+            await self._pause(delay, deadline, unsure or last)
             attempt += 1
 
     async def _once(self, request: Request) -> Answer:

@@ -11,6 +11,7 @@ from gristmill.codec.results import ResultCodec
 from gristmill.http.codec import item_codec
 from gristmill.http.drain import Drain
 from gristmill.http.problems import Statuses
+from gristmill.http.replays import Replays
 from gristmill.http.settings import HttpLimits
 from gristmill.http.verdicts import Verdicts, retry_after
 from gristmill.http.watch import Watch
@@ -24,13 +25,19 @@ class Bench:
         limits: What a request may cost.
         statuses: Which code has which status.
         drain: Whether new requests are taken.
+        replays: Answers to requests with a key; None: of this handler alone.
 
     Raises:
         ConfigurationError: Items of the handler's type cannot be read from JSON.
     """
 
     def __init__(
-        self, handler: BatchHandler[Any, Any], limits: HttpLimits, statuses: Statuses, drain: Drain
+        self,
+        handler: BatchHandler[Any, Any],
+        limits: HttpLimits,
+        statuses: Statuses,
+        drain: Drain,
+        replays: Replays | None = None,
     ) -> None:
         self.handler = handler
         self.items = item_codec(handler.item_type)
@@ -38,6 +45,7 @@ class Bench:
         self.limits = limits
         self.verdicts = Verdicts(handler.name, statuses)
         self.drain = drain
+        self.replays = Replays(limits) if replays is None else replays
         self._watch: Watch | None = None
 
     def watch(self) -> Watch:

@@ -11,6 +11,7 @@ from gristmill.batching.batch import Waiter
 from gristmill.batching.batcher import Batcher
 from gristmill.batching.context import BatchInfo
 from gristmill.batching.reply import Settled
+from gristmill.batching.ticket import Ticket
 from gristmill.codec.results import UnusableResult
 from gristmill.errors import ItemTooHeavy, QueueFull
 from gristmill.http.batch_headers import BatchHeaders
@@ -30,6 +31,7 @@ from gristmill.http.headers import (
     wanted,
 )
 from gristmill.http.problems import Refused, Reply, problem, problem_reply
+from gristmill.http.replays import Mark
 from gristmill.http.strict_json import check_text
 from gristmill.http.watch import Receive, Verdict, Visit, Watch
 from gristmill.model.outcome import failed_from
@@ -86,16 +88,32 @@ class SingleEndpoint:
         if headers.get(b"content-type") != JSON:
             form_of(headers.get(b"content-type"), _SINGLE)
         body = await read_body(headers, visit, bench.limits, bench.limits.item_bytes)
+        mark: Mark | None = None
+        if b"idempotency-key" in headers:
+            known = bench.replays.look(self.handler, headers, body)
+            if isinstance(known, Reply):
+                return known
+            mark = known
         ticket = self.begin(body, bench.handler.ticket)
         if isinstance(ticket, Reply):
             return ticket
         watch.wait(visit)
         try:
+            if mark is not None:
+                return await bench.replays.run(mark, self._landed(ticket))
             await ticket
         except asyncio.CancelledError:
             if visit.settle() is Verdict.GONE:
                 raise ClientGone from None
             raise
+        except Exception as error:  # noqa: BLE001 - it is this caller's answer
+            return self.failed(error, ticket.batch, ticket.queue_seconds)
+        return self.answered(ticket.result(), ticket.batch, ticket.queue_seconds)
+
+    async def _landed(self, ticket: Ticket[Any]) -> Reply:
+        """Return the reply to the item of *ticket*, whoever waits for it."""
+        try:
+            await ticket
         except Exception as error:  # noqa: BLE001 - it is this caller's answer
             return self.failed(error, ticket.batch, ticket.queue_seconds)
         return self.answered(ticket.result(), ticket.batch, ticket.queue_seconds)
@@ -189,12 +207,18 @@ class BatchEndpoint:
         bench.drain.refuse()
         lines = form_of(headers.get(b"content-type"), _BATCH) is Form.LINES
         preferred = wanted(headers.get(b"prefer"))
-        body = read_body(headers, visit, bench.limits, bench.limits.batch_bytes)
-        # No name holds the body: while the items wait only they are kept.
-        answer = self.answer(await body, lines=lines, preferred=preferred)
+        body = await read_body(headers, visit, bench.limits, bench.limits.batch_bytes)
+        mark: Mark | None = None
+        if b"idempotency-key" in headers:
+            known = bench.replays.look(f"{self.handler}/batch", headers, body)
+            if isinstance(known, Reply):
+                return known
+            mark = known
+        answer = self.answer(body, lines=lines, preferred=preferred)
+        del body  # while the items wait only they are kept
         watch.wait(visit)
         try:
-            return await answer
+            return await (answer if mark is None else bench.replays.run(mark, answer))
         except asyncio.CancelledError:
             if visit.settle() is Verdict.GONE:
                 raise ClientGone from None

@@ -64,6 +64,24 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "A repeat of the request is given the same answer, and nothing runs, as long as "
+        "this process keeps it; another body under the same key is refused."
+    ),
+    "schema": {"type": "string", "maxLength": 257},
+}
+_REPEAT: Final = {
+    "name": "Idempotency-Repeat",
+    "in": "header",
+    "description": "`true`: this is a repeat; where its key is not known run nothing, and answer 409.",
+    "schema": {"type": "string", "enum": ["true"]},
+}
+KEYED: Final = ("Idempotency-Key", "Idempotency-Repeat")
+"""The parameters of routes whose answers are kept."""
+
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -100,11 +118,12 @@ def of_handler(components: Components, wire_type: type, **properties: Schema) ->
 
 
 def add_shared(components: Components) -> None:
-    """Add the shared parts under the names ``response``, ``header`` and ``prefer`` refer to."""
+    """Add the shared parts under the names ``response``, ``headers`` and ``parameters`` refer to."""
     refer_to_problem = add_wire_type(components, Problem)
     for name, header in _HEADERS.items():
         components.put("headers", name, header)
-    components.put("parameters", "Prefer", _PREFER)
+    for shared in (_PREFER, _KEY, _REPEAT):
+        components.put("parameters", str(shared["name"]), shared)
     for status in _TITLES:
         components.put("responses", _response_name(status), _refusal(status, refer_to_problem))
     components.put(
@@ -128,9 +147,9 @@ def headers(*names: str) -> dict[str, dict[str, str]]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def prefer() -> dict[str, str]:
-    """Return the parameter ``Prefer``."""
-    return {"$ref": "#/components/parameters/Prefer"}
+def parameters(*names: str) -> list[dict[str, str]]:
+    """Return the parameters of an operation: ``Prefer``, ``Idempotency-Key``, ``Idempotency-Repeat``."""
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
 def example_problem(code: str) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from gristmill.http.openapi_jobs import SUBMITTING, submitted
 from gristmill.http.openapi_parts import (
     ITEM_ID,
     JSON,
+    KEYED,
     LINES,
     add_shared,
     add_wire_type,
     example_problem,
     headers,
     of_handler,
-    prefer,
+    parameters,
     refusals,
 )
 from gristmill.http.schemas import Schema, item_schema
@@ -107,6 +108,7 @@ class RouteDescriber:
                 "The body is the item and the answer is its result. It travels in a batch with the items of "
                 "other callers; what became of it alone is the status.",
             ),
+            "parameters": parameters(*KEYED),
             "requestBody": {
                 "required": True,
                 "description": f"One item, at most {_bytes(self._limits.item_bytes)} of JSON.",
@@ -150,7 +152,7 @@ class RouteDescriber:
                 "Every item gets its own verdict, in the order of the request: 200 says that the batch was "
                 "taken, `errors` whether any item did not succeed. One item's failure touches no other."
             ),
-            "parameters": [prefer()],
+            "parameters": parameters("Prefer", *KEYED),
             "requestBody": {
                 "required": True,
                 "description": (
@@ -168,7 +170,7 @@ class RouteDescriber:
                     "headers": headers("Preference-Applied", "Server-Timing"),
                     "content": {JSON: {"schema": reply, "example": _reply_of(shapes)}},
                 },
-                **refusals(400, 408, 413, 415, 422, 429, 500, 503),
+                **refusals(400, 408, 409, 413, 415, 422, 429, 500, 503),
             },
         }
 

@@ -87,7 +87,12 @@ KINDS: Mapping[str, Kind] = {
     "method_not_allowed": Kind(405, "Method not allowed", "This path answers the methods in Allow only."),
     "request_timeout": Kind(408, "Body came too slowly", "The whole body must arrive within the time limit."),
     "idempotency_in_flight": Kind(
-        409, "Request is in flight", "A request with this Idempotency-Key is still being received."
+        409, "Request is in flight", "A request with this Idempotency-Key is not answered yet."
+    ),
+    "idempotency_unknown": Kind(
+        409,
+        "Nothing to repeat",
+        "This process has no answer under the Idempotency-Key: it was restarted, or never had the request.",
     ),
     "file_changed": Kind(
         409, "File has changed", "The file was written to or cut while it was read; nothing was stored."

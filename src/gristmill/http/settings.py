@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from gristmill.errors import ConfigurationError
 
 MIB = 1 << 20
-_COUNTS = ("item_bytes", "batch_bytes", "batch_items", "job_bytes", "job_items", "depth", "ratio")
-_SECONDS = ("body_timeout", "idle_timeout", "longest_wait")
+_COUNTS = ("item_bytes", "batch_bytes", "batch_items", "job_bytes", "job_items", "depth", "ratio",
+           "held_answers", "held_bytes")  # fmt: skip
+_SECONDS = ("body_timeout", "idle_timeout", "longest_wait", "held_seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,9 @@ class HttpLimits:
         longest_wait: Seconds that ``Prefer: wait=N`` waits for a job at the most.
         idle_timeout: Seconds a stream or the body of a job may go without a byte in, or without the
             caller taking a byte out.
+        held_seconds: How long the answer to a request with an ``Idempotency-Key`` is kept, for its repeat.
+        held_answers: How many answers are kept; the oldest one goes first.
+        held_bytes: Bytes of them all; an answer that is larger alone is not kept.
         strict_keys: Refuse objects that have a key twice; otherwise the last
             one wins. Costs a second, slower parse of every body.
     """
@@ -45,6 +49,9 @@ class HttpLimits:
     body_timeout: float = 30.0
     idle_timeout: float = 60.0
     longest_wait: float = 60.0
+    held_seconds: float = 300.0
+    held_answers: int = 10_000
+    held_bytes: int = 32 * MIB
     strict_keys: bool = False
 
     def __post_init__(self) -> None:

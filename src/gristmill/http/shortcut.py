@@ -4,10 +4,10 @@ An ordinary ``POST /v1/{name}`` whose body came whole needs no scope, no task
 and no events: its item is admitted where the parser says that the message is
 complete, and the answer is written where its future is done. That halves
 what a request costs. An ordinary ``POST /v1/{name}/batch`` is a task, but
-needs no scope and no events either. Everything else (other routes and methods, slow, large,
-compressed or chunked bodies, HTTP/1.0, ``Expect``, other media types, a
-drain) takes the ASGI way, whose answers are the reference: both call the
-same endpoint.
+needs no scope and no events either. Everything else (other routes and
+methods, slow, large, compressed or chunked bodies, HTTP/1.0, ``Expect``, an
+``Idempotency-Key``, other media types, a drain) takes the ASGI way, whose
+answers are the reference: both call the same endpoint.
 
 This leans on the inside of uvicorn's ``HttpToolsProtocol``: its parser
 callbacks, ``cycle``, ``flow`` and ``on_response_complete``.
@@ -30,8 +30,9 @@ from gristmill.http.problems import CLOSE, Reply
 
 _JSON = b"application/json"
 _UNUSUAL = frozenset(
-    (b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade", b"prefer")
-)
+    (b"content-encoding", b"transfer-encoding", b"connection", b"expect", b"upgrade", b"prefer",
+     b"idempotency-key")
+)  # fmt: skip
 _KEEP_ALIVE = b"keep-alive"
 _GOOD = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
 

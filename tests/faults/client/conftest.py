@@ -16,6 +16,7 @@ from gristmill.client.transports.over_aiohttp import AiohttpTransport
 from gristmill.client.transports.over_httpx2 import Httpx2Transport
 
 LONG = 30.0
+_UNKNOWN = b'{"type": "/problems/idempotency-unknown", "code": "idempotency_unknown", "title": ""}'
 
 
 class FaultServer:
@@ -25,6 +26,7 @@ class FaultServer:
         done: item -> how often it was carried out.
         sent: item -> how often it came.
         requests: Batches that came.
+        is_marked: Whether it says that it keeps answers, and has forgotten all of them at each repeat.
     """
 
     def __init__(self, plan: Callable[[], str]) -> None:
@@ -32,6 +34,7 @@ class FaultServer:
         self.done: Counter[Any] = Counter()
         self.sent: Counter[Any] = Counter()
         self.requests = 0
+        self.is_marked = False
         self.port = 0
         self._answers: dict[str, bytes] = {}  # by idempotency key
         self._server: asyncio.Server | None = None
@@ -72,7 +75,8 @@ class FaultServer:
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
         }
         if head[0].startswith("GET"):
-            return await self._answer(writer, 404, b"{}")
+            described = b'{"name": "users", "limits": {"held_seconds": 300.0}}'
+            return await self._answer(writer, 200 if self.is_marked else 404, described)
         fault = self.plan()
         self.requests += 1
         if fault == "reset":
@@ -80,6 +84,8 @@ class FaultServer:
             return False
         items = json.loads(await reader.readexactly(int(headers["content-length"])))
         self.sent.update(items)
+        if self.is_marked and "idempotency-repeat" in headers:
+            return await self._answer(writer, 409, _UNKNOWN)
         return await getattr(self, f"_{fault}")(writer, items, headers.get("idempotency-key", ""))
 
     def _carried_out(self, items: list[Any], key: str) -> bytes:
@@ -220,6 +226,10 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self.port = 0
         self.cuts = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

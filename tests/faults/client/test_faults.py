@@ -165,3 +165,38 @@ async def test_in_a_storm_keys_make_it_exactly_once(misbehave: Any, transport: A
     ) as users:
         assert await users.many(range(1000)) == list(range(1000))
     assert set(server.done.values()) == {1}
+
+
+def ran(server: Any) -> float:
+    """Return how many items the handler ``anything`` of a real server has answered."""
+    lines = server.get("/metrics").body.decode().splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith('gristmill_items_total{handler="anything"')
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_on_connections_that_are_cut_a_server_does_each_item_once(
+    cut: Any, real_server: Any, transport: Any, seed: int
+) -> None:
+    before = ran(real_server)
+    chance = random.Random(seed)
+    proxy = await cut(lambda: chance.randrange(200, 6000) if chance.random() < 0.7 else None)
+    async with client_of(proxy, transport, timeout=60.0) as client:
+        calls = client.handler("anything", max_size=50)
+        assert await calls.many(range(1000)) == list(range(1000))
+    assert proxy.cuts > 0
+    assert ran(real_server) - before == 1000
+
+
+async def test_a_repeat_that_meets_another_process_is_not_run(misbehave: Any, transport: Any) -> None:
+    """A server that was restarted knows no key, so the answer stays lost."""
+    server = await misbehave(first("silent"))
+    server.is_marked = True
+    async with client_of(server, transport) as client:
+        outcomes = await client.handler("users").outcomes([1, 2])
+    assert [each.code for each in outcomes if not each.ok] == ["answer_lost", "answer_lost"]
+    assert set(server.sent.values()) == {2}
+    assert set(server.done.values()) == {1}

@@ -201,3 +201,66 @@ async def test_headers_of_the_client_are_those_of_every_request(
     async with client_of(server, headers={"authorization": "Bearer k"}) as client:
         await client.handler("users")(1)
     assert server.seen[0].headers["authorization"] == "Bearer k"
+
+
+def described(said: Any) -> Any:
+    return said({"name": "users", "limits": {"held_seconds": 300.0}})
+
+
+async def test_a_lost_answer_is_asked_for_under_its_key_and_waited_for_while_it_is_made(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any, told_problem: Any
+) -> None:
+    flying = said(told_problem("idempotency_in_flight", retryable=True, retry_after_s=1), 409)
+    last = echoed(told_verdicts, said)
+    server = script(in_turn(said(b"", broken=True), *[flying] * 9, last))
+    server.described = described(said)
+    async with client_of(server) as client:
+        assert await client.handler("users")(7) == 7
+    first, *repeats = [each.headers for each in server.seen if each.method == "POST"]
+    assert {each["idempotency-key"] for each in repeats} == {first["idempotency-key"]}
+    assert "idempotency-repeat" not in first
+    assert [each["idempotency-repeat"] for each in repeats] == ["true"] * 10
+
+
+async def test_a_repeat_in_flight_keeps_to_the_deadline(
+    script: Any, said: Any, in_turn: Any, told_problem: Any
+) -> None:
+    flying = said(told_problem("idempotency_in_flight", retryable=True, retry_after_s=1), 409)
+    server = script(in_turn(said(b"", broken=True), *[flying] * 9))
+    server.described = described(said)
+    async with client_of(server, timeout=4.0) as client:
+        with pytest.raises(AnswerLost):
+            await client.handler("users")(7)
+    assert asyncio.get_running_loop().time() <= 4.0
+
+
+async def test_what_may_have_been_done_stays_so_whatever_the_repeats_meet(
+    script: Any, said: Any, in_turn: Any
+) -> None:
+    server = script(in_turn(said(b"", broken=True), *[said(b"", 503)] * 3))
+    server.described = described(said)
+    async with client_of(server) as client:
+        with pytest.raises(AnswerLost):
+            await client.handler("users")(7)
+    assert len([each for each in server.seen if each.method == "POST"]) == 4
+
+
+async def test_a_lost_answer_stays_lost_where_the_server_keeps_none(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b"", broken=True))
+    async with client_of(server) as client:
+        with pytest.raises(AnswerLost):
+            await client.handler("users")(7)
+    assert len(server.seen) == 1
+    assert "idempotency-key" in server.seen[0].headers
+
+
+async def test_a_handler_that_may_see_items_twice_gets_repeats_that_say_nothing(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any
+) -> None:
+    server = script(in_turn(said(b"", broken=True), echoed(told_verdicts, said)))
+    server.described = described(said)
+    async with client_of(server) as client:
+        assert await client.handler("users", idempotent=True)(7) == 7
+    sent = [each.headers for each in server.seen if each.method == "POST"]
+    assert len({each["idempotency-key"] for each in sent}) == 1
+    assert not any("idempotency-repeat" in each for each in sent)

@@ -180,7 +180,8 @@ def test_a_batch_is_an_envelope_or_an_array_no_longer_than_the_limit():
     assert "1000 bytes" in document["paths"]["/v1/users"]["post"]["requestBody"]["description"]
     assert array["items"] == {"$ref": "#/components/schemas/NewUser"}
     assert document["paths"]["/v1/users/batch"]["post"]["parameters"] == [
-        {"$ref": "#/components/parameters/Prefer"}
+        {"$ref": f"#/components/parameters/{name}"}
+        for name in ("Prefer", "Idempotency-Key", "Idempotency-Repeat")
     ]
 
 
@@ -261,7 +262,8 @@ def test_fastapi_documents_the_routes_beside_its_own_parameters():
     paths = app.openapi()["paths"]
 
     batch = paths["/users/batch"]["post"]
-    assert {parameter["name"] for parameter in batch["parameters"]} == {"x-key", "Prefer"}
+    keyed = {"Idempotency-Key", "Idempotency-Repeat"}
+    assert {parameter["name"] for parameter in batch["parameters"]} == {"x-key", "Prefer", *keyed}
     assert batch["summary"] == "Send a batch to users"
     single = paths["/users/single"]["post"]
     item = single["requestBody"]["content"]["application/json"]["schema"]

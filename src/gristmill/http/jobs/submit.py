@@ -13,13 +13,13 @@ from gristmill.errors import GristmillError, JobNotFound, QueueError, StoreError
 from gristmill.http.batch_request import Ids
 from gristmill.http.bench import Bench
 from gristmill.http.headers import CSV, JSON, NDJSON, TSV, Form, Wanted, form_of
+from gristmill.http.idempotency import held_under, idempotency_key
 from gristmill.http.jobs.body import Incoming, Spool
 from gristmill.http.jobs.call import Call, problem_of
 from gristmill.http.jobs.checking import Entries
 from gristmill.http.jobs.csv_rows import CsvOptions, RowCodec, csv_options
 from gristmill.http.jobs.file_body import FileBody
 from gristmill.http.jobs.files import ServerFiles, form_of_file
-from gristmill.http.jobs.idempotency import held_under, idempotency_key
 from gristmill.http.jobs.items import from_json, one_item, reading, streamed
 from gristmill.http.jobs.query import Query, invalid_option
 from gristmill.http.jobs.shown import job_reply, path_of, shown

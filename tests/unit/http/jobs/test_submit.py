@@ -194,7 +194,7 @@ async def test_a_repeat_of_a_large_upload_is_answered_with_the_same_job(desk: An
 
 
 async def test_a_repeat_while_the_first_is_received_has_to_wait(desk: Any) -> None:
-    from gristmill.http.jobs.idempotency import held_under  # noqa: PLC0415 - of this test alone
+    from gristmill.http.idempotency import held_under  # noqa: PLC0415 - of this test alone
     from gristmill.model.job import NewJob  # noqa: PLC0415
 
     new = NewJob(id="job_" + "0" * 26, queue="echo", unique=held_under("k", "abc"))

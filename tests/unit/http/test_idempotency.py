@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.http.jobs.idempotency import HELD, held_under, idempotency_key
+from gristmill.http.idempotency import HELD, held_under, idempotency_key
 from gristmill.http.problems import Refused
 
 
