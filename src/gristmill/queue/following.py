@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.lease import ResultKind
-from gristmill.queue.reading import ItemResult, as_settled, in_order
+from gristmill.queue.reading import ItemResult, as_settled, in_order, read_place
 from gristmill.queue.service import Jobs
 
 _SOON, _LATE = 0.05, 1.0
@@ -29,9 +29,10 @@ async def follow(
     Raises:
         JobNotFound: There is no such job, or it was removed meanwhile.
     """
-    if ordered and (after is not None or kind is not None):
-        raise ConfigurationError("ordered results are read from the start and of every kind")
-    place, pause = 0, _SOON
+    if ordered and kind is not None:
+        raise ConfigurationError("ordered results are of every kind")
+    place = 0 if after is None or not ordered else read_place(after)
+    pause = _SOON
     while True:
         # Asked before the results are read: when it was final then, nothing comes after them.
         found = await jobs.get(job)

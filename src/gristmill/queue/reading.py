@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.chunk import each_place
@@ -15,6 +16,7 @@ from gristmill.queue.store import Store
 
 _PAGE = 20
 _WINDOW = 1000
+_ORDERED = "i"
 _DIGITS = 18  # more fit into no store's numbers
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -29,7 +31,7 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
         kind: Whether it succeeded, failed or was cancelled.
         value: JSON of its value, if it succeeded.
         failure: What went wrong, if it failed.
-        cursor: Where a reader goes on after this one.
+        cursor: Where a reader in the same order goes on after this one.
     """
 
     place: int
@@ -70,6 +72,17 @@ def read_cursor(cursor: str) -> tuple[int, int]:
     return int(number), int(index)
 
 
+def read_place(cursor: str) -> int:
+    """Return the place of the item after that of an ordered result with *cursor*.
+
+    Raises:
+        ConfigurationError: It is no cursor of one.
+    """
+    if cursor[:1] != _ORDERED or not _is_count(cursor[1:]):
+        raise ConfigurationError(f"{cursor!r} is no cursor of ordered results: use that of one that was read")
+    return int(cursor[1:])
+
+
 def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
@@ -98,5 +111,5 @@ async def in_order(store: Store, job: str, total: int, *, first: int = 0) -> Asy
         for place in range(first, last + 1):
             if place not in found:
                 return
-            yield found[place]
+            yield structs.replace(found[place], cursor=f"{_ORDERED}{place + 1}")
         first = last + 1

@@ -20,7 +20,7 @@ from gristmill.queue.intake import Intake, ReadySource, Source
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.options import QueueOptions
-from gristmill.queue.reading import ItemResult, as_settled, in_order
+from gristmill.queue.reading import ItemResult, as_settled, in_order, read_place
 from gristmill.queue.schedule import Schedule, Scheduler
 from gristmill.queue.starting import Starting
 from gristmill.queue.store import Store
@@ -337,14 +337,15 @@ class Jobs:
             job: Its id; raises ``JobNotFound``.
             ordered: In the order of the items, up to the first that has no outcome yet, instead of the order
                 of settling. An item that was redriven has its latest outcome then.
-            after: The ``cursor`` of the last result that was read; not with *ordered*.
+            after: The ``cursor`` of the last result that was read, in the same order.
             kind: Only those that succeeded, failed or were cancelled; not with *ordered*.
         """
-        if ordered and (after is not None or kind is not None):
-            raise ConfigurationError("ordered results are read from the start and of every kind")
+        if ordered and kind is not None:
+            raise ConfigurationError("ordered results are of every kind")
+        first = 0 if after is None or not ordered else read_place(after)
         found = await self.get(job)
         reader = (
-            in_order(self.store, job, found.counts.total)
+            in_order(self.store, job, found.counts.total, first=first)
             if ordered
             else as_settled(self.store, job, after=after, kind=kind)
         )

@@ -104,6 +104,19 @@ async def test_results_are_read_on_from_a_cursor(mill: Any) -> None:
         [item async for item in ref.results(after="x")]
 
 
+async def test_a_reader_goes_on_after_the_cursor_in_either_order(mill: Any) -> None:
+    jobs = mill.make(max_size=3)
+    await jobs.start()
+    ref = await jobs.enqueue("numbers", range(5))
+    await ref.wait(10)
+    for ordered in (False, True):
+        every = [item async for item in ref.results(ordered=ordered)]
+        rest = [item async for item in ref.results(ordered=ordered, after=every[1].cursor)]
+        assert rest == every[2:]
+        with pytest.raises(ConfigurationError, match="is no cursor"):
+            await anext(ref.results(ordered=not ordered, after=every[1].cursor))
+
+
 async def test_ordered_results_stop_at_the_first_item_without_one(mill: Any) -> None:
     jobs = mill.make(max_size=1)
     ref = await jobs.enqueue("numbers", range(5))

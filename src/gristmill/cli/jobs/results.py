@@ -49,7 +49,7 @@ def show_results(
             else:
                 out.print(result_line(item, total, out.width), soft_wrap=True)
                 cursor = item.cursor
-        if cursor is not None and not ordered:
+        if cursor is not None:
             typer.echo(f"What comes later: --after {cursor}", err=True)
 
     ask(app, store, read)

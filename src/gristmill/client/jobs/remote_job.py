@@ -150,29 +150,23 @@ class RemoteJob(Generic[R]):
 
         Args:
             status: Only these.
-            after: The ``cursor`` of the last one that was read before.
-            ordered: In the order of the items, up to the first without an outcome; not beside *status* and
-                *after*.
+            after: The ``cursor`` of the last one that was read before, in the same order.
+            ordered: In the order of the items, up to the first without an outcome; not beside *status*.
 
         Raises:
             JobNotFound: It is there no longer.
             ClientError: The server is away for longer than the retries last.
         """
-        lost = given = 0
+        lost = 0
         while True:
             query = {"status": status, "after": after, "ordered": True if ordered else None}
-            skip = given if ordered else 0
             try:
                 async with contextlib.aclosing(
                     lines(self._requests, with_query(f"{self._url}/results", query))
                 ) as found:
                     async for text in found:
-                        if skip:
-                            skip -= 1
-                            continue
                         result = self._result(text)
-                        lost, after = 0, result.cursor if not ordered else None
-                        given += 1
+                        lost, after = 0, result.cursor
                         yield result
                 return
             except (ClientError, StoreUnavailable) as error:

@@ -15,7 +15,7 @@ from gristmill.http.jobs.query import invalid_option
 from gristmill.http.problems import NO_STORE, Statuses, StreamedReply, problem
 from gristmill.model.lease import ResultKind
 from gristmill.model.settling import Failure
-from gristmill.queue.reading import ItemResult, read_cursor
+from gristmill.queue.reading import ItemResult, read_cursor, read_place
 from gristmill.queue.service import Jobs
 from gristmill.wire import Problem, ResultLine
 
@@ -72,11 +72,11 @@ class JobContents:
         job, query = call.job, call.query
         ordered = query.truth("ordered", default=False)
         after, kind = query.text("after", 64), query.choice("status", ResultKind)
-        if ordered and (after is not None or kind is not None):
-            raise invalid_option("ordered", "not given beside after or status")
+        if ordered and kind is not None:
+            raise invalid_option("ordered", "not given beside status")
         if after is not None:
             try:
-                read_cursor(after)
+                read_place(after) if ordered else read_cursor(after)
             except ValueError as error:
                 raise invalid_option("after", "the cursor of a line that was read before") from error
         await self._jobs.get(job)

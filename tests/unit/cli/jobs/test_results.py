@@ -20,7 +20,7 @@ def test_outcomes_are_lines_in_the_order_of_settling(shop: Any) -> None:
 def test_ordered_outcomes_are_in_the_order_of_the_items(shop: Any) -> None:
     result = shop.run("results", shop.done(["a", "x", "b"]), "--ordered")
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["0", "1", "2"]
-    assert result.stderr == ""
+    assert result.stderr == "What comes later: --after i3\n"
 
 
 def test_a_long_value_is_cut_on_the_screen_and_whole_as_json(shop: Any) -> None:
@@ -51,14 +51,17 @@ def test_a_status_chooses_outcomes(shop: Any) -> None:
     assert shop.run("results", job, "--status", "nonsense").exit_code == 2
 
 
-@pytest.mark.parametrize("words", [("--status", "failed"), ("--after", "1.1")])
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [(("--status", "failed"), "of every kind"), (("--after", "1.1"), "no cursor of ordered results")],
+)
 @pytest.mark.parametrize("follow", [(), ("--follow",)])
-def test_ordered_outcomes_begin_at_the_start(
-    shop: Any, words: tuple[str, str], follow: tuple[str, ...]
+def test_ordered_outcomes_are_of_every_kind_and_have_cursors_of_their_own(
+    shop: Any, words: tuple[str, str], text: str, follow: tuple[str, ...]
 ) -> None:
     result = shop.run("results", shop.done(["a"]), "--ordered", *words, *follow)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "read from the start" in result.stderr
+    assert text in " ".join(result.stderr.split())
 
 
 def test_following_a_final_job_ends(shop: Any) -> None:

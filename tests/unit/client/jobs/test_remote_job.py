@@ -129,14 +129,17 @@ async def test_results_go_on_where_the_store_went_away(script: Any, said: Any, t
         assert [each.outcome async for each in found.results()] == [Ok(0), Ok(1), Ok(2)]
 
 
-async def test_ordered_results_are_read_again_and_given_once(script: Any, said: Any, in_turn: Any) -> None:
-    half, whole = result(0) + result(1), result(0) + result(1) + result(2)
-    answers = in_turn(said(half, broken=True), said(whole))
+async def test_ordered_results_go_on_where_they_were(script: Any, said: Any, in_turn: Any) -> None:
+    answers = in_turn(said(result(0) + result(1), broken=True), said(result(2)))
     server = script(lambda seen: answers(seen) if "/results" in seen.path else said(job()))
     async with client_of(server) as client:
         found = await client.jobs.get(ID)
         assert [each.index async for each in found.results(ordered=True)] == [0, 1, 2]
-    assert [each.path for each in server.seen[1:]] == [f"/v1/jobs/{ID}/results?ordered=true"] * 2
+    path = f"/v1/jobs/{ID}/results"
+    assert [each.path for each in server.seen[1:]] == [
+        f"{path}?ordered=true",
+        f"{path}?after=c1&ordered=true",
+    ]
 
 
 async def test_a_pause_beyond_the_deadline_is_not_begun(script: Any, said: Any) -> None:

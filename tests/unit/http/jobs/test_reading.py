@@ -56,11 +56,22 @@ async def test_results_are_read_on_from_a_cursor(desk: Any) -> None:
     assert [each["index"] for each in failed] == [0, 3, 6]
     ordered = (await desk.client.get(path + "?ordered=true")).text.splitlines()
     assert [json.loads(text)["index"] for text in ordered] == list(range(9))
+    cursor = json.loads(ordered[3])["cursor"]
+    assert (await desk.client.get(f"{path}?ordered=true&after={cursor}")).text.splitlines() == ordered[4:]
 
 
 @pytest.mark.parametrize(
     "query",
-    ["status=expired", "after=1", "after=x.1", f"after={'9' * 30}.1", "ordered=true&after=1.1", "ordered=2"],
+    [
+        "status=expired",
+        "after=1",
+        "after=x.1",
+        f"after={'9' * 30}.1",
+        "ordered=true&after=1.1",
+        "after=i1",
+        "ordered=true&status=failed",
+        "ordered=2",
+    ],
 )
 async def test_results_of_something_else_are_refused(desk: Any, query: str) -> None:
     made = await desk.make([{"text": "a"}], prefer="wait=10")
