@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Sequence
-from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
 
 from gristmill.databases.operation import Group, Operation
-from gristmill.databases.rows import field_names
+from gristmill.databases.rows import column_reader, field_names
 from gristmill.databases.table import Table
 from gristmill.errors import ConfigurationError
 from gristmill.model.outcome import Failed
@@ -52,8 +51,8 @@ class Grouper:
                 bad.update(dict.fromkeys(indices, found))
                 continue
             columns, may_be_unset = found
-            kind: Any = itemgetter if isinstance(shape, tuple) else attrgetter
-            values = [list(map(kind(name), rows)) for name in columns]
+            is_dict = isinstance(shape, tuple)
+            values = [column_reader(name, is_dict=is_dict)(rows) for name in columns]
             group = Group(columns, indices, values)
             groups += _without_unset(group) if may_be_unset else [group]
         return groups, bad

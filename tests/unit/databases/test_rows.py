@@ -11,7 +11,7 @@ import msgspec
 import pydantic
 import pytest
 
-from gristmill.databases.rows import ResultBuilder, as_scalar, field_names, row_reader
+from gristmill.databases.rows import ResultBuilder, as_scalar, column_reader, field_names, row_reader
 from gristmill.errors import ConfigurationError
 
 
@@ -109,3 +109,17 @@ def test_a_result_that_does_not_fit_names_no_value(kind, values):
 def test_returning_that_cannot_work_is_refused(returning, message):
     with pytest.raises(ConfigurationError, match=message):
         ResultBuilder(returning)
+
+
+def test_a_column_is_read_out_of_objects_and_dicts() -> None:
+    assert column_reader("first_name", is_dict=False)([Struct("a"), Struct("b")]) == ["a", "b"]
+    assert column_reader("first name", is_dict=True)([{"first name": 1}, {"first name": None}]) == [1, None]
+    assert column_reader("age", is_dict=False)([]) == []
+
+
+@pytest.mark.parametrize("name", ["class", "a b", "a: 1/0 #"])
+def test_names_that_are_no_names_in_python_are_read_as_they_are(name: str) -> None:
+    kind = type("Odd", (), {})
+    odd = kind()
+    setattr(odd, name, 7)
+    assert column_reader(name, is_dict=False)([odd]) == [7]

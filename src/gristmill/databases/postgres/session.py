@@ -12,7 +12,7 @@ from gristmill.databases.postgres.errors import EVERY, NOT_COPIED, not_copied, s
 from gristmill.databases.postgres.statements import Form, choose, most_rows, statement
 from gristmill.databases.postgres.values import adapted, json_readers, with_json
 from gristmill.databases.settings import PoolCounts
-from gristmill.databases.table import Table
+from gristmill.databases.table import Family, Table
 
 _POINT = "gristmill_rows"
 
@@ -103,10 +103,10 @@ class Filling:
         self._table = table
         self._operation = operation
         self._columns = group.columns
-        self._values = [
-            adapted(table.columns[name], values)
-            for name, values in zip(group.columns, group.values, strict=True)
-        ]
+        self._values: Sequence[Sequence[Any]] = group.values
+        self._is_adapted = False
+        if any(table.columns[name].family is Family.JSON for name in group.columns):
+            self._adapt()
         self._may_copy = may_copy
         self._recurs = recurs
         self.count = len(group.indices)
@@ -127,13 +127,38 @@ class Filling:
             recurs=self._recurs and count == self.count,
         )
 
+    def _adapt(self) -> None:
+        """Bring the values into the form that the driver takes."""
+        described = [self._table.columns[name] for name in self._columns]
+        self._values = [
+            adapted(column, values) for column, values in zip(described, self._values, strict=True)
+        ]
+        self._is_adapted = True
+
     async def __call__(self, start: int, stop: int) -> Sequence[Stored]:
-        """Write rows ``start:stop``; see ``Attempt``."""
+        """Write rows ``start:stop``; see ``Attempt``.
+
+        Most values need no other form, and to look for those that do costs as much as to encode them. So the
+        driver is asked first: it refuses what it cannot encode before anything is sent.
+        """
+        if self._is_adapted:
+            return await self._written(start, stop)
+        try:
+            return await self._written(start, stop)
+        except RowRefused as refused:
+            if refused.is_sent:
+                raise
+        self._adapt()
+        return await self._written(start, stop)
+
+    async def _written(self, start: int, stop: int) -> Sequence[Stored]:
         count = stop - start
+        form = self._form(count)
+        if form == "copy" and not self._is_adapted:  # which is refused in the middle only
+            self._adapt()
         values = self._values
         if count != self.count:
             values = [column[start:stop] for column in values]
-        form = self._form(count)
         if form == "copy":
             tag = await self._session.copy(self._table, self._columns, zip(*values, strict=True))
             return self._whole(tag, count)
