@@ -170,6 +170,13 @@ async def postgres(request: pytest.FixtureRequest, store_url: Any, tmp_path: Pat
 
 
 @pytest.fixture
+async def mariadb(request: pytest.FixtureRequest, store_url: Any, tmp_path: Path) -> AsyncIterator[Place]:
+    """Yield a database on MariaDB."""
+    async for each in _made("mariadb", request, store_url, tmp_path):
+        yield each
+
+
+@pytest.fixture
 async def watched_pool(postgres: Place) -> AsyncIterator[Any]:
     """Yield an asyncpg pool that notes every statement in ``postgres.asked``."""
     import asyncpg  # noqa: PLC0415 - as above

@@ -18,7 +18,7 @@ from gristmill.databases.faults import Interrupted
 from gristmill.databases.isolating import isolate
 from gristmill.databases.mysql import statements
 from gristmill.databases.mysql.errors import EVERY, sorted_error
-from gristmill.databases.mysql.session import Filling, Session, adapted
+from gristmill.databases.mysql.session import LARGEST, Filling, Session, adapted
 from gristmill.databases.names import TableName
 from gristmill.databases.operation import ROLLED_BACK, Stored, Work
 from gristmill.databases.settings import PoolCounts, PoolSettings
@@ -37,6 +37,8 @@ _COLUMNS = (
     "SELECT column_name, data_type, column_key, extra FROM information_schema.columns "
     "WHERE table_name = %s AND table_schema = COALESCE(%s, DATABASE()) ORDER BY ordinal_position"
 )
+_PACKET = "SELECT @@max_allowed_packet"
+_AROUND = 1024
 _STRICT = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"  # or it would cut texts silently
 
 
@@ -54,6 +56,7 @@ class MysqlBackend:
         self._name = name
         self._settings = settings
         self._counts = PoolCounts()
+        self._largest = LARGEST
         self._pools: dict[asyncio.AbstractEventLoop | None, Any] = {}
         if self._options is None:
             self._pools[None] = target
@@ -63,11 +66,12 @@ class MysqlBackend:
         rows = await self._tried(lambda session: session.fetch(_COLUMNS, (name.table, name.schema)), joined)
         if not rows:
             raise no_such_table(name)
+        ((packet,),) = await self._tried(lambda session: session.fetch(_PACKET), joined)
+        self._largest = max(1, int(packet) - _AROUND)
         return Table(
             name=name,
             columns={
-                row[0]: Column(name=row[0], type=row[1], is_generated="GENERATED" in str(row[3]).upper())
-                for row in rows
+                row[0]: Column(name=row[0], type=row[1], is_generated=computes(str(row[3]))) for row in rows
             },
             key=tuple(row[0] for row in rows if row[2] == "PRI"),
         )
@@ -105,13 +109,15 @@ class MysqlBackend:
         if joined is not None:
             if not isinstance(joined, aiomysql.Connection):
                 raise other_database(joined, "MySQL")
-            yield Session(joined, self._counts)
+            yield Session(joined, self._counts, largest=self._largest)
             return
         pool, connection = await self._acquired()
         self._counts.in_use += 1
         is_clean = False
         try:
-            yield Session(connection, self._counts)
+            yield Session(
+                connection, self._counts, timeout=self._settings.command_timeout, largest=self._largest
+            )
             is_clean = True
         except Interrupted as interrupted:
             self._counts.lost += interrupted.is_lost
@@ -200,6 +206,11 @@ class MysqlBackend:
             pool.close()
             with suppress(*EVERY):
                 await pool.wait_closed()
+
+
+def computes(extra: str) -> bool:
+    """Tell whether *extra* says that a column is computed, not that its default is (DEFAULT_GENERATED)."""
+    return "GENERATED" in extra.upper().split()
 
 
 def options_of(url: str) -> dict[str, Any]:

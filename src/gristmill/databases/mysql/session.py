@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,6 +20,9 @@ from gristmill.databases.rows import as_scalar
 from gristmill.databases.settings import PoolCounts
 from gristmill.databases.slugs import refusal
 
+LARGEST = (16 << 20) - 1024
+"""Bytes of a statement that MariaDB takes as it comes; MySQL takes more."""
+
 _POINT = "gristmill_rows"
 _TAKEN = (type(None), bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
 _JSON = msgspec.json.Encoder(enc_hook=encode_hook)
@@ -30,18 +34,30 @@ class Session:
     Args:
         connection: Of aiomysql.
         counts: To count round trips in.
+        timeout: Seconds for one statement; None: those of the caller's own connection.
+        largest: Bytes of one statement.
     """
 
-    def __init__(self, connection: Any, counts: PoolCounts) -> None:
+    def __init__(
+        self, connection: Any, counts: PoolCounts, *, timeout: float | None = None, largest: int = LARGEST
+    ) -> None:
         self.connection = connection
         self._counts = counts
+        self._timeout = timeout
+        self._largest = largest
 
     async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows."""
-        self._counts.round_trips += 1
+        """Run a statement and return its rows.
+
+        The server hangs up on a statement that is larger than it takes, so that is refused here.
+        """
         try:
-            async with self.connection.cursor() as cursor:
-                await cursor.execute(sql, values)
+            async with self.connection.cursor() as cursor, asyncio.timeout(self._timeout):
+                text = sql if values is None else cursor.mogrify(sql, values)
+                if (len(text) if text.isascii() else len(text.encode())) > self._largest:
+                    raise RowRefused(refusal("too_big"), is_sent=False)
+                self._counts.round_trips += 1
+                await cursor.execute(text)
                 return list(await cursor.fetchall())
         except EVERY as error:
             raise sorted_error(error) from error

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gristmill.databases.mysql import statements
-from gristmill.databases.mysql.backend import options_of
+from gristmill.databases.mysql.backend import computes, options_of
 from gristmill.databases.names import table_name
 from gristmill.databases.operation import Operation
 from gristmill.databases.table import Column, Table
@@ -47,3 +47,12 @@ def test_a_url_is_what_the_driver_takes() -> None:
     assert options_of("mariadb://me@x/shop?unix_socket=/run/s")["unix_socket"] == "/run/s"
     with pytest.raises(ConfigurationError, match="mysql://user:password@host:3306/database"):
         options_of("mysql://me@db")
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_generated"),
+    [("", False), ("auto_increment", False), ("STORED GENERATED", True), ("VIRTUAL GENERATED", True),
+     ("DEFAULT_GENERATED", False), ("DEFAULT_GENERATED on update CURRENT_TIMESTAMP", False)],
+)  # fmt: skip
+def test_a_computed_default_is_no_computed_column(extra: str, *, is_generated: bool) -> None:
+    assert computes(extra) is is_generated

@@ -1,0 +1,92 @@
+"""What MariaDB does otherwise; skipped where none is installed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiomysql
+
+from gristmill import Failed
+from gristmill.databases import BulkWriter, Pool
+from gristmill.databases.mysql.backend import options_of
+
+MIB = 1 << 20
+
+
+@contextlib.asynccontextmanager
+async def own(url: str) -> AsyncIterator[Any]:
+    """Yield a connection of the test's own."""
+    connection = await aiomysql.connect(**options_of(url), autocommit=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def codes(outcomes: list[Any]) -> list[Any]:
+    return [each.code if isinstance(each, Failed) else "ok" for each in outcomes]
+
+
+async def test_a_batch_larger_than_the_server_takes_goes_in_parts_and_a_row_that_is_fails_alone(
+    mariadb: Any,
+) -> None:
+    await mariadb.run("CREATE TABLE doc (id INTEGER PRIMARY KEY, body LONGTEXT)")
+    sizes = [6, 6, 17, 6]
+    rows = [{"id": number, "body": "x" * (size * MIB)} for number, size in enumerate(sizes)]
+    async with BulkWriter(mariadb.url, "doc") as writer:
+        assert codes(await writer.insert(rows)) == ["ok", "ok", "too_big", "ok"]
+        assert codes(await writer.insert([{"id": 9, "body": "\u20ac" * (6 * MIB)}])) == ["too_big"]
+    assert await mariadb.run("SELECT id, LENGTH(body) FROM doc ORDER BY id") == [
+        (0, 6 * MIB), (1, 6 * MIB), (3, 6 * MIB),
+    ]  # fmt: skip
+
+
+async def test_a_statement_that_waits_too_long_is_given_up(mariadb: Any) -> None:
+    pool = Pool(mariadb.url, command_timeout=0.2)
+    async with pool, BulkWriter(pool, "users") as writer, own(mariadb.url) as other:
+        assert codes(await writer.insert([{"name": "a", "email": "a"}])) == ["ok"]
+        async with other.cursor() as cursor:
+            await cursor.execute("LOCK TABLES users WRITE")
+            stored = await writer.insert([{"name": "b", "email": "b"}])
+            await cursor.execute("UNLOCK TABLES")
+        assert [(each.code, each.retryable) for each in stored] == [("database_unavailable", True)]
+        assert codes(await writer.insert([{"name": "c", "email": "c"}])) == ["ok"]
+        assert pool.stats().in_use == 0
+
+
+async def test_connections_that_the_server_ended_cost_no_item(mariadb: Any) -> None:
+    pool = Pool(mariadb.url)
+    async with pool, BulkWriter(pool, "users") as writer, own(mariadb.url) as other:
+        await writer.insert([{"name": "a", "email": "a"}])
+        async with other.cursor() as cursor:
+            await cursor.execute("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
+            for (number,) in await cursor.fetchall():
+                with contextlib.suppress(aiomysql.MySQLError):
+                    await cursor.execute(f"KILL {number}")
+        assert codes(await writer.insert([{"name": "b", "email": "b"}])) == ["ok"]
+
+
+async def test_a_pool_that_has_none_to_give_says_so(mariadb: Any) -> None:
+    pool = Pool(mariadb.url, size=2, acquire_timeout=0.1)
+    async with pool, BulkWriter(pool, "users") as writer:
+        await writer.insert([{"name": "a", "email": "a"}])
+        held = [await pool.backend._acquired() for _ in range(2)]  # type: ignore[attr-defined]  # noqa: SLF001 - all that there are
+        stored = await writer.insert([{"name": "b", "email": "b"}])
+        for owner, connection in held:
+            owner.release(connection)
+        assert [(each.code, each.retryable) for each in stored] == [("pool_timeout", True)]
+        assert pool.stats().timeouts == 1
+
+
+async def test_generated_columns_are_not_written_and_defaults_may_be(mariadb: Any) -> None:
+    await mariadb.run(
+        "CREATE TABLE g (id INTEGER PRIMARY KEY AUTO_INCREMENT, a INTEGER, twice INTEGER AS (a * 2) STORED, "
+        "at TIMESTAMP(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3))"
+    )
+    async with BulkWriter(mariadb.url, "g") as writer:
+        stored = await writer.insert([{"a": 2}, {"a": 3}], returning=("id", "twice"))
+        assert stored == [{"id": 1, "twice": 4}, {"id": 2, "twice": 6}]
+        assert codes(await writer.insert([{"a": 1, "twice": 2}])) == ["unknown_column"]
+        assert codes(await writer.insert([{"a": 1, "at": "2024-01-02 03:04:05.678"}])) == ["ok"]
