@@ -36,7 +36,9 @@ def call(
         list[str], typer.Argument(metavar="INPUT...", help="Files, 'patterns', or - for stdin.")
     ],
     *,
-    output: Annotated[str, typer.Option("--output", "-o", help="The file to write, or - for stdout.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The file to write; by default -, which is stdout.")
+    ] = "-",
     header: Annotated[
         list[str] | None,
         typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header of every request."),
@@ -55,6 +57,13 @@ def call(
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin anew, and replace what is there.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with what an earlier run left. So it is anyway; this refuses what cannot be.",
+        ),
     ] = False,
     batch_size: Annotated[
         str | None, typer.Option(metavar="N|auto", help="Rows of a request; 500, or the server's limit.")
@@ -79,6 +88,8 @@ def call(
     Exit codes: as those of `gristmill run`; 75 also when the server was away for too long.
     """
     log_to_stderr(log_level)
+    if resume and (overwrite or output == "-"):
+        fail("--resume needs a file to go on with: give -o FILE, and leave --overwrite out")
     try:
         headers = parse_headers(header)
         told = asyncio.run(described(url, handler, headers, _FIRST))

@@ -52,10 +52,24 @@ def test_lines_of_json_go_as_they_are(uvicorn_server: Any, tmp_path: Path) -> No
     assert lines(tmp_path / "out.ndjson") == items
 
 
+def test_results_go_to_stdout_where_no_file_is_named(uvicorn_server: Any, tmp_path: Path) -> None:
+    (tmp_path / "in.ndjson").write_text('{"a":1}\n{"a":2}\n')
+    done = called(tmp_path, command(uvicorn_server, "anything", "in.ndjson"))
+    assert (done.returncode, done.stdout) == (0, '{"a":1}\n{"a":2}\n'), done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["-o", "-"], ["-o", "out.ndjson", "--overwrite"]])
+def test_what_cannot_be_resumed_is_refused(uvicorn_server: Any, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "in.ndjson").write_text('{"a":1}\n')
+    done = called(tmp_path, command(uvicorn_server, "anything", "in.ndjson", "--resume", *words))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--resume needs a file" in done.stderr
+
+
 def test_killed_and_run_again_it_ends_as_if_nothing_had_happened(uvicorn_server: Any, tmp_path: Path) -> None:
     (tmp_path / "in.ndjson").write_text("".join(f'{{"n":{number}}}\n' for number in range(ROWS)))
     words = command(uvicorn_server, "anything", "in.ndjson", "-o", "out.ndjson", "--batch-size", "20")
-    words += ["--concurrency", "2"]
+    words += ["--concurrency", "2", "--resume"]
     for _ in range(4):
         process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
         output, before = tmp_path / "out.ndjson", _size(tmp_path)
