@@ -106,7 +106,7 @@ class Sender:
             except TimeoutError:
                 _too_late(request, unsure or last)
             except RequestRefused as error:
-                if error.code == "idempotency_in_flight":  # it is being done: this is no try, and no load
+                if error.code == "idempotency_in_flight" and is_whole:  # it is being done: this is no try
                     await self._pause(error.retry_after or _FLIGHT, deadline, unsure or error)
                     continue
                 if error.code == "idempotency_unknown" and unsure is not None:

@@ -220,3 +220,24 @@ async def test_an_upload_that_no_longer_moves_ends(script: Any, said: Any) -> No
         with pytest.raises(DeadlineExceeded, match="nothing moved for 10 s"):
             await client.handler("users").enqueue([1])
     assert asyncio.get_running_loop().time() < 15.0
+
+
+async def test_a_job_whose_first_request_is_in_flight_is_sent_whole_again(
+    script: Any, said: Any, in_turn: Any, told_problem: Any
+) -> None:
+    flying = said(told_problem("idempotency_in_flight", retryable=True, retry_after_s=1), 409)
+    server = script(in_turn(flying, said(job(), 202)))
+    async with client_of(server) as client:
+        assert (await client.handler("users").enqueue([1, 2])).id == ID
+    assert [each.body for each in server.seen if each.method == "POST"] == [b"1\n2\n"] * 2
+
+
+async def test_a_source_that_can_be_read_once_is_not_sent_again_while_its_key_is_in_flight(
+    script: Any, said: Any, told_problem: Any
+) -> None:
+    flying = said(told_problem("idempotency_in_flight", retryable=True, retry_after_s=1), 409)
+    server = script(lambda _: flying)
+    async with client_of(server) as client:
+        with pytest.raises(RequestRefused):
+            await client.handler("users").enqueue(iter([1, 2]))
+    assert [each.body for each in server.seen if each.method == "POST"] == [b"1\n2\n"]
