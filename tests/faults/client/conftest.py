@@ -216,6 +216,16 @@ def real_server() -> Iterator[Server]:
         yield server
 
 
+def ran(server: Any) -> float:
+    """Return how many items the handler ``anything`` of a real server has answered."""
+    lines = server.get("/metrics").body.decode().splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith('gristmill_items_total{handler="anything"')
+    )
+
+
 class Proxy:
     """Hands bytes on, and cuts each connection after so many bytes of answers as its plan says."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.faults.client.conftest import ran
 
 from gristmill import BatchClient, Client, Ok, Retry, RetryBudget
 from gristmill.errors import BatchError, UnusableAnswer
@@ -165,16 +166,6 @@ async def test_in_a_storm_keys_make_it_exactly_once(misbehave: Any, transport: A
     ) as users:
         assert await users.many(range(1000)) == list(range(1000))
     assert set(server.done.values()) == {1}
-
-
-def ran(server: Any) -> float:
-    """Return how many items the handler ``anything`` of a real server has answered."""
-    lines = server.get("/metrics").body.decode().splitlines()
-    return sum(
-        float(line.rpartition(" ")[2])
-        for line in lines
-        if line.startswith('gristmill_items_total{handler="anything"')
-    )
 
 
 @pytest.mark.parametrize("seed", range(5))
