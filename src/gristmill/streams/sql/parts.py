@@ -10,8 +10,6 @@ import msgspec
 from gristmill.errors import ConfigurationError
 from gristmill.streams.sql.fields import Group, fields_of, grouped, uniform
 
-COLUMNS = "a table takes rows: let the handler return dicts or objects, not record batches"
-
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """Rows of the same columns.

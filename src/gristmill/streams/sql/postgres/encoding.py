@@ -16,9 +16,8 @@ from uuid import UUID
 import msgspec
 
 from gristmill.codec.results import encode_hook
-from gristmill.errors import ConfigurationError
-from gristmill.streams.sql.fields import Group
-from gristmill.streams.sql.parts import COLUMNS, Part, checked, dump_parts, groups_of, indices_of
+from gristmill.streams.sql.encoder import TableEncoder, TableRecipe
+from gristmill.streams.sql.parts import checked
 
 NULL = "\\N"
 """What stands for NULL, unquoted. A string is always quoted, so that no string is taken for it."""
@@ -43,8 +42,8 @@ _NULL = _Null()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyRecipe:
-    """Makes ``CopyEncoder``.
+class CopyRecipe(TableRecipe):
+    """Makes encoders of rows as CSV.
 
     Attributes:
         table: For people.
@@ -56,64 +55,13 @@ class CopyRecipe:
     kinds: Mapping[str, str]
     is_order_kept: bool
 
-    @property
-    def needs_layout(self) -> bool:
-        """Never: the table has its columns."""
-        return False
-
-    def rows(self, result_type: Any) -> CopyEncoder:
+    def rows(self, result_type: Any) -> TableEncoder:
         """Return an encoder."""
         checked(result_type, self.kinds, self.table)
-        return CopyEncoder(self)
+        return TableEncoder(self.table, self.kinds, self._written, is_order_kept=self.is_order_kept)
 
-    def columns(self) -> Any:
-        """Return an encoder of columns."""
-        raise ConfigurationError(COLUMNS)
-
-
-class CopyEncoder:
-    """Writes rows as CSV, grouped by their columns."""
-
-    def __init__(self, recipe: CopyRecipe) -> None:
-        self._recipe = recipe
-        self._known = frozenset(recipe.kinds)
-
-    @property
-    def is_joinable(self) -> bool:
-        """A body has its parts counted."""
-        return False
-
-    def layout(self, results: Sequence[Any]) -> bytes | None:  # noqa: ARG002 - the table has it
-        """Return nothing."""
-        return None
-
-    def encode(
-        self,
-        results: Sequence[Any],
-        layout: bytes | None,  # noqa: ARG002 - as above
-    ) -> tuple[bytes, Mapping[int, str]]:
-        """Return the body, and index -> why of results that cannot be written."""
-        recipe = self._recipe
-        groups, bad = groups_of(results, self._known, recipe.table, is_order_kept=recipe.is_order_kept)
-        parts = [self._part(group, len(results), bad) for group in groups]
-        return dump_parts([part for part in parts if part.count]), bad
-
-    def _part(self, group: Group, total: int, bad: dict[int, str]) -> Part:
-        cells = [_CELLS.get(self._recipe.kinds[name], _cell) for name in group.columns]
-        try:
-            data = _written(group.rows, cells)
-        except (TypeError, ValueError):  # one of them; it is said of that one
-            for index, row in zip(group.indices, group.rows, strict=True):
-                try:
-                    _written([row], cells)
-                except (TypeError, ValueError) as error:
-                    bad[index] = f"the result cannot be written to the table: {error}"
-            kept = [place for place, index in enumerate(group.indices) if index not in bad]
-            group = Group(
-                group.columns, [group.indices[each] for each in kept], [group.rows[each] for each in kept]
-            )
-            data = _written(group.rows, cells)
-        return Part(columns=group.columns, indices=indices_of(group, total), count=len(group.rows), data=data)
+    def _written(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+        return _written(rows, [_CELLS.get(self.kinds[name], _cell) for name in columns])
 
 
 def _written(rows: Sequence[Sequence[Any]], cells: Sequence[Cell]) -> bytes:
@@ -181,7 +129,7 @@ _CELLS: Mapping[str, Cell] = {"json": _json_cell, "array": _array_cell}
 
 
 def records(data: bytes) -> list[bytes]:
-    """Return the records of what ``CopyEncoder`` wrote; a string may have line ends in it."""
+    """Return the records of what an encoder of ``CopyRecipe`` wrote; a string may have line ends in it."""
     found: list[bytes] = []
     open_lines: list[bytes] = []
     is_quoted = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 
 from gristmill.codec.results import encode_hook
-from gristmill.errors import ConfigurationError
-from gristmill.streams.sql.fields import Group
-from gristmill.streams.sql.parts import COLUMNS, Part, checked, dump_parts, groups_of, indices_of
+from gristmill.streams.sql.encoder import TableEncoder, TableRecipe
+from gristmill.streams.sql.parts import checked
 
 _PLAIN = frozenset((str, int, float, bytes, bool, type(None)))
 _JSON = msgspec.json.Encoder(enc_hook=encode_hook)
@@ -23,8 +22,10 @@ _LIMIT = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValuesRecipe:
-    """Makes ``ValuesEncoder``.
+class ValuesRecipe(TableRecipe):
+    """Makes encoders of numbers, texts and blobs.
+
+    Times are ISO 8601, lists and objects JSON, truths 0 and 1.
 
     Attributes:
         table: For people.
@@ -36,64 +37,14 @@ class ValuesRecipe:
     names: tuple[str, ...]
     is_order_kept: bool
 
-    @property
-    def needs_layout(self) -> bool:
-        """Never: the table has its columns."""
-        return False
-
-    def rows(self, result_type: Any) -> ValuesEncoder:
+    def rows(self, result_type: Any) -> TableEncoder:
         """Return an encoder."""
         checked(result_type, self.names, self.table)
-        return ValuesEncoder(self)
-
-    def columns(self) -> Any:
-        """Return an encoder of columns."""
-        raise ConfigurationError(COLUMNS)
+        return TableEncoder(self.table, self.names, _written, is_order_kept=self.is_order_kept)
 
 
-class ValuesEncoder:
-    """Writes numbers, texts and blobs: times as ISO 8601, lists and objects as JSON, truths as 0 and 1."""
-
-    def __init__(self, recipe: ValuesRecipe) -> None:
-        self._recipe = recipe
-        self._known = frozenset(recipe.names)
-
-    @property
-    def is_joinable(self) -> bool:
-        """A body has its parts counted."""
-        return False
-
-    def layout(self, results: Sequence[Any]) -> bytes | None:  # noqa: ARG002 - the table has it
-        """Return nothing."""
-        return None
-
-    def encode(
-        self,
-        results: Sequence[Any],
-        layout: bytes | None,  # noqa: ARG002 - as above
-    ) -> tuple[bytes, Mapping[int, str]]:
-        """Return the body, and index -> why of results that cannot be written."""
-        recipe = self._recipe
-        groups, bad = groups_of(results, self._known, recipe.table, is_order_kept=recipe.is_order_kept)
-        parts = [self._part(group, len(results), bad) for group in groups]
-        return dump_parts([part for part in parts if part.count]), bad
-
-    def _part(self, group: Group, total: int, bad: dict[int, str]) -> Part:
-        try:
-            data = _ENCODER.encode(_values(group.rows))
-        except Exception:  # noqa: BLE001 - one of them; it is said of that one
-            rows, indices = [], []
-            for index, row in zip(group.indices, group.rows, strict=True):
-                try:
-                    _ENCODER.encode(_values([row]))
-                except Exception as error:  # noqa: BLE001 - a hook may raise what it likes
-                    bad[index] = f"the result cannot be written to the table: {error}"
-                else:
-                    rows.append(row)
-                    indices.append(index)
-            group = Group(group.columns, indices, rows)
-            data = _ENCODER.encode(_values(rows))
-        return Part(columns=group.columns, indices=indices_of(group, total), count=len(group.rows), data=data)
+def _written(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:  # noqa: ARG001 - of any names
+    return _ENCODER.encode(_values(rows))
 
 
 def _values(rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
