@@ -235,24 +235,23 @@ class BatchEndpoint:
             body: JSON.
             lines: It is one item per line.
             preferred: What the caller prefers.
+
+        Raises:
+            Refused: No item was taken.
         """
         bench = self._bench
         began = time.perf_counter()
-        try:
-            request = self._reader.read(body, lines=lines)
-        except Refused as refused:
-            return problem_reply(refused.problem, refused.headers)
+        request = self._reader.read(body, lines=lines)
         del body
         if preferred.strict:
             request.refuse_where(bench.is_too_heavy, problem("item_too_heavy"))
         if preferred.strict and request.refused:
-            found = problem("invalid_item", errors=request.complaints())
-            return problem_reply(found, preferred.applied())
+            raise Refused(problem("invalid_item", errors=request.complaints()), *preferred.applied())
         try:
             settled = await self._settle(request)
-        except Exception as error:  # noqa: BLE001 - no item was taken: it is the answer to the whole request
+        except Exception as error:
             pause = bench.retry_after() if isinstance(error, QueueFull) else 1
-            return problem_reply(bench.verdicts.problem_of(failed_from(error), pause))
+            raise Refused(bench.verdicts.problem_of(failed_from(error), pause)) from error
         return self._reply(request, settled, preferred, time.perf_counter() - began)
 
     def _reply(self, request: BatchRequest, settled: Settled, preferred: Wanted, took: float) -> Reply:

@@ -26,7 +26,7 @@ from gristmill.codec.results import UnusableResult
 from gristmill.http.asgi import internal_error
 from gristmill.http.endpoints import BatchEndpoint, SingleEndpoint
 from gristmill.http.flight import BatchFlight, Flight
-from gristmill.http.problems import CLOSE, Reply
+from gristmill.http.problems import CLOSE, Refused, Reply, problem_reply
 
 _JSON = b"application/json"
 _UNUSUAL = frozenset(
@@ -242,6 +242,8 @@ class ShortcutProtocol(HttpToolsProtocol):
                 return
             self.transport.close()  # the server stops and waits no longer
             raise
+        except Refused as refused:
+            reply = problem_reply(refused.problem, refused.headers)
         except Exception as error:  # noqa: BLE001 - the last resort: logged, and told without its text
             reply = internal_error(error)
         if not flight.disconnected:
