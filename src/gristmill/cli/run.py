@@ -139,9 +139,13 @@ def run(
         typer.Option(metavar="A,B", help="The columns of a CSV output, in order.", rich_help_panel=_Out),
     ] = None,
     codec: Annotated[
-        str,
-        typer.Option(help="Of Parquet: zstd, snappy, lz4, gzip or none.", rich_help_panel=_Out),
-    ] = "zstd",
+        str | None,
+        typer.Option(
+            help="Of Parquet: zstd, snappy, lz4, gzip or none. By default zstd; columns that are copied from "
+            "Parquet keep theirs.",
+            rich_help_panel=_Out,
+        ),
+    ] = None,
     part_bytes: Annotated[
         int, typer.Option(help="Bytes of a part of a folder of Parquet, about.", min=1, rich_help_panel=_Out)
     ] = 128 << 20,

@@ -69,7 +69,8 @@ class WriteOptions:
     Attributes:
         format: ``csv``, ``tsv``, ``ndjson``, ``parquet`` or ``arrow``; None: by the name.
         columns: The columns of CSV, in order; None: those of the results.
-        codec: How Parquet is compressed: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``.
+        codec: How Parquet is compressed: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``. None: as
+            the input is where a columnar handler passes columns on untouched, all others with ``zstd``.
         part_bytes: Of a folder of Parquet: bytes of a part, about; it ends with the commit after them.
         on_conflict: Of a table: what becomes of a row whose key is there: ``error`` (a dead letter),
             ``ignore`` or ``update``.
@@ -80,7 +81,7 @@ class WriteOptions:
 
     format: str | None = None
     columns: tuple[str, ...] | None = None
-    codec: str = "zstd"
+    codec: str | None = None
     part_bytes: int = 128 << 20
     on_conflict: OnConflict = "error"
     conflict_columns: tuple[str, ...] = ()
@@ -89,7 +90,7 @@ class WriteOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if self.codec not in CODECS:
+        if self.codec is not None and self.codec not in CODECS:
             raise ConfigurationError(
                 f"there is no compression {self.codec!r} of Parquet; there is {', '.join(CODECS)}"
             )

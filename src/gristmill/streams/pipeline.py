@@ -29,14 +29,18 @@ from gristmill.streams.sinks.file import StandardOutput
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sources.protocol import ReaderRecipe, Source
+from gristmill.streams.sources.table_files import TableFiles, WholeBlocks
 from gristmill.streams.sources.text_file import TextFiles
 from gristmill.streams.stopping import Stopping
+from gristmill.streams.worker.column_calls import largest_call
 from gristmill.streams.worker.columns import ColumnWork
 from gristmill.streams.worker.rows import RowWork
 
 COLUMNS = Pace(chunk_bytes=4 << 20, first_bytes=1 << 20, window=4)
 """The pace of columnar handlers, for which the fixed costs of a chunk count."""
 
+_CALLS = 64
+"""Handler calls that a chunk may have at most for the sake of copying columns."""
 _VERSION = 1
 """Of what checkpoints hold."""
 
@@ -92,6 +96,8 @@ class Pipeline:
             if isinstance(sink, str | Path)
             else sink
         )
+        if isinstance(self.source, TableFiles) and self._copies_columns():
+            self.source.keep_whole(WholeBlocks(rows=_CALLS * largest_call(handler, self.options.batch_size)))
         self.dead_letter_path = self._dead_letters(None)
         self._check_dead_letter()
 
@@ -157,6 +163,13 @@ class Pipeline:
             self.sink.close()
             if dead is not None:
                 dead.close()
+
+    def _copies_columns(self) -> bool:
+        """Tell whether columns go from Parquet to Parquet."""
+        is_parquet = (
+            self.source.options.get("input format") == self.sink.options.get("output format") == "parquet"
+        )
+        return self.handler.is_columnar and is_parquet
 
     def _begun(self, dead: DeadLetterFile | None) -> Checkpoint:
         """Commit and return the first checkpoint of a run: the dead-letter file is its own from now on."""

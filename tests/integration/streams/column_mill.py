@@ -54,3 +54,23 @@ def wild(rows: pa.RecordBatch) -> pa.RecordBatch:
     if rows["id"][0].as_py() >= 500:
         return rows.append_column("more", rows["id"])
     return rows
+
+
+@batch
+def renamed(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return some columns in another order, one under another name, and one that is counted anew."""
+    new = pc.add(rows["amount"], 1)
+    return pa.RecordBatch.from_arrays([rows["note"], new, rows["id"]], ["words", "amount", "id"])
+
+
+@batch
+def table(rows: pa.RecordBatch) -> pa.Table:
+    """Return what comes, and a column, as a table in parts."""
+    half = rows.num_rows // 2
+    return pa.Table.from_batches([rows.slice(0, half), rows.slice(half)])
+
+
+@batch
+def turned(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows from the last to the first."""
+    return rows.take(pa.array(range(rows.num_rows - 1, -1, -1)))

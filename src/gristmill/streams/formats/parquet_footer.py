@@ -95,13 +95,17 @@ def piece_footer_size(piece: bytes | bytearray | memoryview) -> int:
     return size
 
 
-def read_footer(metadata: bytes) -> Footer:
+def read_footer(metadata: bytes, shape: Shape = _FILE_SHAPE) -> Footer:
     """Read the metadata of a file, the bytes between its last page or index and the eight at its end.
+
+    Args:
+        metadata: These bytes.
+        shape: What to open of it, with the rows of the file and of its row groups and their chunks at least.
 
     Raises:
         ParquetInvalid: As :func:`footer_of`.
     """
-    tree, end = decode_first(metadata, _FILE_SHAPE)
+    tree, end = decode_first(metadata, shape)
     if any(field in tree.fields for field in _FILE_CRYPTO):
         raise ParquetInvalid(_ENCRYPTED)  # such a footer is followed by its signature
     if end != len(metadata):

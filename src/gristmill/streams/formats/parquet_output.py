@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,11 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gristmill.streams.formats.arrow_layout import schema_of
+from gristmill.streams.formats.parquet_chunks import Stored
+from gristmill.streams.formats.parquet_copying import CopyingWriter
 from gristmill.streams.formats.parquet_partial import joint_footer, trailer
 from gristmill.streams.formats.table_encoding import TableColumnEncoder, TableRowEncoder
 from gristmill.streams.sinks.appending import Bytes
 from gristmill.streams.sinks.protocol import ColumnEncoder, Encoded, EncoderRecipe, RowEncoder
 
+USUAL_CODEC = "zstd"
 _SAMPLED = 4096
 """Values that tell whether a column repeats itself."""
 _REPEATING = 0.5
@@ -27,10 +30,10 @@ class WriteParquet:
     """Encodes a batch as a whole Parquet file.
 
     Attributes:
-        codec: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``.
+        codec: ``zstd``, ``snappy``, ``lz4``, ``gzip`` or ``none``; None for the usual one.
     """
 
-    codec: str
+    codec: str | None
 
     def __call__(self, batch: Any) -> Encoded:
         """Return *batch* as a file of one row group.
@@ -42,7 +45,7 @@ class WriteParquet:
         pq.write_table(
             pa.Table.from_batches([batch]),
             out,
-            compression=self.codec,
+            compression=self.codec or USUAL_CODEC,
             use_dictionary=[name for name in batch.schema.names if _repeats(batch.column(name))],
             row_group_size=max(1, batch.num_rows),
         )
@@ -62,6 +65,26 @@ def _repeats(column: Any) -> bool:
     return distinct <= _REPEATING * len(sample)
 
 
+class ParquetColumnEncoder(TableColumnEncoder):
+    """Encodes columns as Parquet; those that were not touched are copied as the input has them.
+
+    Args:
+        codec: As of ``WriteParquet``. With None, what is copied keeps its own.
+    """
+
+    def __init__(self, codec: str | None) -> None:
+        self._codec = codec
+        self._format = WriteParquet(codec)
+        super().__init__(self._format)
+        self._copying: tuple[bytes | None, CopyingWriter] | None = None
+
+    def encode_copied(self, batches: Sequence[Any], layout: bytes | None, stored: Stored) -> Encoded | None:
+        """Return the rows as a file; see ``CopyingEncoder``."""
+        if self._copying is None or self._copying[0] != layout:
+            self._copying = (layout, CopyingWriter(layout, self._codec, self._format))
+        return self._copying[1].write(batches, stored)
+
+
 @dataclass(frozen=True, slots=True)
 class ParquetRecipe:
     """Makes encoders of Parquet.
@@ -70,7 +93,7 @@ class ParquetRecipe:
         codec: As of ``WriteParquet``.
     """
 
-    codec: str
+    codec: str | None = None
 
     @property
     def needs_layout(self) -> bool:
@@ -83,7 +106,7 @@ class ParquetRecipe:
 
     def column_encoder(self) -> ColumnEncoder:
         """Return an encoder of columns."""
-        return TableColumnEncoder(WriteParquet(self.codec))
+        return ParquetColumnEncoder(self.codec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +117,7 @@ class ParquetOutput:
         codec: As of ``WriteParquet``.
     """
 
-    codec: str
+    codec: str | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -115,7 +138,7 @@ class ParquetOutput:
         schema = schema_of(layout)
         empty = pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
         out = pa.BufferOutputStream()
-        pq.write_table(empty, out, compression=self.codec)
+        pq.write_table(empty, out, compression=self.codec or USUAL_CODEC)
         piece: bytes = out.getvalue().to_pybytes()
         return piece + trailer(piece)
 

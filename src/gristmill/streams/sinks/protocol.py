@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from gristmill.streams.checkpoint import Checkpoint, Identity
 from gristmill.streams.chunk import Refusal, Result
+from gristmill.streams.formats.parquet_chunks import Stored
 
 
 class RowsRefused(Exception):
@@ -53,6 +54,20 @@ class ColumnEncoder(Protocol):
 
     def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
         """Return the encoded rows; for those that cannot be, which are left out: index -> why."""
+
+
+@runtime_checkable
+class CopyingEncoder(ColumnEncoder, Protocol):
+    """A column encoder that can copy, from the input, columns which the handler has not touched."""
+
+    def encode_copied(self, batches: Sequence[Any], layout: bytes | None, stored: Stored) -> Encoded | None:
+        """Return the encoded rows; None if they are to be encoded as others are.
+
+        Args:
+            batches: The rows.
+            layout: The columns of the output.
+            stored: column -> where the input has it; each holds the rows of *batches*, in their order.
+        """
 
 
 class EncoderRecipe(Protocol):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pyarrow as pa
 
 from gristmill.errors import SourceError
+from gristmill.streams.formats.parquet_chunks import Stored
 from gristmill.streams.sources.parquet_file import check_unchanged
 from gristmill.streams.sources.protocol import ReaderRecipe
 from gristmill.streams.sources.table_files import Block
@@ -38,9 +40,13 @@ class ArrowForm:
         blocks: Sequence[Sequence[int]],
         schema: bytes,
         select: Mapping[str, str],
+        *,
+        whole: Sequence[AbstractSet[int]],
     ) -> ReaderRecipe:
         """Return what reads chunks in workers."""
-        return TableRecipe(opener=open_arrow, files=files, blocks=blocks, schema=schema, select=select)
+        return TableRecipe(
+            opener=open_arrow, files=files, blocks=blocks, schema=schema, select=select, whole=whole
+        )
 
 
 def _batches(file: Any) -> tuple[Any, list[Any]]:
@@ -71,3 +77,7 @@ class OpenArrow:
         """Return *columns* of one record batch."""
         check_unchanged(self._file)
         return self._batches[index].select(list(columns))
+
+    def stored(self, index: int) -> Stored:  # noqa: ARG002 - as Parquet has it
+        """Return nothing: batches are not copied."""
+        return {}

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.errors import SourceChanged, SourceError
+from gristmill.errors import ParquetInvalid, SourceChanged, SourceError
+from gristmill.streams.formats.parquet_chunks import Stored, StoredColumn, copyable_of, stored_footer
+from gristmill.streams.formats.parquet_footer import TAIL, Footer, footer_size
 from gristmill.streams.sources.protocol import ReaderRecipe
 from gristmill.streams.sources.table_files import Block
 from gristmill.streams.sources.table_reader import TableRecipe
 from gristmill.streams.sources.text_file import Readable
+
+_READ_AHEAD = 1 << 20
+"""Bytes that are read of a column chunk at once; else pyarrow reads each whole, into memory of its own."""
 
 
 class ParquetForm:
@@ -39,9 +45,18 @@ class ParquetForm:
         blocks: Sequence[Sequence[int]],
         schema: bytes,
         select: Mapping[str, str],
+        *,
+        whole: Sequence[AbstractSet[int]],
     ) -> ReaderRecipe:
         """Return what reads chunks in workers."""
-        return TableRecipe(opener=open_parquet, files=files, blocks=blocks, schema=schema, select=select)
+        return TableRecipe(
+            opener=open_parquet,
+            files=files,
+            blocks=blocks,
+            schema=schema,
+            select=select,
+            whole=whole,
+        )
 
 
 def open_parquet(file: Readable) -> OpenParquet:
@@ -55,7 +70,8 @@ class OpenParquet:
     def __init__(self, file: Readable) -> None:
         check_unchanged(file)
         self._file = file
-        self._parquet = pq.ParquetFile(file.path)
+        self._parquet = pq.ParquetFile(file.path, buffer_size=_READ_AHEAD)
+        self._stored: StoredFile | None = None
 
     def block(self, index: int, columns: Sequence[str]) -> Any:
         """Return *columns* of one row group."""
@@ -63,6 +79,50 @@ class OpenParquet:
         table = self._parquet.read_row_group(index, columns=list(columns), use_threads=False)
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+    def stored(self, index: int) -> Stored:
+        """Return the columns of one row group that can be copied as they lie in the file."""
+        if self._stored is None:
+            self._stored = StoredFile(self._file)
+        return self._stored.columns(index)
+
+
+class StoredFile:
+    """A Parquet file whose column chunks are copied."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self._bytes = pa.OSFile(file.path)
+        check_unchanged(file)
+        end = footer_size(self._at(file.size - TAIL, TAIL))
+        self._end = file.size - end
+        try:
+            self._footer: Footer | None = stored_footer(self._at(self._end, end - TAIL))
+        except ParquetInvalid:  # encrypted, or in several files: decoding says so where it matters
+            self._footer = None
+
+    def columns(self, index: int) -> Stored:
+        """Return the columns of one row group that can be copied."""
+        if self._footer is None:
+            return {}
+        chunks = copyable_of(self._footer, index, self._end)
+        return {name: StoredColumn(chunk=chunk, read=self._read) for name, chunk in chunks.items()}
+
+    def _at(self, start: int, size: int) -> bytes:
+        data = bytearray(size)
+        self._read(start, memoryview(data))
+        return bytes(data)
+
+    def _read(self, start: int, into: memoryview) -> None:
+        """Fill *into*; raises ``SourceChanged`` if the file is another one by then."""
+        at = 0
+        self._bytes.seek(start)
+        while at < len(into):
+            count = self._bytes.readinto(into[at:])
+            if not count:
+                raise SourceError(f"{self._file.path} ends at byte {start + at:,}; it was cut off")
+            at += count
+        check_unchanged(self._file)
 
 
 def check_unchanged(file: Readable) -> None:

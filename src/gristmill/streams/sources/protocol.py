@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from gristmill.streams.checkpoint import Checkpoint, SourceMark
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.dead_letter import DeadLetter
+from gristmill.streams.formats.parquet_chunks import Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class Columns:
         batch: The good rows, a ``pyarrow.RecordBatch``.
         numbers: Number of each of them among the records of the chunk, empty lines included.
         texts: column -> its text as it stands in the input, a string array; of those made from text.
+        stored: column -> where the input has it, of those whose rows are all that are stored together.
         bad: number -> what is wrong with that record.
         total: Good and bad ones.
         blank: Empty lines, which are no rows.
@@ -109,6 +111,7 @@ class Columns:
     batch: Any
     numbers: Sequence[int]
     texts: Mapping[str, Any] = field(default_factory=dict)
+    stored: Stored = field(default_factory=dict)
     bad: Mapping[int, BadRow] = field(default_factory=dict)
     total: int = 0
     blank: int = 0
@@ -121,6 +124,7 @@ class Columns:
             batch=taken(self.batch, indices),
             texts={name: taken(text, indices) for name, text in self.texts.items()},
             numbers=[self.numbers[index] for index in indices],
+            stored={},
         )
 
     def first(self, number: int) -> Columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +20,8 @@ from gristmill.streams.sources.text_file import Readable
 _SAMPLE = 64 * 1024
 _OVERSIZE = 8
 """How many times as large as what is wanted a block may be that is still read whole."""
+_WHOLE = 256
+"""The same for a block whose columns can be copied: it is cut where that many chunks are made of it."""
 _DECODED = 4
 """How many times as large as its encoded bytes a block is in memory, about."""
 
@@ -34,6 +37,28 @@ class Block:
 
     rows: int
     size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeBlocks:
+    """Which blocks are chunks of their own, so that their columns can be copied into the output.
+
+    Small ones are better run together. That it depends on the file alone
+    makes the output the same however a run goes.
+
+    Attributes:
+        rows: Of a block at most; where handlers take few at once, a block is too much for a chunk.
+        smallest: Encoded bytes of a block at least.
+        largest: Encoded bytes of a block at most.
+    """
+
+    rows: int
+    smallest: int = 256 << 10
+    largest: int = 64 << 20
+
+    def has(self, block: Block) -> bool:
+        """Tell whether *block* is one of them."""
+        return 0 < block.rows <= self.rows and self.smallest <= block.size <= self.largest
 
 
 class TableForm(Protocol):
@@ -56,6 +81,8 @@ class TableForm(Protocol):
         blocks: Sequence[Sequence[int]],
         schema: bytes,
         select: Mapping[str, str],
+        *,
+        whole: Sequence[AbstractSet[int]],
     ) -> ReaderRecipe:
         """Return what reads chunks in workers.
 
@@ -64,6 +91,7 @@ class TableForm(Protocol):
             blocks: Of each file, the rows of its blocks.
             schema: The columns that rows have, under the names they have in the files.
             select: name -> the name it gets, of the columns to read.
+            whole: Of each file, the blocks whose columns can be copied, if a chunk is one of them.
         """
 
 
@@ -94,6 +122,7 @@ class TableFiles:
         self._blocks: list[Sequence[Block]] = []
         self._schema = b""
         self._columns: Sequence[str] = ()
+        self._whole: WholeBlocks | None = None
 
     @property
     def columns(self) -> Sequence[str] | None:
@@ -123,13 +152,23 @@ class TableFiles:
         self.total = sum(each.size for each in self._files)
         return marks
 
+    def keep_whole(self, whole: WholeBlocks) -> None:
+        """Make chunks of their own of these blocks, in runs that copy columns; call it before the run."""
+        self._whole = whole
+
     def _chosen(self) -> Mapping[str, str]:
         return {name: name for name in self._columns} if self._select is None else self._select
 
     def recipe(self) -> ReaderRecipe:
         """Return what reads the chunks in workers."""
         rows = [[block.rows for block in blocks] for blocks in self._blocks]
-        return self._form.recipe(self._files, rows, self._schema, self._chosen())
+        return self._form.recipe(
+            self._files,
+            rows,
+            self._schema,
+            self._chosen(),
+            whole=[_those(self._whole, blocks) for blocks in self._blocks],
+        )
 
     def plan(self, checkpoint: Checkpoint, size: Callable[[], int]) -> Iterator[Chunk]:
         """Yield the chunks that are left."""
@@ -142,7 +181,7 @@ class TableFiles:
                 yield Chunk(number=number, source=source, start=0, end=0, is_last=True)
                 number += 1
             for start, stop in gaps(done, source, 0, total):
-                for first, end, encoded in ranges(blocks, start, stop, size):
+                for first, end, encoded in ranges(blocks, start, stop, size, self._whole):
                     yield Chunk(
                         number=number,
                         source=source,
@@ -173,7 +212,11 @@ class TableFiles:
 
 
 def ranges(
-    blocks: Sequence[Block], start: int, stop: int, size: Callable[[], int]
+    blocks: Sequence[Block],
+    start: int,
+    stop: int,
+    size: Callable[[], int],
+    whole: WholeBlocks | None = None,
 ) -> Iterator[tuple[int, int, int]]:
     """Yield [first, end) of rows that cover [start, stop), and about how many bytes each is in memory.
 
@@ -186,6 +229,7 @@ def ranges(
         start: The first row.
         stop: After the last row.
         size: Says how many bytes in memory the next range should have.
+        whole: Which blocks are ranges of their own, as long as handlers are not very slow.
     """
     ends = list(accumulate(block.rows for block in blocks))
     index, at = 0, start
@@ -197,6 +241,12 @@ def ranges(
                 index += 1
             block = blocks[index]
             rows = min(ends[index], stop) - at
+            if whole is not None and rows == block.rows and whole.has(block):
+                if at > first:
+                    break
+                if block.size * _DECODED <= _WHOLE * wanted:
+                    at, cost = ends[index], block.size * _DECODED
+                    break
             per_row = max(1.0, block.size * _DECODED / block.rows)
             if cost + rows * per_row <= (2 if cost else _OVERSIZE) * wanted:
                 at += rows
@@ -210,6 +260,12 @@ def ranges(
             else:
                 break
         yield first, at, int(cost)
+
+
+def _those(whole: WholeBlocks | None, blocks: Sequence[Block]) -> frozenset[int]:
+    if whole is None:
+        return frozenset()
+    return frozenset(index for index, block in enumerate(blocks) if whole.has(block))
 
 
 def _look_at(path: str) -> tuple[SourceMark, Readable]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
@@ -13,6 +15,7 @@ from gristmill.errors import SourceError
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.arrow_layout import selected
 from gristmill.streams.formats.column_text import rows_of
+from gristmill.streams.formats.parquet_chunks import Stored
 from gristmill.streams.formats.typed_rows import Converter, converter
 from gristmill.streams.sources.protocol import BadRow, Columns, Place, Rows
 from gristmill.streams.sources.text_file import Readable
@@ -23,6 +26,9 @@ class Opened(Protocol):
 
     def block(self, index: int, columns: Sequence[str]) -> Any:
         """Return these *columns* of one block as a ``pyarrow.RecordBatch``."""
+
+    def stored(self, index: int) -> Stored:
+        """Return the columns of one block that can be copied as they lie in the file."""
 
 
 class Opener(Protocol):
@@ -42,6 +48,7 @@ class TableRecipe:
         blocks: Of each file, the rows of its blocks.
         schema: The columns that rows have, serialized, under the names of the files.
         select: name -> the name it gets.
+        whole: Of each file, the blocks whose columns can be copied; these depend on the file alone.
     """
 
     opener: Opener
@@ -49,6 +56,7 @@ class TableRecipe:
     blocks: Sequence[Sequence[int]]
     schema: bytes
     select: Mapping[str, str]
+    whole: Sequence[AbstractSet[int]]
 
     def rows(self, item_type: Any) -> TableRowReader:
         """Return a reader of rows as *item_type*."""
@@ -69,6 +77,7 @@ class TableReader:
         self._source = -1
         self._opened: Opened | None = None
         self._kept: tuple[int, int, Any] | None = None
+        self._as_stored: frozenset[str] = frozenset()
 
     def read(self, chunk: Chunk) -> Columns:
         """Return the rows of *chunk*."""
@@ -77,10 +86,23 @@ class TableReader:
             batch=batch,
             numbers=range(batch.num_rows),
             total=batch.num_rows,
+            stored=self._stored(chunk),
             places=lambda: [
                 Place(source=chunk.source, start=row, end=row + 1) for row in range(chunk.start, chunk.end)
             ],
         )
+
+    def _stored(self, chunk: Chunk) -> Stored:
+        """Return what can be copied of a chunk that is one block, under the names that columns get."""
+        select = self._recipe.select
+        ends = self._ends[chunk.source]
+        starts = [0, *ends]
+        index = bisect_right(ends, chunk.start)  # past blocks without rows
+        is_block = index < len(ends) and (starts[index], ends[index]) == (chunk.start, chunk.end)
+        if self._opened is None or not is_block or index not in self._recipe.whole[chunk.source]:
+            return {}
+        found = self._opened.stored(index)
+        return {select[name]: column for name, column in found.items() if name in self._as_stored}
 
     def _batch(self, chunk: Chunk) -> Any:
         parts = list(self._parts(chunk))
@@ -112,9 +134,11 @@ class TableReader:
         if self._kept is not None and self._kept[:2] == (source, index):
             return self._kept[2]
         assert self._opened is not None  # noqa: S101 - opened by _parts
-        block = selected(
-            self._opened.block(index, list(self._recipe.select)), self._schema, self._recipe.select
+        read = self._opened.block(index, list(self._recipe.select))
+        self._as_stored = frozenset(
+            field.name for field in read.schema if field.type.equals(self._schema.field(field.name).type)
         )
+        block = selected(read, self._schema, self._recipe.select)
         self._kept = None if is_whole else (source, index, block)
         return block
 

@@ -26,10 +26,29 @@ from gristmill.streams.engines.protocol import Marker
 
 LARGEST = 131_072
 """Rows of a handler call at most, unless more are asked for."""
+_FIRST = 8192
+"""Rows of the first call where nobody says how many: a slow handler should not run into its timeout."""
+_GROWTH = 4
 _TARGET = 1.0
 """Seconds of one handler call that automatic sizes aim at."""
 _NOT_HALVED = (ConnectionError, MemoryError, ReplyMismatch, DeadlineExceeded)
 _USUAL_SIZE = next(each.default for each in fields(Limits) if each.name == "max_size")
+
+
+def _wanted(handler: BatchHandler[Any, Any], batch_size: int | str | None) -> Adaptive | int | None:
+    """Return the rows of a call; None where nobody said."""
+    if batch_size == "auto":
+        return Adaptive(target_latency=_TARGET, max_size=LARGEST)
+    if isinstance(batch_size, int):
+        return batch_size
+    said = handler.limits.max_size
+    return None if said == _USUAL_SIZE else said
+
+
+def largest_call(handler: BatchHandler[Any, Any], batch_size: int | str | None) -> int:
+    """Return how many rows a call of *handler* has at most; *batch_size* as ``ColumnCaller`` takes it."""
+    wanted = _wanted(handler, batch_size)
+    return wanted if isinstance(wanted, int) else LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +110,14 @@ class ColumnCaller:
     Args:
         handler: A columnar one.
         batch_size: Rows of a call; ``"auto"`` learns it. None: the handler's own ``max_size`` where that was
-            set, else as many as a chunk has, up to ``LARGEST``.
+            set, else as many as a chunk has, up to ``LARGEST`` where they take no more than about a second.
     """
 
     def __init__(self, handler: BatchHandler[Any, Any], batch_size: int | str | None) -> None:
-        wanted: Any = handler.limits.max_size if batch_size is None else batch_size
-        if batch_size is None and wanted == _USUAL_SIZE:
-            wanted = LARGEST
-        if wanted == "auto":
-            wanted = Adaptive(target_latency=_TARGET, max_size=LARGEST)
+        wanted = _wanted(handler, batch_size)
         self._sizes = wanted.controller() if isinstance(wanted, Adaptive) else None
-        self._size = wanted
+        self._size = 0 if isinstance(wanted, Adaptive) else wanted or _FIRST
+        self._is_free = wanted is None
         self._handler = handler
         self._runner: asyncio.Runner | None = None
         self._number = 0
@@ -126,9 +142,19 @@ class ColumnCaller:
         while at < batch.num_rows:
             size = self._size if self._sizes is None else self._sizes.cap
             size = min(size, limit or size, batch.num_rows - at)
+            before = called.seconds
             self._some(batch, at, size, marker=marker, called=called, finished=finished)
+            if self._is_free:
+                self._learn(called.seconds - before)
             at += size
         return called
+
+    def _learn(self, seconds: float) -> None:
+        """Let calls be larger while they take little of the time that a call should."""
+        if seconds < _TARGET / _GROWTH:
+            self._size = min(LARGEST, self._size * _GROWTH)
+        elif seconds > _TARGET * _GROWTH:
+            self._size = max(_FIRST, self._size // _GROWTH)
 
     def probe(self, batch: Any) -> None:
         """Call the handler with *batch*; only whether the process lives counts."""

@@ -13,11 +13,12 @@ from gristmill.batching.handler import BatchHandler
 from gristmill.model.outcome import Failed
 from gristmill.streams.chunk import Counts, Crash, Result, Task
 from gristmill.streams.engines.protocol import Marker
-from gristmill.streams.sinks.protocol import EncoderRecipe
+from gristmill.streams.sinks.protocol import CopyingEncoder, Encoded, EncoderRecipe
 from gristmill.streams.sources.protocol import Columns, ReaderRecipe
 from gristmill.streams.worker.column_calls import Called, ColumnCaller
 from gristmill.streams.worker.letters import Letters
 from gristmill.streams.worker.rows import Numbered
+from gristmill.streams.worker.untouched import memory_of, untouched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ class ColumnRunner:
         layout = task.layout
         if layout is None and self._needs_layout and rows:
             layout = self._encoder.layout(next(batch for batch in batches if batch.num_rows))
-        body, unusable = self._encoder.encode(batches, layout) if rows else (b"", {})
+        body, unusable = self._encoded(columns, called, batches, layout) if rows else (b"", {})
         if unusable:
             indices = called.indices()
             for position, why in unusable.items():
@@ -125,6 +126,17 @@ class ColumnRunner:
             codes=letters.codes,
         )
 
+    def _encoded(
+        self, columns: Columns, called: Called, batches: Sequence[Any], layout: bytes | None
+    ) -> tuple[Encoded, Mapping[int, str]]:
+        if columns.stored and isinstance(self._encoder, CopyingEncoder):
+            same = untouched(columns.batch, called.replies)
+            stored = {new: columns.stored[old] for new, old in same.items() if old in columns.stored}
+            body = self._encoder.encode_copied(batches, layout, stored) if stored else None
+            if body is not None:
+                return body, {}
+        return self._encoder.encode(batches, layout)
+
     def close(self) -> None:
         """Let go of what the caller holds."""
         self._caller.close()
@@ -149,7 +161,7 @@ class _Texts:
     """
 
     def __init__(self, columns: Columns) -> None:
-        self._texts = {_memory_of(columns.batch.column(name)): text for name, text in columns.texts.items()}
+        self._texts = {memory_of(columns.batch.column(name)): text for name, text in columns.texts.items()}
 
     def put_back(self, given: Any, result: Any) -> Any:
         """Return *result* with text where a column is that of the chunk *given* is a slice of."""
@@ -157,11 +169,6 @@ class _Texts:
             return result
         arrays = []
         for array in result.columns:
-            text = self._texts.get(_memory_of(array))
+            text = self._texts.get(memory_of(array))
             arrays.append(array if text is None else text.slice(array.offset, len(array)))
         return arrow().RecordBatch.from_arrays(arrays, names=result.schema.names)
-
-
-def _memory_of(array: Any) -> tuple[Any, ...]:
-    """Return what only an array of the same values, or a slice of it, has."""
-    return (str(array.type), *(None if buffer is None else buffer.address for buffer in array.buffers()))

@@ -15,7 +15,7 @@ from gristmill.streams.formats.arrow_layout import join_schemas
 from gristmill.streams.sources.arrow_file import ArrowForm
 from gristmill.streams.sources.parquet_file import ParquetForm
 from gristmill.streams.sources.protocol import whole
-from gristmill.streams.sources.table_files import Block, TableFiles, ranges
+from gristmill.streams.sources.table_files import Block, TableFiles, WholeBlocks, ranges
 
 TABLE = pa.table({"a": list(range(100)), "b": [f"row {number}" for number in range(100)]})
 
@@ -171,3 +171,102 @@ def test_pipes_and_folders_are_refused(tmp_path):
         opened(["-"])
     with pytest.raises(SourceError, match="is a folder"):
         opened([str(tmp_path)])
+
+
+WHOLE = WholeBlocks(rows=1000, smallest=500, largest=5000)
+
+
+@given(
+    blocks=st.lists(
+        st.builds(Block, rows=st.integers(1, 1500), size=st.integers(1, 7000)), min_size=1, max_size=8
+    ),
+    sizes=st.lists(st.integers(1000, 9000), min_size=1, max_size=5),
+    data=st.data(),
+)
+def test_blocks_to_copy_are_ranges_of_their_own_wherever_a_run_begins(blocks, sizes, data):
+    ends = [sum(block.rows for block in blocks[: index + 1]) for index in range(len(blocks))]
+    start = data.draw(st.integers(0, ends[-1] - 1))
+    turn = iter(sizes * ends[-1])
+
+    found = [span[:2] for span in ranges(blocks, start, ends[-1], lambda: next(turn), WHOLE)]
+
+    assert [found[0][0], found[-1][1]] == [start, ends[-1]]
+    assert all(before[1] == after[0] for before, after in pairwise(found))
+    for block, end in zip(blocks, ends, strict=True):
+        if WHOLE.has(block) and end - block.rows >= start:
+            assert (end - block.rows, end) in found
+
+
+def test_a_block_to_copy_is_read_in_parts_where_the_handler_is_very_slow():
+    found = [span[:2] for span in ranges([Block(rows=1000, size=5000)], 0, 1000, lambda: 20, WHOLE)]
+
+    assert len(found) > 100
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (Block(rows=1000, size=500), True),
+        (Block(rows=1001, size=500), False),
+        (Block(rows=1000, size=499), False),
+        (Block(rows=1000, size=5001), False),
+        (Block(rows=0, size=500), False),
+    ],
+)
+def test_small_and_huge_blocks_are_not_copied(block, expected):
+    assert WHOLE.has(block) == expected
+
+
+def copying(paths, select=None):
+    source = opened(paths, select=select)
+    source.keep_whole(WholeBlocks(rows=1000, smallest=1))
+    return source, source.recipe().columns()
+
+
+def test_a_chunk_that_is_a_row_group_tells_where_its_columns_are_stored(tmp_path):
+    path = parquet(tmp_path / "one")
+    source, reader = copying([path], {"b": "text", "a": "a"})
+
+    for index, chunk in enumerate(source.plan(Checkpoint(), lambda: 1 << 20)):
+        stored = reader.read(chunk).stored
+        group = pq.ParquetFile(path).metadata.row_group(index)
+        assert stored.keys() == {"text", "a"}
+        size = stored["text"].chunk.size
+        assert size == group.column(1).total_compressed_size
+        into = bytearray(size)
+        stored["text"].read(stored["text"].chunk.start, memoryview(into))
+        assert bytes(into) in (tmp_path / "one").read_bytes()
+
+
+def test_chunks_that_are_no_row_group_have_no_stored_columns(tmp_path):
+    source, reader = copying([parquet(tmp_path / "one")])
+    (chunk, *_) = source.plan(Checkpoint(offset=10), lambda: 1 << 20)
+
+    assert (chunk.start, chunk.end) == (10, 30)
+    assert reader.read(chunk).stored == {}
+
+
+def test_rows_that_are_left_out_leave_nothing_stored(tmp_path):
+    source, reader = copying([parquet(tmp_path / "one")])
+    (chunk, *_) = source.plan(Checkpoint(), lambda: 1 << 20)
+
+    assert reader.read(chunk).first(29).stored == {}
+    assert reader.read(chunk).chosen(list(range(1, 30))).stored == {}
+
+
+def test_a_column_that_is_cast_as_it_is_read_is_not_copied(tmp_path):
+    narrow = pa.table({"a": pa.array(range(100), pa.int32()), "b": TABLE["b"]})
+    source, reader = copying([parquet(tmp_path / "one", narrow), parquet(tmp_path / "two")])
+    stored = [reader.read(chunk).stored.keys() for chunk in source.plan(Checkpoint(), lambda: 1 << 20)]
+
+    assert stored == [{"b"}] * 4 + [{"a", "b"}] * 4
+
+
+def test_a_file_that_changes_before_a_column_is_copied_stops_the_run(tmp_path):
+    source, reader = copying([parquet(tmp_path / "one")])
+    (chunk, *_) = source.plan(Checkpoint(), lambda: 1 << 20)
+    column = reader.read(chunk).stored["a"]
+    parquet(tmp_path / "one", TABLE.slice(1))
+
+    with pytest.raises(SourceChanged, match="was changed"):
+        column.read(column.chunk.start, memoryview(bytearray(column.chunk.size)))

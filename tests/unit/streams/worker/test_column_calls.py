@@ -63,9 +63,16 @@ def test_slices_are_as_large_as_may_be_and_marked(handler, batch_size, limit, ex
 
 
 def test_no_call_is_larger_than_the_largest():
-    called, _ = call(same, LARGEST + 1)
+    called, _ = call(same, 4 * LARGEST)
 
-    assert [reply.asked for reply in called.replies] == [LARGEST, 1]
+    assert max(reply.asked for reply in called.replies) <= LARGEST
+    assert results(called) == list(range(4 * LARGEST))
+
+
+def test_the_first_call_is_small_where_nobody_says_how_large_it_is_so_that_a_slow_handler_has_time():
+    called, _ = call(same, 4 * LARGEST)
+
+    assert called.replies[0].asked <= 8192 < called.replies[-1].asked
 
 
 def test_a_size_that_is_learnt_begins_small_and_covers_all_rows():
