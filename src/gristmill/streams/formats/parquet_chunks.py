@@ -59,6 +59,7 @@ _SHAPE: Shape = {
     _CREATED_BY: None,
     ROW_GROUPS: {COLUMNS: {META: _META_SHAPE}, GROUP_ROWS: None},
 }
+_NOTHING = b"\x0c"  # a list of no structs
 _WRITERS = {"parquet-cpp-arrow": 4, "parquet-mr": 2, "parquet-rs": 20, "duckdb": 0, "polars": 0}
 """Writers without faults that readers know them by, and the major version from which that is so."""
 _WRITER = re.compile(r"([a-z-]+)(?: version v?(\d+))?")
@@ -115,47 +116,53 @@ class StoredColumn:
 Stored: TypeAlias = Mapping[str, StoredColumn]
 
 
-def stored_footer(metadata: bytes) -> Footer:
-    """Read the metadata of a file for :func:`chunks_of`; raises as ``read_footer``."""
-    return read_footer(metadata, _SHAPE)
-
-
-def chunks_of(footer: Footer, index: int, end: int) -> list[StoredChunk]:
-    """Return the chunks of one row group, in the order of the columns, those of nested ones too.
+class ChunkTable:
+    """The column chunks of a file.
 
     Args:
-        footer: Read with :func:`stored_footer`.
-        index: Of the row group.
+        metadata: Of the file, as ``read_footer`` takes it.
         end: The size of the file without its footer, in bytes.
 
     Raises:
-        ParquetInvalid: They do not lie in the file, or are not those of the schema.
+        ParquetInvalid: As ``read_footer``.
     """
-    leaves = flat_leaves(footer.raw(SCHEMA) or b"\x0c")
-    metas = [chunk.fields.get(META, (0, None))[1] for chunk in footer.row_groups[index].structs(COLUMNS)]
-    if len(metas) != len(leaves):
-        raise ParquetInvalid("A row group has other columns than the schema; the file is damaged.")
-    return [_chunk(meta, leaf, end) for meta, (_, leaf) in zip(metas, leaves, strict=True)]
 
+    def __init__(self, metadata: bytes, end: int) -> None:
+        self.footer = read_footer(metadata, _SHAPE)
+        self.leaves = flat_leaves(self.footer.raw(SCHEMA) or _NOTHING)
+        self._end = end
+        self._orders = structs_of(self.footer.raw(COLUMN_ORDERS) or _NOTHING)
+        self._is_trusted = _is_trusted(self.footer)
 
-def copyable_of(footer: Footer, index: int, end: int) -> dict[str, StoredChunk]:
-    """Return those of :func:`chunks_of` that can be copied into another file, by the names of their columns.
+    def all(self, index: int) -> list[StoredChunk]:
+        """Return the chunks of one row group, in the order of the columns, those of nested ones too.
 
-    These are flat columns of a trusted writer, in a codec that all readers
-    know. Where the file does not say how minimum and maximum are ordered, the
-    copy has none.
-    """
-    if not _is_trusted(footer):
-        return {}
-    rows = footer.row_groups[index].integer(GROUP_ROWS)
-    orders = structs_of(footer.raw(COLUMN_ORDERS) or b"\x0c")
-    found: dict[str, StoredChunk] = {}
-    for number, chunk in enumerate(chunks_of(footer, index, end)):
-        is_plain = chunk.codec in CODECS.values() and not chunk.meta.integer(INDEX_PAGE)
-        if chunk.leaf is not None and is_plain and rows and chunk.meta.integer(_VALUES) == rows:
-            has_order = number < len(orders) and orders[number] == _TYPE_ORDER
-            found[chunk.column] = _without_bloom_filter(chunk, is_ordered=has_order)
-    return found
+        Raises:
+            ParquetInvalid: They do not lie in the file, or are not those of the schema.
+        """
+        group = self.footer.row_groups[index]
+        metas = [chunk.fields.get(META, (0, None))[1] for chunk in group.structs(COLUMNS)]
+        if len(metas) != len(self.leaves):
+            raise ParquetInvalid("A row group has other columns than the schema; the file is damaged.")
+        return [_chunk(meta, leaf, self._end) for meta, (_, leaf) in zip(metas, self.leaves, strict=True)]
+
+    def copyable(self, index: int) -> dict[str, StoredChunk]:
+        """Return those of :meth:`all` that can be copied into another file, by the names of their columns.
+
+        These are flat columns of a trusted writer, in a codec that all
+        readers know. Where the file does not say how minimum and maximum are
+        ordered, the copy has none.
+        """
+        if not self._is_trusted:
+            return {}
+        rows = self.footer.row_groups[index].integer(GROUP_ROWS)
+        found: dict[str, StoredChunk] = {}
+        for number, chunk in enumerate(self.all(index)):
+            is_plain = chunk.codec in CODECS.values() and not chunk.meta.integer(INDEX_PAGE)
+            if chunk.leaf is not None and is_plain and rows and chunk.meta.integer(_VALUES) == rows:
+                is_ordered = number < len(self._orders) and self._orders[number] == _TYPE_ORDER
+                found[chunk.column] = _without_bloom_filter(chunk, is_ordered=is_ordered)
+        return found
 
 
 def _is_trusted(footer: Footer) -> bool:

@@ -10,21 +10,18 @@ import pyarrow as pa
 from gristmill.streams.formats.arrow_layout import fit, schema_of
 from gristmill.streams.formats.parquet_chunks import (
     CODECS,
+    ChunkTable,
     Stored,
     StoredChunk,
     StoredColumn,
-    chunks_of,
     joined,
-    stored_footer,
 )
 from gristmill.streams.formats.parquet_footer import (
     MAGIC,
-    SCHEMA,
     TAIL,
-    Footer,
     piece_footer_size,
 )
-from gristmill.streams.formats.parquet_leaves import Leaf, flat_leaves
+from gristmill.streams.formats.parquet_leaves import Leaf
 from gristmill.streams.formats.table_encoding import Format
 from gristmill.streams.sinks.protocol import Encoded
 
@@ -45,8 +42,9 @@ class CopyingWriter:
         empty = pa.RecordBatch.from_arrays(
             [pa.nulls(0, kind) for kind in self._schema.types], schema=self._schema
         )
-        self._template, _ = _footer(memoryview(write(empty)))
-        self._leaves: dict[str, Leaf | None] = dict(flat_leaves(self._template.raw(SCHEMA) or b""))
+        found = _chunks(memoryview(write(empty)))
+        self._template = found.footer
+        self._leaves: dict[str, Leaf | None] = dict(found.leaves)
 
     def write(self, batches: Sequence[Any], stored: Stored) -> Encoded | None:
         """Return the rows of *batches* as a file; None if no column can be copied, or a row does not fit.
@@ -71,8 +69,7 @@ class CopyingWriter:
             if rest is None:
                 return None
             others = memoryview(self._write(rest)).cast("B")
-            footer, end = _footer(others)
-            encoded = chunks_of(footer, 0, end)
+            encoded = _chunks(others).all(0)
         rows = sum(batch.num_rows for batch in batches)
         return self._joined(rows, copied, encoded, others)
 
@@ -124,7 +121,6 @@ class CopyingWriter:
         return body
 
 
-def _footer(piece: memoryview) -> tuple[Footer, int]:
-    """Return the footer of a file in memory, and where it begins."""
+def _chunks(piece: memoryview) -> ChunkTable:
     size = piece_footer_size(piece)
-    return stored_footer(bytes(piece[-size:-TAIL])), len(piece) - size
+    return ChunkTable(bytes(piece[-size:-TAIL]), len(piece) - size)

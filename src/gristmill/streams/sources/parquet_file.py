@@ -11,15 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.errors import ParquetInvalid, SourceChanged, SourceError
-from gristmill.streams.formats.parquet_chunks import Stored, StoredColumn, copyable_of, stored_footer
-from gristmill.streams.formats.parquet_footer import TAIL, Footer, footer_size
+from gristmill.streams.formats.parquet_chunks import ChunkTable, Stored, StoredColumn
+from gristmill.streams.formats.parquet_footer import TAIL, footer_size
 from gristmill.streams.sources.protocol import ReaderRecipe
 from gristmill.streams.sources.table_files import Block
 from gristmill.streams.sources.table_reader import TableRecipe
 from gristmill.streams.sources.text_file import Readable
-
-_READ_AHEAD = 1 << 20
-"""Bytes that are read of a column chunk at once; else pyarrow reads each whole, into memory of its own."""
 
 
 class ParquetForm:
@@ -70,7 +67,7 @@ class OpenParquet:
     def __init__(self, file: Readable) -> None:
         check_unchanged(file)
         self._file = file
-        self._parquet = pq.ParquetFile(file.path, buffer_size=_READ_AHEAD)
+        self._parquet = pq.ParquetFile(file.path)
         self._stored: StoredFile | None = None
 
     def block(self, index: int, columns: Sequence[str]) -> Any:
@@ -94,18 +91,16 @@ class StoredFile:
         self._file = file
         self._bytes = pa.OSFile(file.path)
         check_unchanged(file)
-        end = footer_size(self._at(file.size - TAIL, TAIL))
-        self._end = file.size - end
+        size = footer_size(self._at(file.size - TAIL, TAIL))
+        end = file.size - size
         try:
-            self._footer: Footer | None = stored_footer(self._at(self._end, end - TAIL))
+            self._table: ChunkTable | None = ChunkTable(self._at(end, size - TAIL), end)
         except ParquetInvalid:  # encrypted, or in several files: decoding says so where it matters
-            self._footer = None
+            self._table = None
 
     def columns(self, index: int) -> Stored:
         """Return the columns of one row group that can be copied."""
-        if self._footer is None:
-            return {}
-        chunks = copyable_of(self._footer, index, self._end)
+        chunks = {} if self._table is None else self._table.copyable(index)
         return {name: StoredColumn(chunk=chunk, read=self._read) for name, chunk in chunks.items()}
 
     def _at(self, start: int, size: int) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.streams.formats.arrow_layout import layout_of
-from gristmill.streams.formats.parquet_chunks import StoredColumn, copyable_of, stored_footer
+from gristmill.streams.formats.parquet_chunks import ChunkTable, StoredColumn
 from gristmill.streams.formats.parquet_footer import TAIL, piece_footer_size
 from gristmill.streams.formats.parquet_output import ParquetOutput
 from gristmill.streams.sinks.protocol import CopyingEncoder
@@ -48,7 +48,7 @@ def stored_in(file, group=0):
     def read(start, into):
         into[:] = file[start : start + len(into)]
 
-    chunks = copyable_of(stored_footer(file[-size:-TAIL]), group, len(file) - size)
+    chunks = ChunkTable(file[-size:-TAIL], len(file) - size).copyable(group)
     return {name: StoredColumn(chunk=chunk, read=read) for name, chunk in chunks.items()}
 
 
