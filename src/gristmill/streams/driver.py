@@ -35,6 +35,7 @@ class Pace:
         first_bytes: Of the first chunk: small, so that the first results come soon and decide the columns.
         chunk_seconds: What a chunk should take.
         window: Chunks under way at most, for each worker.
+        window_bytes: Of the chunks under way at most, for each worker, where there are more than workers.
         commit_seconds: Between commits at most.
         commit_bytes: Written between commits at most.
     """
@@ -44,6 +45,7 @@ class Pace:
     first_bytes: int = 64 << 10
     chunk_seconds: float = 1.0
     window: int = 4
+    window_bytes: int = 128 << 20
     commit_seconds: float = 1.0
     commit_bytes: int = 64 << 20
 
@@ -106,7 +108,12 @@ class Run:
         """Set up what grows."""
         self._progress = Progress(self.checkpoint)
         limit = self.pace.window * max(1, self.engine.workers) if self.row_limit is None else 1
-        self._window = Window(limit=limit, is_ordered=self.is_ordered)
+        self._window = Window(
+            limit=limit,
+            is_ordered=self.is_ordered,
+            workers=self.engine.workers,
+            most_bytes=self.pace.window_bytes * max(1, self.engine.workers),
+        )
         self._sizer = ChunkSizer(
             self.pace.chunk_bytes,
             seconds=self.pace.chunk_seconds,

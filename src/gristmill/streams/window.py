@@ -71,6 +71,8 @@ class Window:
     Args:
         limit: Chunks that may be given out and not written.
         is_ordered: Whether results wait for those before them.
+        workers: So many chunks may always be.
+        most_bytes: Of all these chunks, where they are more; 0 for any.
 
     Attributes:
         under_way: number -> chunk, of those given out and not written.
@@ -78,6 +80,8 @@ class Window:
 
     limit: int
     is_ordered: bool
+    workers: int = 1
+    most_bytes: int = 0
     under_way: dict[int, Chunk] = field(default_factory=dict)
     _ready: dict[int, Result] = field(default_factory=dict)
     _is_waiting_again: bool = False
@@ -85,7 +89,10 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether no further chunk may be given out."""
-        return len(self.under_way) >= self.limit
+        count = len(self.under_way)
+        if count < self.workers or not self.most_bytes:
+            return count >= self.limit
+        return count >= self.limit or sum(each.size for each in self.under_way.values()) >= self.most_bytes
 
     @property
     def is_waiting_for_order(self) -> bool:

@@ -47,6 +47,21 @@ def test_results_leave_as_they_come_where_order_is_given_up() -> None:
     assert not window.is_waiting_for_order
 
 
+def test_few_chunks_are_under_way_where_they_are_huge_and_never_fewer_than_workers() -> None:
+    window = Window(limit=8, is_ordered=True, workers=2, most_bytes=100)
+    sizes = [1000, 1000, 10, 50, 45, 1]
+    for number, size in enumerate(sizes[:2]):
+        assert not window.is_full
+        window.give_out(Chunk(number=number, source=0, start=0, end=1, encoded=size))
+    assert window.is_full
+    for number in range(2):
+        list(window.take(Result(number=number)))
+    for number, size in enumerate(sizes[2:5], 2):
+        assert not window.is_full
+        window.give_out(Chunk(number=number, source=0, start=0, end=1, encoded=size))
+    assert window.is_full
+
+
 def test_chunks_become_as_large_as_what_is_done_in_the_time() -> None:
     sizer = ChunkSizer(1 << 20, seconds=1.0, first=1 << 16)
     assert sizer.size == 1 << 16
