@@ -35,12 +35,13 @@ from gristmill.streams.formats.parquet_footer import (
     SCHEMA,
     TAIL,
     Footer,
-    read_footer,
+    open_footer,
+    refuse_absent,
     structs_of,
 )
 from gristmill.streams.formats.parquet_leaves import Leaf, flat_leaves
 from gristmill.streams.formats.thrift_compact import encode
-from gristmill.streams.formats.thrift_tree import BINARY, I16, I64, LIST, STRUCT, Items, Shape, Struct, Value
+from gristmill.streams.formats.thrift_tree import BINARY, I16, I64, LIST, STRUCT, Items, Raw, Shape, Struct
 
 CODECS = {"none": 0, "snappy": 1, "gzip": 2, "zstd": 6, "lz4": 7}
 """The codecs whose pages are copied, by the names of options; others are known to too few readers."""
@@ -54,15 +55,18 @@ _TYPE_ORDER = Struct({1: (STRUCT, Struct({}))})  # ColumnOrder
 _META_SHAPE: Shape = dict.fromkeys(
     (_PATH, _CODEC, _VALUES, _UNCOMPRESSED, _COMPRESSED, DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE)
 )
-_SHAPE: Shape = {
-    ROWS: None,
-    _CREATED_BY: None,
-    ROW_GROUPS: {COLUMNS: {META: _META_SHAPE}, GROUP_ROWS: None},
-}
+_CHUNK_SHAPE: Shape = {META: _META_SHAPE}
+_SHAPE: Shape = {ROWS: None, _CREATED_BY: None, ROW_GROUPS: {GROUP_ROWS: None}}
 _NOTHING = b"\x0c"  # a list of no structs
-_WRITERS = {"parquet-cpp-arrow": 4, "parquet-mr": 2, "parquet-rs": 20, "duckdb": 0, "polars": 0}
-"""Writers without faults that readers know them by, and the major version from which that is so."""
-_WRITER = re.compile(r"([a-z-]+)(?: version v?(\d+))?")
+_WRITERS = {
+    "parquet-cpp-arrow": (4, 0),
+    "parquet-mr": (1, 12),
+    "parquet-rs": (20, 0),
+    "duckdb": (0, 0),
+    "polars": (0, 0),
+}
+"""Writers without faults that readers know them by, and the version from which that is so."""
+_WRITER = re.compile(r"([a-z-]+)(?: version v?(\d+)\.(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +121,18 @@ Stored: TypeAlias = Mapping[str, StoredColumn]
 
 
 class ChunkTable:
-    """The column chunks of a file.
+    """The column chunks of a file; those of a row group are opened when they are asked for.
 
     Args:
         metadata: Of the file, as ``read_footer`` takes it.
         end: The size of the file without its footer, in bytes.
 
     Raises:
-        ParquetInvalid: As ``read_footer``.
+        ParquetInvalid: As ``open_footer``.
     """
 
     def __init__(self, metadata: bytes, end: int) -> None:
-        self.footer = read_footer(metadata, _SHAPE)
+        self.footer = open_footer(metadata, _SHAPE)
         self.leaves = flat_leaves(self.footer.raw(SCHEMA) or _NOTHING)
         self._end = end
         self._orders = structs_of(self.footer.raw(COLUMN_ORDERS) or _NOTHING)
@@ -138,13 +142,13 @@ class ChunkTable:
         """Return the chunks of one row group, in the order of the columns, those of nested ones too.
 
         Raises:
-            ParquetInvalid: They do not lie in the file, or are not those of the schema.
+            ParquetInvalid: They do not lie in the file, are encrypted, or are not those of the schema.
         """
-        group = self.footer.row_groups[index]
-        metas = [chunk.fields.get(META, (0, None))[1] for chunk in group.structs(COLUMNS)]
-        if len(metas) != len(self.leaves):
+        columns = self.footer.row_groups[index].fields.get(COLUMNS, (0, None))[1]
+        chunks = structs_of(columns.data, _CHUNK_SHAPE) if isinstance(columns, Raw) else []
+        if len(chunks) != len(self.leaves):
             raise ParquetInvalid("A row group has other columns than the schema; the file is damaged.")
-        return [_chunk(meta, leaf, self._end) for meta, (_, leaf) in zip(metas, self.leaves, strict=True)]
+        return [_chunk(chunk, leaf, self._end) for chunk, (_, leaf) in zip(chunks, self.leaves, strict=True)]
 
     def copyable(self, index: int) -> dict[str, StoredChunk]:
         """Return those of :meth:`all` that can be copied into another file, by the names of their columns.
@@ -152,6 +156,9 @@ class ChunkTable:
         These are flat columns of a trusted writer, in a codec that all
         readers know. Where the file does not say how minimum and maximum are
         ordered, the copy has none.
+
+        Raises:
+            ParquetInvalid: As :meth:`all`.
         """
         if not self._is_trusted:
             return {}
@@ -175,10 +182,12 @@ def _is_trusted(footer: Footer) -> bool:
     found = _WRITER.match(name.decode(errors="replace").lower()) if isinstance(name, bytes) else None
     if found is None or found[1] not in _WRITERS:
         return False
-    return int(found[2] or 0) >= _WRITERS[found[1]]
+    return (int(found[2] or 0), int(found[3] or 0)) >= _WRITERS[found[1]]
 
 
-def _chunk(meta: Value, leaf: Leaf | None, end: int) -> StoredChunk:
+def _chunk(chunk: Struct, leaf: Leaf | None, end: int) -> StoredChunk:
+    refuse_absent(chunk)
+    meta = chunk.fields.get(META, (0, None))[1]
     if not isinstance(meta, Struct):
         raise ParquetInvalid("A column of the Parquet file has no metadata; the file is damaged.")
     data, dictionary = meta.integer(DATA_PAGE) or 0, meta.integer(DICTIONARY_PAGE) or 0

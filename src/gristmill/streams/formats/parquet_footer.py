@@ -95,15 +95,28 @@ def piece_footer_size(piece: bytes | bytearray | memoryview) -> int:
     return size
 
 
-def read_footer(metadata: bytes, shape: Shape = _FILE_SHAPE) -> Footer:
+def read_footer(metadata: bytes) -> Footer:
     """Read the metadata of a file, the bytes between its last page or index and the eight at its end.
-
-    Args:
-        metadata: These bytes.
-        shape: What to open of it, with the rows of the file and of its row groups and their chunks at least.
 
     Raises:
         ParquetInvalid: As :func:`footer_of`.
+    """
+    footer = open_footer(metadata, _FILE_SHAPE)
+    for group in footer.row_groups:
+        for chunk in group.structs(COLUMNS):
+            refuse_absent(chunk)
+    return footer
+
+
+def open_footer(metadata: bytes, shape: Shape) -> Footer:
+    """Read the metadata of a file, without a look at where its column chunks are.
+
+    Args:
+        metadata: As of :func:`read_footer`.
+        shape: What to open of it, with the rows of the file and of its row groups at least.
+
+    Raises:
+        ParquetInvalid: It is cut off, damaged or encrypted.
     """
     tree, end = decode_first(metadata, shape)
     if any(field in tree.fields for field in _FILE_CRYPTO):
@@ -121,9 +134,6 @@ def read_footer(metadata: bytes, shape: Shape = _FILE_SHAPE) -> Footer:
         raise ParquetInvalid(
             f"The Parquet row groups do not add up to {footer.rows} rows; the metadata is damaged."
         )
-    for group in footer.row_groups:
-        for chunk in group.structs(COLUMNS):
-            _refuse(chunk)
     return footer
 
 
@@ -170,13 +180,14 @@ def shift_index(index: bytes, by: int) -> bytes:
     return encode(tree)
 
 
-def structs_of(raw: bytes) -> list[Struct]:
-    """Open a list of structs that was kept as it is encoded, down to the bottom."""
-    value = decode(bytes((1 << 4 | LIST,)) + raw + b"\0").fields[1][1]
+def structs_of(raw: bytes, shape: Shape | None = None) -> list[Struct]:
+    """Open a list of structs that was kept as it is encoded, as far as *shape* says: None, to the bottom."""
+    value = decode(bytes((1 << 4 | LIST,)) + raw + b"\0", {1: shape}).fields[1][1]
     return [item for item in value.items if isinstance(item, Struct)] if isinstance(value, Items) else []
 
 
-def _refuse(chunk: Struct) -> None:
+def refuse_absent(chunk: Struct) -> None:
+    """Raise ``ParquetInvalid`` if the pages of a column chunk are encrypted, or in another file."""
     if any(field in chunk.fields for field in _CHUNK_CRYPTO):
         raise ParquetInvalid(
             "A column of the Parquet file is encrypted; it cannot be joined. Write it unencrypted."

@@ -92,15 +92,17 @@ class StoredFile:
         self._bytes = pa.OSFile(file.path)
         check_unchanged(file)
         size = footer_size(self._at(file.size - TAIL, TAIL))
-        end = file.size - size
-        try:
-            self._table: ChunkTable | None = ChunkTable(self._at(end, size - TAIL), end)
-        except ParquetInvalid:  # encrypted, or in several files: decoding says so where it matters
-            self._table = None
+        self._end = file.size - size
+        self._metadata = self._at(self._end, size - TAIL)
+        self._table: ChunkTable | None = None
 
     def columns(self, index: int) -> Stored:
         """Return the columns of one row group that can be copied."""
-        chunks = {} if self._table is None else self._table.copyable(index)
+        try:
+            self._table = self._table or ChunkTable(self._metadata, self._end)
+            chunks = self._table.copyable(index)
+        except ParquetInvalid:  # encrypted, or in several files: decoding says so where it matters
+            return {}
         return {name: StoredColumn(chunk=chunk, read=self._read) for name, chunk in chunks.items()}
 
     def _at(self, start: int, size: int) -> bytes:

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.errors import ParquetInvalid
 from gristmill.streams.formats.arrow_layout import layout_of
 from gristmill.streams.formats.parquet_chunks import ChunkTable, StoredColumn
-from gristmill.streams.formats.parquet_footer import TAIL, piece_footer_size
+from gristmill.streams.formats.parquet_footer import COLUMNS, ROW_GROUPS, TAIL, piece_footer_size
 from gristmill.streams.formats.parquet_output import ParquetOutput
+from gristmill.streams.formats.thrift_compact import decode, encode
+from gristmill.streams.formats.thrift_tree import BINARY, STRUCT, Items, Struct
 from gristmill.streams.sinks.protocol import CopyingEncoder
 
 ROWS = 500
@@ -250,3 +253,32 @@ def test_nothing_is_copied_of_a_writer_that_is_not_known_to_be_right(writer):
     assert stored_in(source)
     assert source.count(name) == 1
     assert stored_in(source.replace(name, writer.ljust(len(name))[: len(name)])) == {}
+
+
+@pytest.mark.parametrize(
+    "writer", [b"parquet-mr version 1.13.1 (build", b"DuckDB", b"parquet-rs version 53.0.0"]
+)
+def test_known_writers_are_copied_from(writer):
+    source = written(TABLE)
+    name = b"parquet-cpp-arrow version " + pa.__version__.encode()
+    assert stored_in(source.replace(name, writer.ljust(len(name))[: len(name)])).keys() == PLAIN.keys()
+
+
+def test_encrypted_columns_and_columns_in_other_files_are_refused():
+    source = written(TABLE.select(["id"]))
+    size = piece_footer_size(source)
+    tree = decode(source[-size:-TAIL])
+    (group,) = tree.structs(ROW_GROUPS)
+    (chunk,) = group.structs(COLUMNS)
+    for field, value in ((1, b"other.parquet"), (9, b"secret")):
+        fields = dict(sorted({**chunk.fields, field: (BINARY, value)}.items()))
+        group.replace(COLUMNS, Items(STRUCT, [Struct(fields)]))
+        with pytest.raises(ParquetInvalid, match=r"other files|encrypted"):
+            ChunkTable(encode(tree), len(source) - size).copyable(0)
+
+
+def test_a_chunk_that_would_lie_outside_of_its_file_is_refused():
+    source = written(TABLE.select(["id"]))
+    size = piece_footer_size(source)
+    with pytest.raises(ParquetInvalid, match="damaged"):
+        ChunkTable(source[-size:-TAIL], 100).copyable(0)
