@@ -89,7 +89,10 @@ class StoredFile:
 
     def __init__(self, file: Readable) -> None:
         self._file = file
-        self._bytes = pa.OSFile(file.path)
+        try:
+            self._bytes = pa.OSFile(file.path)
+        except OSError as error:
+            raise SourceError(f"{file.path} cannot be read: {error}") from error
         check_unchanged(file)
         size = footer_size(self._at(file.size - TAIL, TAIL))
         self._end = file.size - size
@@ -113,13 +116,15 @@ class StoredFile:
     def _read(self, start: int, into: memoryview) -> None:
         """Fill *into*; raises ``SourceChanged`` if the file is another one by then."""
         at = 0
-        self._bytes.seek(start)
-        while at < len(into):
-            count = self._bytes.readinto(into[at:])
-            if not count:
-                raise SourceError(f"{self._file.path} ends at byte {start + at:,}; it was cut off")
-            at += count
+        try:
+            self._bytes.seek(start)
+            while at < len(into) and (count := self._bytes.readinto(into[at:])):
+                at += count
+        except OSError as error:
+            raise SourceError(f"{self._file.path} cannot be read: {error}") from error
         check_unchanged(self._file)
+        if at < len(into):
+            raise SourceError(f"{self._file.path} ends at byte {start + at:,}; it was cut off")
 
 
 def check_unchanged(file: Readable) -> None:
