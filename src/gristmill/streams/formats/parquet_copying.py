@@ -107,7 +107,7 @@ class CopyingWriter:
             columns += found
             sources += [source] * len(found)
         end, footer = joined(self._template, rows, columns)
-        body = memoryview(bytearray(end + len(footer)))
+        body = memoryview(pa.allocate_buffer(end + len(footer))).cast("B")
         body[: len(MAGIC)] = MAGIC
         body[end:] = footer
         at = len(MAGIC)
