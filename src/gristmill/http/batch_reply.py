@@ -84,15 +84,16 @@ class BatchWriter:
             return None
         if b"null" in text and any(map(not_finite, values)):
             return None
-        results = text.split(b"\n")[:-1]
+        pieces = text.split(b"\n")  # the last one is what follows the last line: nothing
         count = len(values)
-        if len(results) != count:
+        if len(pieces) != count + 1:
             return None  # a Raw with line breaks of its own
-        pieces = [b""] * (2 * count)
-        pieces[::2] = _GOOD[:count] if count <= len(_GOOD) else list(map(_good, range(count)))
-        pieces[1::2] = results
-        end = b"}]}" if count else b"]}"
-        return b"".join((_HEAD % (round(took * 1000), count, count), *pieces, end))
+        body = [b""] * (2 * count + 1)
+        body[1::2] = _GOOD[:count] if count <= len(_GOOD) else list(map(_good, range(count)))
+        body[2::2] = pieces[:-1]
+        body[0] = _HEAD % (round(took * 1000), count, count)
+        body.append(b"}]}" if count else b"]}")
+        return b"".join(body)
 
     def line(self, index: int, outcome: Ok[Any] | Failed | Problem) -> tuple[bytes, ItemReply]:
         """Return the JSON of one item's verdict, and the verdict."""

@@ -9,7 +9,7 @@ from gristmill.http.skeleton import all_but, outside_strings
 _OTHERS = all_but(b"[]{},")
 _SIGNED = bytes.maketrans(b"[]{},", b"\x01\xff\x01\xff\x00")  # as signed bytes; a comma is no step
 _PIECE = 1 << 14
-_HARMLESS = 16
+_HARMLESS = 32
 """Commas for each item allowed, up to which it is cheaper to parse first and count then."""
 
 
@@ -21,7 +21,8 @@ def has_far_too_many_items(text: bytes | bytearray, limit: int) -> bool:
     after parsing does no harm. Other members of an envelope count as well, if
     they are arrays or objects larger than any batch.
     """
-    if text.count(b",") <= limit * _HARMLESS:
+    harmless = limit * _HARMLESS
+    if len(text) <= 2 * harmless or text.count(b",") <= harmless:  # there is a value on each side of a comma
         return False
     wanted = 1 if text.lstrip()[:1] == b"[" else 2
     steps = outside_strings(text, _OTHERS).translate(_SIGNED)
