@@ -29,6 +29,9 @@ unexport PYTHONHOME PYTHONPATH
 export PIP_USER = 0
 export PIP_NO_INPUT = 1
 
+# Tests and soaks start the command hundreds of times, which would compile all of it each time.
+KEEPING_BYTECODE := env -u PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test check bench soak clean FORCE
 FORCE:
 
@@ -43,7 +46,7 @@ run: ## install what is needed and serve examples/users.py on http://HOST:PORT (
 
 test: ## install what is needed and run all tests, with branch coverage; ARGS='-k bisect -x' goes to pytest; N=4: processes
 	@+$(INSTALLED) .venv/.test
-	@exec $(BIN)/python -m pytest $(PARALLEL) $(COV) $(ARGS)
+	@exec $(KEEPING_BYTECODE) $(BIN)/python -m pytest $(PARALLEL) $(COV) $(ARGS)
 
 check: ## lint, formatting, types and the direction of imports
 	@+$(INSTALLED) .venv/.test .venv/.check
@@ -59,7 +62,7 @@ bench: ## install what is needed and run the benchmarks; ARGS goes to them
 
 soak: ## kill workers and stores at random, check what came of it; ARGS='--store all', or '--streams all' for runs over files
 	@+$(INSTALLED) .venv/.test
-	@exec $(BIN)/python -m soak $(ARGS)
+	@exec $(KEEPING_BYTECODE) $(BIN)/python -m soak $(ARGS)
 
 clean: ## remove .venv and every cache
 	rm -rf .venv .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
