@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from gristmill.errors import (
     ReplyMismatch,
 )
 from gristmill.model.outcome import Failed, Ok
+
+logger = logging.getLogger("gristmill.batching")
 
 _UNORDERED: Final = (str, bytes, bytearray, memoryview, collections.abc.Set)
 
@@ -45,6 +48,7 @@ def pair(name: str, items: Sequence[Any], reply: Any) -> Settled:
 
     A ``Failed`` or an exception in the place of a value fails that item
     alone; ``Ok(value)`` is unwrapped, so that a value may be an exception.
+    Keys of a dict that are no items answer nobody, and are logged by number.
 
     Raises:
         ReplyMismatch: The reply has another length, or no order; no answer of
@@ -83,6 +87,13 @@ def _by_item(name: str, items: Sequence[Any], reply: Mapping[Any, Any]) -> list[
         raise ReplyMismatch(
             f"{name} returned a dict, but its items are not hashable; return a list in the order of the items"
         ) from error
+    if unknown := len(reply.keys() - set(items)):
+        logger.warning(
+            "%s returned a dict with %d keys that are no items; their values answer nobody",
+            name,
+            unknown,
+            extra={"handler": name},
+        )
     return [ItemMissing(f"{name} has no result for this item") if v is missing else v for v in values]
 
 

@@ -124,6 +124,20 @@ class TestAReplyThatCannotBePaired:
         assert isinstance(two, KeyError)
         assert str(two) == "lookup has no result for this item"
 
+    async def test_keys_of_a_dict_that_are_no_items_are_logged_by_number(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        @batch
+        async def lookup(ids: list[int]) -> dict[Any, str]:
+            return dict.fromkeys(ids, "it") | ({"secret": "x", 99: "y"} if 2 in ids else {})
+
+        assert await answers(lookup, 1, 1) == ["it", "it"]
+        assert not caplog.records
+        assert await answers(lookup, 1, 2) == ["it", "it"]
+        (record,) = caplog.records
+        assert record.getMessage().startswith("lookup returned a dict with 2 keys that are no items")
+        assert "secret" not in caplog.text
+
     async def test_a_dict_for_unhashable_items_says_so(self) -> None:
         @batch
         async def lookup(items: list[dict[str, int]]) -> Any:
