@@ -13,7 +13,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.http.asgi import Scope, Send
 from gristmill.http.bench import Bench
 from gristmill.http.drain import Drain
-from gristmill.http.endpoints import BatchEndpoint, HotEndpoints, SingleEndpoint
+from gristmill.http.endpoints import HotEndpoint, HotEndpoints
 from gristmill.http.jobs.files import ServerFiles
 from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.openapi import openapi_document
@@ -136,7 +136,7 @@ class App:
         )
         if self._desk is not None:
             paths |= self._desk.paths(self.prefix)
-        self._hot: dict[bytes, SingleEndpoint | BatchEndpoint] = {}
+        self._hot: dict[bytes, HotEndpoint] = {}
         for bench in self._benches:
             path = f"{self.prefix}/{bench.handler.name}"
             hot = HotEndpoints(bench)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from gristmill.batching.batch import Waiter
 from gristmill.batching.batcher import Batcher
@@ -270,6 +270,9 @@ class BatchEndpoint:
             heavy = self._bench.verdicts.problem_of(failed_from(error))
             request.refuse_where(self._bench.is_too_heavy, heavy)
             return await handler.settle(request.items, wait=False)
+
+
+HotEndpoint: TypeAlias = SingleEndpoint | BatchEndpoint
 
 
 class HotEndpoints:

@@ -18,13 +18,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Coroutine, Mapping
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gristmill.codec.results import UnusableResult
 from gristmill.http.asgi import internal_error
-from gristmill.http.endpoints import BatchEndpoint, SingleEndpoint
+from gristmill.http.endpoints import BatchEndpoint, HotEndpoint, SingleEndpoint
 from gristmill.http.flight import BatchFlight, Flight
 from gristmill.http.problems import CLOSE, Refused, Reply, problem_reply
 
@@ -35,10 +35,6 @@ _UNUSUAL = frozenset(
 )  # fmt: skip
 _KEEP_ALIVE = b"keep-alive"
 _GOOD = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
-
-
-Quick: TypeAlias = SingleEndpoint | BatchEndpoint
-"""What the shortcut leads to."""
 
 
 class Counter(Protocol):
@@ -72,11 +68,11 @@ class ShortcutProtocol(HttpToolsProtocol):
         default_lines: Of all its connections.
     """
 
-    endpoints: ClassVar[Mapping[bytes, Quick]]
+    endpoints: ClassVar[Mapping[bytes, HotEndpoint]]
     counter: ClassVar[Counter]
     default_lines: ClassVar[_DefaultLines]
 
-    _taking: Quick | None = None  # the endpoint of a request whose body is coming
+    _taking: HotEndpoint | None = None  # the endpoint of a request whose body is coming
     _body: bytes = b""
     # The last one; `cycle` may be of a request in the line behind it.
     _flight: Flight | BatchFlight | None = None
@@ -164,7 +160,7 @@ class ShortcutProtocol(HttpToolsProtocol):
             super().on_header(name, value)
         super().on_headers_complete()
 
-    def _is_ordinary(self, endpoint: Quick) -> bool:
+    def _is_ordinary(self, endpoint: HotEndpoint) -> bool:
         if self._is_answering():
             return False  # pipelined: uvicorn queues it
         if endpoint.is_draining or self.flow.write_paused or self.limit_concurrency is not None:
@@ -269,7 +265,7 @@ class ShortcutProtocol(HttpToolsProtocol):
         else:
             self.write(endpoint, endpoint.answered(value, batch, seconds), keep_alive=flight.keep_alive)
 
-    def write(self, endpoint: Quick, reply: Reply, *, keep_alive: bool) -> None:
+    def write(self, endpoint: HotEndpoint, reply: Reply, *, keep_alive: bool) -> None:
         """Send *reply*, and close the connection if it or the caller wants that."""
         keeps = keep_alive and CLOSE not in reply.headers
         lines = [STATUS_LINE[reply.status], self.default_lines.of(self.server_state.default_headers)]
@@ -283,7 +279,7 @@ class ShortcutProtocol(HttpToolsProtocol):
             self.transport.close()
         self._answered(endpoint, reply.status)
 
-    def _answered(self, endpoint: Quick, status: int) -> None:
+    def _answered(self, endpoint: HotEndpoint, status: int) -> None:
         self.counter.count(endpoint.handler, endpoint.route, status)
         if self.pipeline:
             # What follows in the line is a task of its own, in the context of the connection, not of a batch.
@@ -292,7 +288,7 @@ class ShortcutProtocol(HttpToolsProtocol):
             self.on_response_complete()
 
 
-def shortcut_protocol(endpoints: Mapping[bytes, Quick], counter: Counter) -> type[ShortcutProtocol]:
+def shortcut_protocol(endpoints: Mapping[bytes, HotEndpoint], counter: Counter) -> type[ShortcutProtocol]:
     """Return a protocol class for an application with these paths."""
     shared = {"endpoints": dict(endpoints), "counter": counter, "default_lines": _DefaultLines()}
     return type("AppShortcutProtocol", (ShortcutProtocol,), shared)

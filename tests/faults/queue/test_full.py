@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.queue.servers import ValkeyServer
+from tests.faults.servers import ValkeyServer
 
 from gristmill.errors import StoreFull
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.queue.servers import Line, PostgresServer, ValkeyServer
+from tests.faults.servers import Line, PostgresServer, ValkeyServer
 
 from gristmill.errors import StoreError
 from gristmill.model.job import JobState

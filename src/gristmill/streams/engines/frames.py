@@ -38,12 +38,15 @@ class Frame:
     body: Body
 
 
+def flat(body: Body) -> memoryview:
+    """Return the bytes of *body*, one after another; copied only where they are not so already."""
+    view = memoryview(body)
+    return (view if view.c_contiguous else memoryview(view.tobytes())).cast("B")
+
+
 def pack(header: bytes, body: Body = b"") -> list[memoryview]:
     """Return what to send for a message, in order; a large body is the caller's own memory."""
-    view = memoryview(body)
-    if not view.c_contiguous:
-        view = memoryview(bytes(view))
-    view = view.cast("B")
+    view = flat(body)
     prefix = _PREFIX.pack(_MAGIC, len(header), view.nbytes)
     if view.nbytes <= _SMALL:
         return [memoryview(b"".join((prefix, header, view)))]

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from multiprocessing import reduction
 from typing import Any, TypeAlias
 
-from gristmill.streams.engines.frames import Body
+from gristmill.streams.engines.frames import Body, flat
 
 SLOTS = 3
 """Of a worker: of a result that is written, one that waits for its turn, and one that is made."""
@@ -69,14 +69,15 @@ class WorkerSlots:
 
     def put(self, body: Body) -> Place | None:
         """Copy *body* into a free slot; None: there is none, or it is too small or too large for one."""
-        size = memoryview(body).nbytes
+        view = flat(body)
+        size = view.nbytes
         if not SMALLEST <= size <= SLOT_BYTES:
             return None
         slot = self._memory.find(b"\0", 0, SLOTS)
         if slot < 0:
             return None
         start = _FLAGS + slot * SLOT_BYTES
-        self._memory[start : start + size] = bytes_like(body)
+        self._memory[start : start + size] = view
         self._memory[slot] = 1
         return slot, size
 
@@ -126,12 +127,6 @@ class ParentSlots:
 
 def _free(memory: mmap.mmap, slot: int) -> None:
     memory[slot] = 0
-
-
-def bytes_like(body: Body) -> Body:
-    """Return *body* as bytes one after another, copied only where they are not."""
-    view = memoryview(body)
-    return view.cast("B") if view.c_contiguous else view.tobytes()
 
 
 def parent_slots() -> ParentSlots | None:
