@@ -95,7 +95,7 @@ class Admission:
 
     def account_dropped(self) -> None:
         """Return the room of single calls that were given up or expired."""
-        dropped, weight = self._coalescer.take_dropped()
+        dropped, weight = self._coalescer.dropped.take()
         if dropped:
             self._recipe.ledger.items["cancelled"] += sum(w.cancelled() for w in dropped)
             self.room.give(len(dropped), weight)

@@ -24,9 +24,11 @@ def answer(batch: Batch, settled: Settled, items: Counter[str]) -> None:
     A waiter that is done already (cancelled, expired) is passed over.
     """
     done = _answer_mixed(batch, settled, items) if settled.errors else _answer_plain(batch, settled, items)
-    items["cancelled"] += sum(waiter.cancelled() for waiter in done)  # what expired was counted then
-    for start, piece in batch.bounds():
-        _deliver(piece, start, settled, items)
+    if done:
+        items["cancelled"] += sum(waiter.cancelled() for waiter in done)  # what expired was counted then
+    if batch.slices:
+        for start, piece in batch.bounds():
+            _deliver(piece, start, settled, items)
 
 
 def _answer_plain(batch: Batch, settled: Settled, items: Counter[str]) -> list[Waiter]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import functools
 import math
 import random
 import time
+import types
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Any
 
 from gristmill.batching.admission import Admission
@@ -68,6 +68,7 @@ class Batcher:
         self._is_nested = frame is not None
         self._callers = set() if frame is None else {frame}
         self._is_awake = False
+        self._has_look = False
         self._linger = Timer(loop, self._turn)
         self._timeout = math.inf if limits.timeout is None else limits.timeout
         self._deadline = Timer(loop, self._expire)
@@ -156,16 +157,19 @@ class Batcher:
         self._is_awake = False
         now = self.clock()
         recipe = self.recipe
-        while len(self.running) < self._slots:
+        coalescer = self.coalescer
+        while len(self.running) < self._slots and not (coalescer.is_empty and not self._ready):
             batch = self._next_retry()
             if batch is None:
-                batch = self.coalescer.take(now + self._tick, recipe.cap, recipe.fixed_cost)
+                batch = coalescer.take(now + self._tick, recipe.cap, recipe.fixed_cost)
             if batch is None:
                 break
             self._start(batch, now)
-        self.admission.account_dropped()
+        if coalescer.dropped.waiters:
+            self.admission.account_dropped()
         self._arm(now)
-        self._rest()
+        if not self.running:
+            self._rest()
 
     def _next_retry(self) -> Batch | None:
         """Return the next retry that has come due, without the items that nobody waits for any more."""
@@ -186,38 +190,34 @@ class Batcher:
         if self._is_nested:
             batch.reason = FlushReason.NESTED
         self.recipe.ledger.began(batch, now)
-        task = self.loop.create_task(
-            self._run(batch), name=self._task_name, context=self.recipe.neutral_context()
+        steps = self._run(batch)
+        steps.send(None)
+        self.running[batch] = self.loop.create_task(
+            steps, name=self._task_name, context=self.recipe.neutral_context()
         )
-        self.running[batch] = task
-        # A task that is cancelled before its first step never runs its own clean-up.
-        task.add_done_callback(functools.partial(self._end_unanswered, batch))
 
     async def _run(self, batch: Batch) -> None:
         frame = Frame(self.recipe, self._callers, self._depth)
-        current_frame.set(frame)
         try:
+            # Up to here it runs before its task exists: a task that is cancelled before its
+            # first step would never come to the lines that answer the waiters.
+            await _begun()
+            current_frame.set(frame)
             settled = await self._runner.run(batch)
         except BaseException as error:
             frame.is_over = True
             if batch in self.running:
                 self._finish(batch, all_failed(whole_batch(self.recipe.name, error), len(batch)))
             if _is_for_the_loop(error):
+                _leave_to_the_loop()
                 raise
             return
         frame.is_over = True
         if batch in self.running:
             self._finish(batch, settled)
         if settled.fatal is not None:
+            _leave_to_the_loop()
             raise settled.fatal
-
-    def _end_unanswered(self, batch: Batch, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            task.exception()  # an exit: its loop has it already
-        if batch not in self.running:
-            return
-        error = BatchCancelled(f"the batch of {self.recipe.name} was cancelled before it began")
-        self._finish(batch, all_failed(error, len(batch)))
 
     def _finish(self, batch: Batch, settled: Settled) -> None:
         del self.running[batch]
@@ -228,9 +228,7 @@ class Batcher:
                 delay = retry.delay(later.attempt - 1, random.random())  # noqa: S311 - jitter, not a secret
                 self.delayed[later] = self.loop.call_later(delay, self._release, later)
         self._answer(batch, settled)
-        if self.is_idle:
-            self._rest()
-        else:
+        if not self._rest():
             self.wake()
 
     def _release(self, batch: Batch) -> None:
@@ -257,8 +255,15 @@ class Batcher:
             self._linger.set(
                 self.coalescer.due_at(recipe.cap, recipe.fixed_cost) if has_slot else math.inf, now
             )
-        if self._deadline.at == math.inf and self._timeout < math.inf:
-            self._watch(-math.inf, now)
+        if self._deadline.at == math.inf and self._timeout < math.inf and not self._has_look:
+            self._has_look = True
+            self.loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Set the deadline timer, unless all is answered already: a timer costs more than a quick handler."""
+        self._has_look = False
+        if self._deadline.at == math.inf and not self.is_idle:
+            self._watch(-math.inf, self.clock())
 
     def _watch(self, before: float, now: float) -> None:
         """Set the one deadline timer to the earliest that can expire of what came after *before*."""
@@ -296,15 +301,16 @@ class Batcher:
         task.cancel()
         self.wake()
 
-    def _rest(self) -> None:
+    def _rest(self) -> bool:
         """Leave no timer behind when nothing waits and nothing runs, and tell those who wait for that."""
         if not self.is_idle:
-            return
+            return False
         self._deadline.cancel()
         self._linger.cancel()
         idle, self._idle = self._idle, None
         if idle is not None and not idle.done():
             idle.set_result(None)
+        return True
 
     # -- the end
 
@@ -341,6 +347,19 @@ class Batcher:
             self._abandon(batch, self.admission.closed())
         self.admission.account_dropped()
         self._rest()
+
+
+@types.coroutine
+def _begun() -> Generator[None, None, None]:
+    """Stop once, to go on as a task."""
+    yield
+
+
+def _leave_to_the_loop() -> None:
+    """Have the running task count as looked at: what it raises next, its loop raises too."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 def _is_for_the_loop(error: BaseException) -> bool:

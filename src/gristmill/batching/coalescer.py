@@ -23,17 +23,18 @@ class Coalescer:
 
     Attributes:
         main: The partition of everything that has no key.
+        dropped: The single calls whose callers gave up, to be accounted for.
         is_flushing: Whether lingers are over, because of a drain.
     """
 
     __slots__ = (
-        "_agenda", "_cap", "_dedupe", "_dropped", "_fixed_cost", "_is_keyed", "_max_weight", "_partitions",
-        "_wait", "is_eager", "is_flushing", "main",
+        "_agenda", "_cap", "_dedupe", "_fixed_cost", "_is_keyed", "_max_weight", "_partitions", "_wait",
+        "dropped", "is_eager", "is_flushing", "main",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
-        self._dropped = Dropped()
-        self.main = Partition(None, self._dropped)
+        self.dropped = Dropped()
+        self.main = Partition(None, self.dropped)
         self.is_flushing = False
         self.is_eager = isinstance(limits.wait, FixedWait) and limits.wait.max_wait == 0
         self._wait = limits.wait
@@ -68,7 +69,7 @@ class Coalescer:
         """Return the partition of *key*, made when there is none; something is put into it next."""
         found = self._partitions.get(key)
         if found is None:
-            found = self._partitions[key] = Partition(key, self._dropped)
+            found = self._partitions[key] = Partition(key, self.dropped)
         if self._is_keyed:
             self._agenda.note(found)
         return found
@@ -139,7 +140,7 @@ class Coalescer:
         if self.is_empty:
             return None
         if self.is_eager or self.is_flushing:
-            return next(iter(self._partitions.values()))
+            return next(iter(self._partitions.values())) if self._is_keyed else self.main
         if self._is_keyed:
             return self._agenda.pop_due(now)
         return self.main if self._due_of(self.main) <= now else None
@@ -184,10 +185,6 @@ class Coalescer:
                     partition.weight -= math.fsum(m.weight for m in part.marks[part.head :])
             if not len(partition):
                 self._leave(partition)
-
-    def take_dropped(self) -> tuple[list[Waiter], float]:
-        """Return the waiters dropped since the last call, and their weight, to be accounted for."""
-        return self._dropped.take()
 
     def take_all(self) -> list[Batch]:
         """Remove everything, as batches of any size: they are to be failed, not run."""

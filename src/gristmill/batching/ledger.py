@@ -30,7 +30,7 @@ class Ledger:
 
     def began(self, batch: Batch, now: float) -> None:
         """Count a batch that leaves the buffer at *now*; a retry has waited already."""
-        self.flushes[batch.reason.value] += 1
+        self.flushes[batch.reason._value_] += 1  # .value, in a fifth of its time
         if batch.attempt > 1:
             return
         self._waited(batch.times, now)
@@ -39,7 +39,7 @@ class Ledger:
 
     def _waited(self, times: Sequence[float], now: float) -> None:
         if len(times) == 1:
-            self.queue_wait.record(max(0.0, now - times[0]))
+            self.queue_wait.record(now - times[0])
         elif times:
             self.queue_wait.record_sorted_ages(times, now)
 
@@ -47,6 +47,6 @@ class Ledger:
         """Count a handler call with *size* items that took *seconds*; *code* says why it gave no reply."""
         self.batches += 1
         self.batch_size.record(size)
-        self.batch_duration.record(max(0.0, seconds))
+        self.batch_duration.record(seconds)
         if code is not None:
             self.errors[code] += 1

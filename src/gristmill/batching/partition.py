@@ -124,13 +124,13 @@ class Partition:
         *reason* is what the caller knows; a full batch says so instead.
         """
         self._times_sum, self._summed = 0.0, 0
-        waiting = sum(map(len, self.parts))
+        waiting = sum(map(len, self.parts)) if self.parts else 0
         share = self._share(cap, waiting)
         if _any_done(self.waiters if dedupe else self.waiters[:share]):  # duplicates go uncounted
             self.purge()
         has_both = bool(waiting and self.items)
         batch = Batch(reason)
-        if self.marks or any(part.marks for part in self.parts):
+        if self.marks or (self.parts and any(part.marks for part in self.parts)):
             self._take_marked(batch, share, cap, max_weight, dedupe=dedupe)
         else:
             self._take_plain(batch, share, cap)

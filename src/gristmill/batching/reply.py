@@ -20,6 +20,7 @@ from gristmill.model.outcome import Failed, Ok
 
 logger = logging.getLogger("gristmill.batching")
 
+_SPECIAL: Final = (Ok, Failed, BaseException)
 _UNORDERED: Final = (str, bytes, bytearray, memoryview, collections.abc.Set)
 
 
@@ -67,16 +68,13 @@ def pair(name: str, items: Sequence[Any], reply: Any) -> Settled:
             f"{name} returned {len(values)} results for {len(items)} items; "
             "return one result for each item, Failed(...) where there is none"
         )
-    special = any(map(_is_special, set(map(type, values))))
-    return _unpack(name, values) if special else Settled(values, {})
+    if any(issubclass(kind, _SPECIAL) for kind in set(map(type, values))):
+        return _unpack(name, values)
+    return Settled(values, {})
 
 
 def _shown(reply: Any) -> str:
     return "None" if reply is None else f"a {type(reply).__name__}"
-
-
-def _is_special(kind: type) -> bool:
-    return issubclass(kind, Ok | Failed | BaseException)
 
 
 def _by_item(name: str, items: Sequence[Any], reply: Mapping[Any, Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from gristmill.batching.batch import Batch
@@ -39,12 +39,13 @@ class Call:
         self.takes_context = takes_context
         self._executor = executor  # None awaits the function right here
 
-    async def __call__(self, items: list[Any], context: BatchContext | None) -> Any:
-        """Return what the handler returns."""
+    def __call__(self, items: list[Any], context: BatchContext | None) -> Awaitable[Any]:
+        """Return what the handler returns, once it is awaited."""
         args = (items,) if context is None else (items, context)
         if self._executor is None:
-            return await self.function(*args)
-        return await self._executor.run(self.function, args)
+            awaitable: Awaitable[Any] = self.function(*args)
+            return awaitable
+        return self._executor.run(self.function, args)
 
 
 class Runner:
@@ -80,23 +81,26 @@ class Runner:
         self._timeout = timeout
         self._prefix = prefix
 
-    async def run(self, batch: Batch) -> Settled:
-        """Return an answer for each of the batch's items, in their order.
+    def run(self, batch: Batch) -> Awaitable[Settled]:
+        """Return an answer for each of the batch's items, in their order, once it is awaited.
 
         Raises:
             BaseException: A cancel or an exit, from the handler or around it.
         """
         if batch.idents is None:
-            return await self._run(batch, batch.items, batch.contexts)
+            return self._run(batch, batch.items, batch.contexts)
+        return self._run_once_each(batch, batch.idents)
+
+    async def _run_once_each(self, batch: Batch, idents: Sequence[Any]) -> Settled:
         place: dict[Any, int] = {}
         firsts: list[int] = []
-        for index, ident in enumerate(batch.idents):
+        for index, ident in enumerate(idents):
             if place.setdefault(ident, len(firsts)) == len(firsts):
                 firsts.append(index)
         items = [batch.items[i] for i in firsts]
         contexts = [batch.contexts[i] for i in firsts] if batch.contexts else []
         settled = await self._run(batch, items, contexts)
-        return _spread(settled, [place[ident] for ident in batch.idents])
+        return _spread(settled, [place[ident] for ident in idents])
 
     async def _run(self, batch: Batch, items: list[Any], contexts: Sequence[contextvars.Context]) -> Settled:
         context = self._context(batch, contexts) if self._call.takes_context else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
 from typing import Any
 
@@ -50,7 +51,9 @@ class TestAHandlerThatRaises:
         assert await ends(3) == 3
 
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-    def test_an_exit_answers_everybody_and_then_ends_the_program(self, kind: type[BaseException]) -> None:
+    def test_an_exit_answers_everybody_and_then_ends_the_program(
+        self, kind: type[BaseException], caplog: pytest.LogCaptureFixture
+    ) -> None:
         waiters: list[asyncio.Future[int]] = []
 
         @batch
@@ -64,6 +67,8 @@ class TestAHandlerThatRaises:
         with pytest.raises(kind):
             asyncio.run(main())
         assert [type(w.exception()) for w in waiters] == [BatchCancelled] * 2
+        gc.collect()
+        assert not caplog.records  # nor is it told a second time, as a task's exception that nobody looked at
 
     async def test_a_batch_task_cancelled_before_it_began_answers_everybody(self) -> None:
         @batch
