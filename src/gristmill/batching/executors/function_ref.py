@@ -106,7 +106,8 @@ def _path_to(function: Function, module: ModuleType) -> tuple[str, ...] | None:
     for steps, layer in _layers(found):
         if layer is function:
             return (*path, *steps)
-    return None
+    # Under another name than its own: ``handler = batch(...)(function)``.
+    return next(((name,) for name, value in tuple(vars(module).items()) if value is function), None)
 
 
 def _layers(found: object) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -46,6 +46,9 @@ def decorated_thrice(items: list[int]) -> list[int]:
     return items
 
 
+renamed = wrapping(plain)  # it calls itself "plain", and is not what that name leads to
+
+
 class Group:
     def __init__(self, factor: int) -> None:
         self.factor = factor
@@ -85,6 +88,11 @@ def test_a_function_is_named_by_the_path_through_its_decorators(function: Any, p
     ref = refer(function)
     assert ref == FunctionRef(module=__name__, file=__file__, path=path)
     assert resolve(ref) is function
+
+
+def test_what_has_another_name_in_its_module_is_found_by_that_one():
+    assert refer(renamed) == FunctionRef(module=__name__, file=__file__, path=("renamed",))
+    assert resolve(refer(renamed)) is renamed
 
 
 def test_a_builtin_has_no_file():
