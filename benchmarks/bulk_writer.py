@@ -19,7 +19,7 @@ COLUMNS = ("batch", "subject", "rows/s")
 def small(entry: Database, seconds: float) -> dict[str, Callable[[], Sample]]:
     bulk = Bulk(entry, SMALL, seconds)
     return {
-        "gristmill": lambda: asyncio.run(bulk.gristmill(("id",))),
+        "gristmill": lambda: asyncio.run(bulk.gristmill("id")),
         "gristmill, typed": lambda: asyncio.run(bulk.gristmill(User)),
         "asyncpg, VALUES": lambda: asyncio.run(bulk.by_hand("values")),
         "asyncpg, unnest": lambda: asyncio.run(bulk.by_hand("unnest")),

@@ -166,6 +166,7 @@ class Stored(msgspec.Struct):
 async def rows_into_a_table() -> None:
     writer = BulkWriter("sqlite:///x.db", "users")
     assert_type(await writer.insert([{}], returning=Stored), list[Stored | Failed])
+    assert_type(await writer.insert([{}], returning="id"), list[Any])
     assert_type(await writer.upsert([{}], returning=("id",)), list[dict[str, Any] | Failed])
     assert_type(await writer.update([{}], key=("id",), returning=Stored, atomic=True), list[Stored | Failed])
     assert_type(await writer.delete([1]), list[Failed | None])

@@ -47,7 +47,8 @@ class BulkLoader(Generic[R]):
             None: the primary key. It should be unique: of several rows with
             one key, any one is returned.
         returning: What to return for a row: an object of this Struct,
-            dataclass, TypedDict or pydantic model, or a dict of these columns.
+            dataclass, TypedDict or pydantic model, a dict of these columns,
+            or the value of this column.
         missing: What becomes of a key without a row: ``"none"``, or
             ``"error"``: ``load`` raises ``ItemMissing``.
         max_size: Most keys of a query.
@@ -67,6 +68,19 @@ class BulkLoader(Generic[R]):
         *,
         key: str | Sequence[str] | None = None,
         returning: type[R],
+        missing: Literal["none", "error"] = "none",
+        max_size: int = 1000,
+        concurrency: int = 4,
+        cache: int = 0,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: BulkLoader[Any],
+        target: Any,
+        table: str,
+        *,
+        key: str | Sequence[str] | None = None,
+        returning: str,
         missing: Literal["none", "error"] = "none",
         max_size: int = 1000,
         concurrency: int = 4,

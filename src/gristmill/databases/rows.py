@@ -87,25 +87,27 @@ def as_scalar(value: Any) -> Any:
 
 
 class ResultBuilder(Generic[R]):
-    """Makes what a caller gets of a stored row: a dict of the columns asked for, or an object.
+    """Makes what a caller gets of a stored row: a value, a dict of the columns asked for, or an object.
 
     Args:
-        returning: Names of columns, or a Struct, dataclass, TypedDict or
-            pydantic model whose fields are columns. Objects are validated:
+        returning: The name of a column, names of columns, or a Struct,
+            dataclass, TypedDict or pydantic model whose fields are columns. Objects are validated:
             text becomes the datetime or UUID, 0 and 1 the bool of the field.
 
     Raises:
         ConfigurationError: No column, or no such type.
     """
 
-    def __init__(self, returning: Sequence[str] | type[R]) -> None:
+    def __init__(self, returning: str | Sequence[str] | type[R]) -> None:
         self.columns: tuple[str, ...]
         self._keys: tuple[str, ...]
         self._convert: Callable[[dict[str, Any]], Any] | None
         self._many: Callable[[list[dict[str, Any]]], list[Any]] | None
+        self._is_bare = isinstance(returning, str)
         if isinstance(returning, str):
-            raise ConfigurationError(f"returning takes a sequence of columns: returning=({returning!r},)")
-        if isinstance(returning, Sequence):
+            self.columns = self._keys = (returning,) if returning else ()
+            self._convert = self._many = None
+        elif isinstance(returning, Sequence):
             self.columns = self._keys = tuple(returning)
             self._convert = None
             self._many = lambda entries: entries
@@ -126,6 +128,8 @@ class ResultBuilder(Generic[R]):
             ConfigurationError: They do not fit the type asked for; the text
                 names the column and the types, never a value.
         """
+        if self._is_bare:
+            return typing.cast("R", values[0])
         entries = dict(zip(self._keys, values, strict=True))
         if self._convert is None:
             return typing.cast("R", entries)
@@ -138,6 +142,8 @@ class ResultBuilder(Generic[R]):
 
     def build_all(self, rows: Sequence[Sequence[Any]]) -> list[R]:
         """Return the results of many rows, in one conversion where the type allows it; see ``build``."""
+        if self._is_bare:
+            return [row[0] for row in rows]
         if self._many is None:
             return [self.build(row) for row in rows]
         entries = _entries(self._keys, rows)

@@ -153,7 +153,7 @@ def _answers(stored: Sequence[Stored], builder: ResultBuilder[Any] | None) -> li
     rows: list[Any] = stored if isinstance(stored, list) else list(stored)
     if builder is None:
         return rows
-    if Failed not in set(map(type, stored)):
+    if Failed not in map(type, stored):
         return builder.build_all(rows)
     following = iter(builder.build_all([row for row in rows if not isinstance(row, Failed)]))
     return [row if isinstance(row, Failed) else next(following) for row in rows]

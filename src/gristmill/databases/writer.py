@@ -40,9 +40,10 @@ class BulkWriter:
 
     Every method takes:
 
-    * ``returning``: what to answer for a stored row: an object of a Struct,
-      dataclass, TypedDict or pydantic model whose fields are columns, a dict of
-      the columns named, or None for nothing (which is the fastest).
+    * ``returning``: what to answer for a stored row: the value of a column
+      (``"id"``), a dict of the columns named (``("id", "created_at")``), an
+      object of a Struct, dataclass, TypedDict or pydantic model whose fields
+      are columns, or None for nothing (which is the fastest).
     * ``ctx``: the context of the batch. If it has a transaction
       (``QueueOptions(transactional=True)``), the rows are written in it, and
       commit with the outcomes of the batch: exactly once.
@@ -88,6 +89,10 @@ class BulkWriter:
     ) -> list[R | Failed]: ...
     @overload
     async def insert(
+        self, rows: Iterable[Any], *, returning: str, **options: Unpack[WriteOptions]
+    ) -> list[Any]: ...
+    @overload
+    async def insert(
         self, rows: Iterable[Any], *, returning: Sequence[str], **options: Unpack[WriteOptions]
     ) -> list[dict[str, Any] | Failed]: ...
     @overload
@@ -123,6 +128,16 @@ class BulkWriter:
         returning: type[R],
         **options: Unpack[WriteOptions],
     ) -> list[R | Failed]: ...
+    @overload
+    async def upsert(
+        self,
+        rows: Iterable[Any],
+        *,
+        key: Names = None,
+        update: Names = None,
+        returning: str,
+        **options: Unpack[WriteOptions],
+    ) -> list[Any]: ...
     @overload
     async def upsert(
         self,
@@ -182,6 +197,10 @@ class BulkWriter:
     ) -> list[R | Failed]: ...
     @overload
     async def update(
+        self, rows: Iterable[Any], *, key: Names = None, returning: str, **options: Unpack[WriteOptions]
+    ) -> list[Any]: ...
+    @overload
+    async def update(
         self,
         rows: Iterable[Any],
         *,
@@ -218,6 +237,10 @@ class BulkWriter:
     async def delete(
         self, keys: Iterable[Any], *, key: Names = None, returning: type[R], **options: Unpack[WriteOptions]
     ) -> list[R | Failed]: ...
+    @overload
+    async def delete(
+        self, keys: Iterable[Any], *, key: Names = None, returning: str, **options: Unpack[WriteOptions]
+    ) -> list[Any]: ...
     @overload
     async def delete(
         self,

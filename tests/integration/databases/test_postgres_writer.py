@@ -203,6 +203,21 @@ async def test_rows_without_any_value_get_all_defaults(postgres: Any) -> None:
         assert await writer.insert([{}, {}, {}], returning=("id",)) == [{"id": 1}, {"id": 2}, {"id": 3}]
 
 
+async def test_rows_go_into_a_table_with_policies_which_takes_no_copy(postgres: Any) -> None:
+    await postgres.run(
+        "CREATE ROLE clerk LOGIN; GRANT ALL ON users TO clerk; GRANT ALL ON SEQUENCE users_id_seq TO clerk; "
+        "ALTER TABLE users ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON users USING (true); SELECT 1"
+    )
+    url = postgres.url.replace("//postgres", "//clerk")
+    assert "clerk" in url
+    try:
+        async with BulkWriter(url, "users") as writer:
+            rows = [NewUser("n", f"{n}") for n in range(500)]
+            assert await writer.insert(rows) == [None] * 500
+    finally:
+        await postgres.run("DROP OWNED BY clerk; DROP ROLE clerk; SELECT 1")
+
+
 async def test_a_table_that_is_altered_is_looked_at_again(postgres: Any) -> None:
     async with BulkWriter(postgres.url, "users") as writer:
         await writer.insert([{"name": "a", "email": "a"}])

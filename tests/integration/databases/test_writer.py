@@ -170,10 +170,7 @@ async def test_a_bad_row_of_an_upsert_or_an_update_fails_alone(place: Any) -> No
 
 async def test_updates_and_deletes_pair_with_their_items_and_miss_by_item(place: Any) -> None:
     async with BulkWriter(place.url, "users") as writer:
-        ids = [
-            each["id"]
-            for each in await writer.insert([NewUser(f"n{n}", f"e{n}") for n in range(6)], returning=("id",))
-        ]
+        ids = await writer.insert([NewUser(f"n{n}", f"e{n}") for n in range(6)], returning="id")
         rows = [
             {"id": ids[5], "name": "five"},
             {"id": 10**9, "name": "x"},

@@ -83,7 +83,9 @@ def test_values_with_parts_are_refused(value):
         as_scalar(value)
 
 
-def test_results_are_dicts_of_the_columns_or_validated_objects():
+def test_results_are_values_dicts_of_the_columns_or_validated_objects():
+    assert ResultBuilder("id").build((1,)) == 1
+    assert ResultBuilder("id").build_all([(1,), (None,)]) == [1, None]
     assert ResultBuilder(("id", "name")).build((1, "Ann")) == {"id": 1, "name": "Ann"}
     assert ResultBuilder(Struct).build(("Ann", 3)) == Struct("Ann", 3)
     assert ResultBuilder(Model).build((3, "Ann")) == Model(age=3, firstName="Ann")
@@ -101,7 +103,7 @@ def test_a_result_that_does_not_fit_names_no_value(kind, values):
 @pytest.mark.parametrize(
     ("returning", "message"),
     [
-        ("id", r"returning takes a sequence of columns: returning=\('id',\)"),
+        ("", "returning must name at least one column"),
         ((), "returning must name at least one column"),
         (int, "rows must be msgspec Structs"),
     ],

@@ -10,7 +10,7 @@ from gristmill.databases.names import TableName
 from gristmill.databases.table import Column, Family, Table, no_such_table
 
 _TABLE = """
-SELECT c.oid, c.relkind::text AS kind,
+SELECT c.oid, c.relkind IN ('r', 'p') AND NOT row_security_active(c.oid) AS takes_copy,
        c.relhasrules OR c.relkind <> 'r' OR EXISTS (
          SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype::int & 3 = 3
        ) AS may_ignore,
@@ -51,7 +51,7 @@ async def inspect(connection: asyncpg.Connection, name: TableName) -> Table:
         name=name,
         columns=columns,
         key=tuple(each for _, each in key),
-        takes_copy=found["kind"] in ("r", "p"),
+        takes_copy=found["takes_copy"],
         has_deferred=found["has_deferred"],
         may_ignore=found["may_ignore"],
     )

