@@ -48,7 +48,7 @@ class Table:
         name: Its name.
         columns: By their names, in their order.
         key: The columns of the primary key; none where there is no such key.
-        takes_copy: Whether COPY may fill it: a plain or a partitioned table, no view, without policies for rows.
+        takes_copy: Whether COPY may fill it: a plain or partitioned table, without policies for rows.
         has_deferred: Whether some constraint of it is checked at the commit only.
         may_ignore: Whether a rule or a trigger may leave a row out, silently.
         statements: Those that were made for it, by whoever made them.

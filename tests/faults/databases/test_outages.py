@@ -62,7 +62,13 @@ async def test_a_restart_between_two_batches_is_not_noticed(server: Any) -> None
     assert len(await server.run("SELECT FROM users")) == 13
 
 
-async def test_while_the_server_is_down_every_item_fails_and_may_be_tried_again(server: Any) -> None:
+@pytest.mark.parametrize("fresh", [0.0, 600.0])
+async def test_while_the_server_is_down_every_item_fails_and_may_be_tried_again(
+    server: Any, fresh: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whether the server is asked before the batch is sent, or only heard: in neither case does the batch
+    # go to a connection that has ended.
+    monkeypatch.setattr("gristmill.databases.postgres.connections._FRESH", fresh)
     async with Pool(server.url) as pool:
         writer, loader = BulkWriter(pool, "users"), BulkLoader(pool, "users", returning=("email",))
         await writer.insert([{"email": "before"}])

@@ -24,7 +24,11 @@ logger = logging.getLogger("gristmill.databases")
 
 _CLOSING = 5.0
 _FRESH = 0.1
-"""Seconds for which a connection that came back is taken to be alive."""
+"""Seconds for which a connection that came back is taken to be alive, unless its end has come."""
+_JUST_NOW = 0.002
+"""Seconds for which not even that is looked for."""
+_TURNS = 4
+"""Turns of the loop from a server's end of a connection to ours."""
 
 
 class Connections:
@@ -113,10 +117,14 @@ class Connections:
         A connection that turns out to be dead at the commit of an insert leaves nobody knowing whether
         the rows are stored; here it costs nothing but a new one.
         """
-        if time.monotonic() - connection.use.at < _FRESH:
+        age = time.monotonic() - connection.use.at
+        if age < _JUST_NOW:
             return True
         try:
-            await connection.execute("SELECT", timeout=self.settings.acquire_timeout)
+            if age < _FRESH:
+                await _hear_of_an_end(connection)
+            else:
+                await connection.execute("SELECT", timeout=self.settings.acquire_timeout)
         except EVERY:
             self._counts.lost += 1
             _cut_off(connection)
@@ -188,6 +196,18 @@ class _Room:
         self.warm = warm
         self.opening = asyncio.Lock()
         self.is_open = False
+
+
+async def _hear_of_an_end(connection: Any) -> None:
+    """Let the loop notice that the server has closed *connection*, which it does within some turns.
+
+    Raises:
+        asyncpg.InterfaceError: It has.
+    """
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    if connection.is_closed():
+        raise asyncpg.InterfaceError("the server has closed the connection")
 
 
 def _cut_off(connection: Any) -> None:
