@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gristmill.client.budget import RetryBudget
     from gristmill.client.client import Client
     from gristmill.client.sync_client import SyncClient
+    from gristmill.queue.breaker import Breaker
     from gristmill.queue.options import QueueOptions
     from gristmill.queue.schedule import Schedule
 
@@ -29,6 +30,7 @@ __all__ = [
     "BatchClient",
     "BatchContext",
     "BatchHandler",
+    "Breaker",
     "Client",
     "Failed",
     "Inline",
@@ -50,6 +52,7 @@ __all__ = [
 _LATER = {
     "App": "gristmill.app",
     "BatchClient": "gristmill.client.batch_client",
+    "Breaker": "gristmill.queue.breaker",
     "Client": "gristmill.client.client",
     "RetryBudget": "gristmill.client.budget",
     "SyncClient": "gristmill.client.sync_client",

@@ -107,7 +107,10 @@ class MetricsEndpoint:
         accept = b", ".join(value for name, value in headers if name == b"accept").decode("latin-1")
         stats = [handler.stats() for handler in self._handlers]
         queues = None if self._jobs is None else await standing(self._jobs)
-        media_type, body = metrics.exposition(stats, self._counter, queues, self._pools, accept=accept)
+        breakers = () if self._jobs is None else self._jobs.breakers()
+        media_type, body = metrics.exposition(
+            stats, self._counter, queues, self._pools, breakers, accept=accept
+        )
         return _file(media_type, body, NO_STORE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gristmill.errors import ConfigurationError
 
@@ -94,6 +95,29 @@ class QueueStatus:
     running: int
     dead: int
     oldest_age: float
+
+
+class BreakerState(StrEnum):
+    """What a circuit breaker lets through: everything, nothing, one batch to see whether it succeeds."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerStatus:
+    """How the circuit breaker of a queue stands in this process.
+
+    Attributes:
+        queue: The handler's name.
+        state: What it lets through.
+        openings: How often it opened after it had been closed.
+    """
+
+    queue: str
+    state: BreakerState
+    openings: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,8 +68,10 @@ class Retry:
         Raises:
             Exception: Whatever the function given as ``on`` raises.
         """
-        if attempt >= self.attempts:
-            return False
+        return attempt < self.attempts and self.covers(error)
+
+    def covers(self, error: Exception) -> bool:
+        """Tell whether *error* is of a kind that is tried again; raises as ``admits``."""
         if self.on is None:
             return bool(getattr(error, "retryable", False))
         if isinstance(self.on, tuple):

@@ -56,9 +56,13 @@ class Policy:
 
     def admits(self, failed: Failed, attempt: int) -> bool:
         """Tell whether an item that the handler failed for the *attempt*-th time runs again."""
+        return attempt < self.retry.attempts and self.is_passing(failed)
+
+    def is_passing(self, failed: Failed) -> bool:
+        """Tell whether *failed* is of a kind that is tried again, whatever the attempt: it may pass."""
         if self.retry.on is None and failed.code in _TRIED_AGAIN:
-            return attempt < self.retry.attempts
-        return self.retry.admits(failed.exception(), attempt)
+            return True
+        return self.retry.covers(failed.exception())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

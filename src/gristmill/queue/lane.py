@@ -16,6 +16,7 @@ from gristmill.model.settling import DEFAULT_RETRY, Answers, Policy, settle, spl
 from gristmill.queue.backoff import Backoff
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.execution import answer
+from gristmill.queue.gate import Gate
 from gristmill.queue.keeper import LeaseKeeper
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.quarantine import Quarantine
@@ -44,6 +45,7 @@ class Lane:
 
     Attributes:
         counts: What it has done: claimed, settled, stale, released, lost.
+        gate: Holds claims back while the circuit breaker is open.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Lane:
             retry=options.retry or handler.limits.retry or DEFAULT_RETRY, max_crashes=options.max_crashes
         )
         self.counts = dict.fromkeys(("claimed", "settled", "stale", "released", "lost"), 0)
+        self.gate = Gate(self.name, options.breaker, self.policy)
         self._handler = handler
         self._store = store
         self._options = options
@@ -88,6 +91,7 @@ class Lane:
         while True:
             await self._room.acquire()
             try:
+                await self.gate.enter()
                 await self._quarantine.enter()
             except asyncio.CancelledError:
                 self._room.release()
@@ -161,9 +165,10 @@ class Lane:
 
     def _start(self, claim: Claim, asked_at: float) -> None:
         self.counts["claimed"] += 1
-        task = asyncio.create_task(self._work(claim), name=f"gristmill queue {self.name}")
+        ticket = self.gate.claimed()
+        task = asyncio.create_task(self._work(claim, ticket), name=f"gristmill queue {self.name}")
         self._running.add(task)
-        task.add_done_callback(partial(self._end, claim))
+        task.add_done_callback(partial(self._end, claim, ticket))
         loop = asyncio.get_running_loop()
 
         def lost() -> None:
@@ -171,8 +176,9 @@ class Lane:
 
         self._keeper.keep(claim.lease, lost, since=asked_at)
 
-    def _end(self, claim: Claim, task: asyncio.Task[None]) -> None:
+    def _end(self, claim: Claim, ticket: int, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self.gate.leave(ticket)
         self._keeper.drop(claim.lease)
         self._leave(claim)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -185,28 +191,33 @@ class Lane:
         _LOG.warning("lease %d of %s was lost; its batch is stopped", claim.lease, self.name)
         task.cancel("lost")
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, claim: Claim, ticket: int) -> None:
         try:
             if claim.is_suspect and not await self._quarantine.isolate(claim):
                 await self._release(claim)
                 return
+            settlement: Settlement | None = None
             async with self._slots:
-                settlement = await self._run(claim)
+                if is_admitted := self.gate.admits(ticket):  # the breaker may have opened meanwhile
+                    settlement = await self._run(claim, ticket)
             if settlement is not None:
                 await self._settle(claim, settlement)
+            elif not is_admitted:
+                await self._release(claim)
         except asyncio.CancelledError as error:
             if "lost" not in error.args:
                 await self._release(claim)
             raise
 
-    async def _run(self, claim: Claim) -> Settlement | None:
+    async def _run(self, claim: Claim, ticket: int) -> Settlement | None:
         """Run *claim*; None if it is settled already, or lost."""
         if self._options.transactional:
-            return await self._run_in_transaction(claim)
+            return await self._run_in_transaction(claim, ticket)
         answers = await answer(self._handler, self._codec, claim)
+        self.gate.note(ticket, claim, answers)
         return settle(claim, answers, self.policy, random.random)
 
-    async def _run_in_transaction(self, claim: Claim) -> Settlement | None:
+    async def _run_in_transaction(self, claim: Claim, ticket: int) -> Settlement | None:
         settlement: Settlement | None = None
         try:
             async with self._store.transaction(claim) as transaction:
@@ -217,6 +228,7 @@ class Lane:
                     transaction=transaction.connection,
                     bisect=False,
                 )
+                self.gate.note(ticket, claim, answers)
                 settlement = settle(claim, answers, self.policy, random.random)
                 _undo_if_all_failed(claim, answers)
                 settled = await transaction.settle(settlement)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.queue import QueueLimits
 from gristmill.model.retry import Retry
+from gristmill.queue.breaker import Breaker
 
 DAY = 86_400.0
 
@@ -30,6 +31,8 @@ class QueueOptions:
         burst: Items at once after a quiet time; a second's worth by default.
         concurrency: Batches at once over all machines; None is unlimited.
         max_bytes: Of one batch, at about the most.
+        breaker: When a worker stops claiming because every batch fails, by default after ten in a row, for
+            1 to 60 seconds; None never does.
         retention: Seconds for which a final job and its results are kept, a week, or longer where another
             queue of the App asks for more.
     """
@@ -42,6 +45,7 @@ class QueueOptions:
     burst: float | None = None
     concurrency: int | None = None
     max_bytes: int = 8 << 20
+    breaker: Breaker | None = field(default_factory=Breaker)
     retention: float = 7 * DAY
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError, JobNotFound, UniqueConflict, UnknownHandler
 from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, Job, JobPage, JobState, NewJob, Unique
 from gristmill.model.lease import ResultKind
-from gristmill.model.queue import DeadFilter, DeadGroup, QueueStatus
+from gristmill.model.queue import BreakerStatus, DeadFilter, DeadGroup, QueueStatus
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.ids import JobIds
 from gristmill.queue.intake import Intake, ReadySource, Source
@@ -391,6 +391,10 @@ class Jobs:
         """Return how every queue stands."""
         await self.open()
         return await self.store.queues()
+
+    def breakers(self) -> Sequence[BreakerStatus]:
+        """Return how the circuit breakers of this process stand, one a queue; other workers have theirs."""
+        return [] if self.worker is None else [lane.gate.status for lane in self.worker.lanes]
 
     async def pause(self, handler: str) -> None:
         """Claim nothing from *handler*'s queue, on any machine, until it is resumed."""

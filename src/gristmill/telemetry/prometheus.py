@@ -21,7 +21,7 @@ from prometheus_client.utils import floatToGoString
 from gristmill.errors import ConfigurationError
 from gristmill.model.histogram import Histogram
 from gristmill.model.pool import Pooled
-from gristmill.model.queue import QueueStatus
+from gristmill.model.queue import BreakerState, BreakerStatus, QueueStatus
 from gristmill.model.sizing import Sizing
 from gristmill.model.stats import Stats
 from gristmill.telemetry.pools import PoolCollector
@@ -115,6 +115,7 @@ def exposition(
     requests: RequestCounter | None = None,
     queues: Iterable[QueueStatus] | None = None,
     pools: Sequence[Pooled] = (),
+    breakers: Sequence[BreakerStatus] = (),
     *,
     accept: str = "",
 ) -> tuple[str, bytes]:
@@ -125,6 +126,7 @@ def exposition(
         requests: HTTP answers to show as well.
         queues: How the durable queues stand, of different names; None leaves those families out.
         pools: Of connections to databases, of different names.
+        breakers: Of the queues that a worker of this process works.
         accept: The ``Accept`` header of the scrape; OpenMetrics 1.0 where it
             names that, else the Prometheus text format.
     """
@@ -135,6 +137,8 @@ def exposition(
         registry.register(QueueCollector(tuple(queues)))
     if pools:
         registry.register(PoolCollector(pools))
+    if breakers:
+        registry.register(BreakerCollector(breakers))
     # The header is the caller's: only a text of our own goes to the library,
     # which would parse the version in it and repeat it in the answer.
     wanted = f"{_OPENMETRICS}; version=1.0.0" if _OPENMETRICS in accept.lower() else ""
@@ -190,6 +194,35 @@ class QueueCollector(Collector):
             for queue in self._queues:
                 gauge.add_metric([queue.name], value(queue))
             yield gauge
+
+
+class BreakerCollector(Collector):
+    """Makes metric families of the circuit breakers of the worker in this process.
+
+    Args:
+        breakers: Of different queues.
+    """
+
+    def __init__(self, breakers: Sequence[BreakerStatus]) -> None:
+        self._breakers = breakers
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        is_open = GaugeMetricFamily(
+            "gristmill_queue_breaker_open",
+            "1 while this process claims nothing from the queue, or one batch to try it: all had failed.",
+            labels=["queue"],
+        )
+        openings = CounterMetricFamily(
+            "gristmill_queue_breaker_openings",
+            "Times that the circuit breaker of the queue opened.",
+            labels=["queue"],
+        )
+        for breaker in self._breakers:
+            is_open.add_metric([breaker.queue], breaker.state is not BreakerState.CLOSED)
+            openings.add_metric([breaker.queue], breaker.openings)
+        yield is_open
+        yield openings
 
 
 def _handler_families(snapshots: tuple[Stats, ...]) -> Iterator[Metric]:

@@ -59,9 +59,13 @@ class Mill:
         async def numbers(items: list[int]) -> list[int]:
             raise AssertionError(f"this process runs nothing, not even {items}")
 
+        @batch(name="beside")
+        async def beside(items: list[int]) -> list[int]:
+            raise AssertionError(f"this process runs nothing, not even {items}")
+
         self.url = url
         self.folder = folder
-        self.jobs = Jobs([numbers], url)
+        self.jobs = Jobs([numbers, beside], url)
         self.workers: list[WorkerProcess] = []
 
     async def worker(self, *options: str, url: str | None = None) -> WorkerProcess:

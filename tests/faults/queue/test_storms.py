@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import time
 from typing import Any
 
 from gristmill.model.chunk import Chunk, cut
@@ -28,7 +29,9 @@ async def _counts(worker: Any) -> dict[str, int]:
 
 
 async def test_fresh_work_is_done_while_everything_else_fails_and_is_tried_again_at_once(mill: Any) -> None:
-    worker = await mill.worker("--mode", "storm", "--size", str(SIZE), "--attempts", "1000000", "--base", "0")
+    worker = await mill.worker(
+        "--mode", "storm", "--size", str(SIZE), "--attempts", "1000000", "--base", "0", "--breaker", "0"
+    )
     storm = await mill.jobs.enqueue("numbers", STORM)
     sizes = []
     for number in FRESH:
@@ -51,7 +54,9 @@ async def test_fresh_work_is_done_while_everything_else_fails_and_is_tried_again
 
 
 async def test_the_retries_of_a_storm_are_spread_over_the_whole_wait(mill: Any) -> None:
-    await mill.worker("--mode", "storm", "--size", str(SIZE), "--attempts", "2", "--base", "1.5")
+    await mill.worker(
+        "--mode", "storm", "--size", str(SIZE), "--attempts", "2", "--base", "1.5", "--breaker", "0"
+    )
     storm = await mill.jobs.enqueue("numbers", STORM)
     assert (await mill.done(storm.id)).counts.failed == len(STORM)
     tried: dict[int, dict[int, float]] = {1: {}, 2: {}}
@@ -61,6 +66,48 @@ async def test_the_retries_of_a_storm_are_spread_over_the_whole_wait(mill: Any) 
     # 20 chunks: by chance alone it is otherwise once in 500,000 times.
     assert waits[0] < 0.75 < waits[-1]
     assert mill.seen() == dict.fromkeys(STORM, 2)
+
+
+OPENS_AFTER = 5
+COOL_DOWN = 0.2  # of worker.py
+
+
+async def test_an_outage_costs_a_few_batches_an_attempt_and_nobody_dies_of_it(mill: Any) -> None:
+    options = (
+        "--size",
+        str(SIZE),
+        "--attempts",
+        "5",
+        "--base",
+        "0",
+        "--breaker",
+        str(OPENS_AFTER),
+        "--beside",
+    )
+    worker = await mill.worker("--mode", "outage", *options)
+    job = await mill.jobs.enqueue("numbers", STORM)
+    while (mill.folder / "seen").read_bytes().count(b"\n") < SIZE * (OPENS_AFTER + 2):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    beside = await mill.jobs.enqueue("beside", FRESH)
+    fresh = await mill.jobs.enqueue("numbers", FRESH)
+    assert (await beside.wait(240)).counts.succeeded == len(FRESH)
+    assert (await job.status()).counts.succeeded == (await fresh.status()).counts.succeeded == 0
+    mill.go()
+    gone_at = time.monotonic()
+    assert (await fresh.wait(240)).counts.succeeded == len(FRESH)
+    assert (await mill.done(job.id)).counts.succeeded == len(STORM)
+
+    # What was tried meanwhile: the batches that opened it, and after each cool-down one.
+    moments = mill.moments()
+    began_at = min(at for _, _, at in moments)
+    tried = OPENS_AFTER + 1 + (gone_at - began_at) / COOL_DOWN
+    assert len(moments) - len(STORM) - len(FRESH) <= SIZE * tried
+    # The store was asked for each batch twice, and for the one that was claimed ahead as it opened.
+    counts = await _counts(worker)
+    assert counts["openings"] == 1
+    assert counts["released"] <= 1
+    assert counts["claimed"] == counts["settled"] + counts["released"]
+    assert counts["settled"] <= len({at for _, _, at in moments})
 
 
 async def test_of_many_workers_that_wait_for_one_item_one_claims_it(mill: Any) -> None:

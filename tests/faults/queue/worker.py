@@ -17,13 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gristmill import Failed, QueueOptions, Retry, batch
+from gristmill import Breaker, Failed, QueueOptions, Retry, batch
 from gristmill.batching.context import BatchContext
 from gristmill.queue.service import Jobs
 
 POISON = 13
 STORM = 1000
 """Items from which on a handler in a storm fails."""
+COOL_DOWN = 0.2
+"""Seconds for which a breaker that a test has asked for is open, at the least."""
 
 
 def say(text: str) -> None:
@@ -63,6 +65,8 @@ class Handler:
         return self.reply(items)
 
     def reply(self, items: list[int]) -> Any:
+        if self.mode == "outage" and not (self.folder / "go").exists():
+            return [Failed("down", "down", retryable=True) for _ in items]
         if self.mode == "storm":
             return [Failed("down", "down", retryable=True) if item >= STORM else item for item in items]
         if self.mode == "raise" and POISON in items:
@@ -143,6 +147,13 @@ def be_newer() -> None:
     store.SCHEMA += 1
 
 
+def breaker_of(batches: int | None) -> Breaker | None:
+    """Return the one there is by default, none for 0, or one that opens after *batches* for a short while."""
+    if batches is None:
+        return Breaker()
+    return Breaker(batches=batches, items=1, wait=COOL_DOWN, max_wait=2 * COOL_DOWN) if batches else None
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
@@ -154,6 +165,8 @@ async def main() -> None:
     parser.add_argument("--grace", type=float, default=0.0)
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--base", type=float, default=0.01)
+    parser.add_argument("--breaker", type=int, help="all-failed batches in a row; 0 is none")
+    parser.add_argument("--beside", action="store_true", help="work the queue `beside` as well")
     parser.add_argument("--clock", type=float, nargs="+", default=(0.0,))
     parser.add_argument("--patience", type=float)
     parser.add_argument("--newer", action="store_true")
@@ -175,21 +188,27 @@ async def main() -> None:
         found: list[int | Failed] = await handler.run(items, ctx)
         return found
 
+    @batch(name="beside")
+    async def beside(items: list[int]) -> list[int]:
+        return items
+
     options = QueueOptions(
         lease=chosen.lease,
         max_crashes=chosen.crashes,
         retry=Retry(attempts=chosen.attempts, base=chosen.base),
         transactional=chosen.mode in ("transaction", "savepoints"),
+        breaker=breaker_of(chosen.breaker),
     )
-    jobs = Jobs([numbers], chosen.url, options={"numbers": options})
+    handlers = [numbers, beside] if chosen.beside else [numbers]
+    jobs = Jobs(handlers, chosen.url, options={"numbers": options})
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     worker = await jobs.start()
     say("ready")
     await stop.wait()
     await jobs.stop(chosen.grace)
-    (lane,) = worker.lanes
-    say(f"counts {lane.counts}")
+    lane = worker.lanes[0]
+    say(f"counts {lane.counts | {'openings': lane.gate.status.openings}}")
 
 
 if __name__ == "__main__":

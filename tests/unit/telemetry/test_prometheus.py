@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.histogram import Histogram
-from gristmill.model.queue import QueueStatus
+from gristmill.model.queue import BreakerState, BreakerStatus, QueueStatus
 from gristmill.model.sizing import SizeBound, Sizing
 from gristmill.model.stats import Stats
 from gristmill.telemetry.prometheus import exposition, register
@@ -199,3 +199,14 @@ def test_queues_are_shown_by_state_where_there_are_any() -> None:
     assert 'gristmill_queue_oldest_age_seconds{queue="echo"} 1.5' in text
     assert 'gristmill_queue_paused{queue="echo"} 1.0' in text
     assert "gristmill_queue_items" not in exposition([])[1].decode()
+
+
+def test_breakers_are_shown_by_queue_where_a_worker_has_any() -> None:
+    states = (BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN)
+    breakers = [BreakerStatus(queue=state, state=state, openings=3) for state in states]
+    text = exposition([], breakers=breakers)[1].decode()
+    assert 'gristmill_queue_breaker_open{queue="closed"} 0.0' in text
+    assert 'gristmill_queue_breaker_open{queue="open"} 1.0' in text
+    assert 'gristmill_queue_breaker_open{queue="half_open"} 1.0' in text
+    assert 'gristmill_queue_breaker_openings_total{queue="open"} 3.0' in text
+    assert "gristmill_queue_breaker" not in exposition([])[1].decode()

@@ -24,6 +24,13 @@ async def test_a_queue_of_no_handler_is_not_found(desk: Any, what: str) -> None:
     assert code(await desk.client.post(f"/v1/queues/other/{what}")) == (404, "not_found")
 
 
+async def test_the_breaker_of_a_queue_is_on_metrics(desk: Any) -> None:
+    await desk.make([{"text": "a"}], prefer="wait=10")
+    shown = (await desk.client.get("/metrics")).text
+    assert 'gristmill_queue_breaker_open{queue="echo"} 0.0' in shown
+    assert 'gristmill_queue_breaker_openings_total{queue="echo"} 0.0' in shown
+
+
 async def test_dead_items_are_shown_and_run_again(desk: Any) -> None:
     made = await desk.make([{"text": "bad"}] * 3, prefer="wait=10")
     (group,) = (await desk.client.get("/v1/dead?handler=echo&code=not_found")).json()["dead"]

@@ -1,0 +1,117 @@
+"""Where the claims of one queue wait while its circuit breaker is open, and where it says so in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import math
+import random
+from collections.abc import Callable, Sequence
+
+from gristmill.model.lease import Claim
+from gristmill.model.queue import BreakerState, BreakerStatus
+from gristmill.model.settling import Answers, Policy
+from gristmill.queue.breaker import Breaker, CircuitBreaker, has_succeeded, passing_failures
+
+_LOG = logging.getLogger("gristmill.queue")
+
+
+class Gate:
+    """Lets a lane claim, by its circuit breaker.
+
+    Args:
+        queue: The queue's name, for the log.
+        limits: Of the breaker; None lets everything through.
+        policy: Which failures are tried again.
+        chance: A new random number, 0 <= x < 1, at each call.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        limits: Breaker | None,
+        policy: Policy,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._queue = queue
+        self._policy = policy
+        self._breaker = None if limits is None else CircuitBreaker(limits, chance)
+        self._opened_at = 0.0
+        self._changed = asyncio.Event()
+
+    @property
+    def status(self) -> BreakerStatus:
+        """How the breaker stands; one that is not there is closed."""
+        if self._breaker is None:
+            return BreakerStatus(queue=self._queue, state=BreakerState.CLOSED, openings=0)
+        return BreakerStatus(queue=self._queue, state=self._breaker.state, openings=self._breaker.openings)
+
+    async def enter(self) -> None:
+        """Wait until a batch may be claimed; harmless to cancel."""
+        if self._breaker is None:
+            return
+        loop = asyncio.get_running_loop()
+        while (seconds := self._breaker.delay(loop.time())) > 0:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(None if seconds == math.inf else seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def claimed(self) -> int:
+        """Note that a batch was claimed; return its ticket, to be given back by ``leave``."""
+        return 0 if self._breaker is None else self._breaker.claimed()
+
+    def admits(self, ticket: int) -> bool:
+        """Tell whether a batch that waited for its turn may still run."""
+        return self._breaker is None or self._breaker.admits(ticket)
+
+    def note(self, ticket: int, claim: Claim, answers: Sequence[Answers]) -> None:
+        """Note what the handler said to the batch of *ticket*."""
+        if self._breaker is None:
+            return
+        if has_succeeded(claim, answers):
+            if self._breaker.succeeded():
+                self._say_closed()
+            return
+        failures = passing_failures(claim, answers, self._policy)
+        first = next(failures, None)
+        if first is None:
+            return
+        names = (name for name, _ in itertools.chain((first,), failures))
+        was_closed = self._breaker.state is BreakerState.CLOSED
+        now = asyncio.get_running_loop().time()
+        seconds = self._breaker.failed(ticket, names, now)
+        if seconds is not None:
+            self._say_open(seconds, first[1], now, is_news=was_closed)
+
+    def leave(self, ticket: int) -> None:
+        """Note that the batch of *ticket* is over, whatever became of it."""
+        if self._breaker is not None:
+            self._breaker.ended(ticket)
+            self._changed.set()
+
+    def _say_open(self, seconds: float, code: str, now: float, *, is_news: bool) -> None:
+        self._changed.set()
+        if is_news:
+            self._opened_at = now
+            _LOG.warning(
+                "all batches of %s fail, the last with %s: none is claimed for %.1f s, then one to see",
+                self._queue,
+                code,
+                seconds,
+                extra={"handler": self._queue},
+            )
+        else:
+            _LOG.debug("a batch of %s that was tried failed with %s: %.1f s more", self._queue, code, seconds)
+
+    def _say_closed(self) -> None:
+        self._changed.set()
+        _LOG.info(
+            "a batch of %s succeeded: it is worked again, after %.1f s",
+            self._queue,
+            asyncio.get_running_loop().time() - self._opened_at,
+            extra={"handler": self._queue},
+        )
