@@ -126,11 +126,11 @@ _BODIES: Final[Mapping[str, Schema]] = {
 }
 
 _REFUSALS: Final[Mapping[str, Sequence[int]]] = {
-    "jobs": (422, 503),
-    "queues": (503,),
-    "dead": (422, 503),
+    "jobs": (400, 422, 503),
+    "queues": (400, 503),
+    "dead": (400, 422, 503),
     "redrive": (400, 415, 422, 503),
-    "delete": (404, 409, 503),
+    "delete": (400, 404, 409, 503),
     "cancel": (400, 404, 415, 422, 503),
     "retry": (400, 404, 415, 422, 503),
 }
@@ -167,7 +167,7 @@ class JobDescriber:
             schema = {"type": "object", "properties": _BODIES[path.name]}
             operation["requestBody"] = {"required": False, "content": {JSON: {"schema": schema}}}
         answers = self._answers(path.name)
-        refused = refusals(*_REFUSALS.get(path.name, (404, 422, 503)))
+        refused = refusals(*_REFUSALS.get(path.name, (400, 404, 422, 503)))
         return {**operation, "responses": {**answers, **refused}}
 
     def _answers(self, name: str) -> dict[str, Any]:

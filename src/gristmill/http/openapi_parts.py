@@ -25,7 +25,7 @@ _INSTANCE = "urn:uuid:5f0c4a52-8f0e-4a5b-9b0e-2f6d1c7e8a90"
 
 # The refusals that operations name; all others are `default`.
 _TITLES: Final = {
-    400: "The body is not usable JSON",
+    400: "The body is not usable JSON, or the query has an unknown parameter",
     404: "Nothing there",
     408: "The body came too slowly",
     409: "Conflict",

@@ -73,6 +73,9 @@ KINDS: Mapping[str, Kind] = {
         "Idempotency-Key is not valid",
         "It is 1 to 255 visible ASCII characters, quoted or bare.",
     ),
+    "unknown_option": Kind(
+        400, "Option is not known", "The query has a parameter that this route does not take."
+    ),
     "unauthorized": Kind(401, "Not authenticated", "The request needs credentials that it does not have."),
     "forbidden": Kind(403, "Not allowed", "The credentials do not allow this."),
     "files_disabled": Kind(

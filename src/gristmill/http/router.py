@@ -54,6 +54,7 @@ def fastapi_router(
         dependencies: Run before each route, as FastAPI does.
     """
     router = APIRouter(prefix=prefix, dependencies=dependencies, lifespan=drain.lifespan)
+    desk = None if desk is None else desk.within_another()
 
     def add(path: str, method: str, served: Served, name: str, *, tag: str, extra: dict[str, Any]) -> None:
         router.add_api_route(

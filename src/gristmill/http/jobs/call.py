@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
@@ -67,10 +67,11 @@ class ServedCall(Served):
         handler: The handler's name, or empty: a label of the count.
         route: The other label.
         depth: How many parts of the path are the route's own, behind ``base``.
+        known: The parameters it takes; None ignores others.
         idle_timeout: Seconds a caller may leave a streamed reply unread.
     """
 
-    __slots__ = ("_answer", "_depth")
+    __slots__ = ("_answer", "_depth", "_known")
 
     def __init__(
         self,
@@ -80,23 +81,25 @@ class ServedCall(Served):
         route: str,
         *,
         depth: int,
+        known: Collection[str] | None = None,
         idle_timeout: float = 60.0,
     ) -> None:
         super().__init__(_never, counter, handler, route, idle_timeout)
         self._answer = answer
         self._depth = depth
+        self._known = known
 
     async def _ask(self, scope: Scope, receive: Receive) -> Reply | StreamedReply | None:
-        return await answer_call(self._answer, scope, receive, self._depth)
+        return await answer_call(self._answer, scope, receive, self._depth, self._known)
 
 
 async def answer_call(
-    answer: Answer, scope: Scope, receive: Receive, depth: int
+    answer: Answer, scope: Scope, receive: Receive, depth: int, known: Collection[str] | None = None
 ) -> Reply | StreamedReply | None:
     """Return what *answer* says to a request, refusals as problems; ``ServedCall`` tells the arguments."""
     base = quote(scope["path"].rsplit("/", depth)[0])
     try:
-        query = Query(scope.get("query_string", b""))
+        query = Query(scope.get("query_string", b""), known)
         headers = read_headers(scope["headers"])
         return await answer(Call(headers, receive, query, scope.get("path_params", {}), base))
     except Refused as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Final, NamedTuple
 
 from gristmill.http.asgi import Endpoint, Scope, Served
@@ -27,11 +28,12 @@ HEAD: Final = frozenset(("job", "jobs", "queues", "dead"))
 
 
 class Path(NamedTuple):
-    """One route: its method, its path below the prefix, and its name."""
+    """One route: its method, its path below the prefix, its name, and what its query may have."""
 
     method: str
     path: str
     name: str
+    parameters: frozenset[str] = frozenset()
 
     @property
     def depth(self) -> int:
@@ -40,10 +42,10 @@ class Path(NamedTuple):
 
 
 PATHS: Final[Sequence[Path]] = (
-    Path("GET", "/jobs", "jobs"),
+    Path("GET", "/jobs", "jobs", frozenset(("handler", "state", "cursor", "limit"))),
     Path("GET", "/jobs/{job}", "job"),
     Path("DELETE", "/jobs/{job}", "delete"),
-    Path("GET", "/jobs/{job}/results", "results"),
+    Path("GET", "/jobs/{job}/results", "results", frozenset(("ordered", "after", "status"))),
     Path("GET", "/jobs/{job}/unprocessed", "unprocessed"),
     Path("GET", "/jobs/{job}/events", "events"),
     Path("POST", "/jobs/{job}/cancel", "cancel"),
@@ -51,7 +53,7 @@ PATHS: Final[Sequence[Path]] = (
     Path("GET", "/queues", "queues"),
     Path("POST", "/queues/{name}/pause", "pause"),
     Path("POST", "/queues/{name}/resume", "resume"),
-    Path("GET", "/dead", "dead"),
+    Path("GET", "/dead", "dead", frozenset(("handler", "job", "code"))),
     Path("POST", "/dead/redrive", "redrive"),
 )
 """The routes that belong to no handler."""
@@ -85,6 +87,7 @@ class JobDesk:
         self._idle_timeout = limits.idle_timeout
         routes, queues = JobRoutes(jobs, limits, drain), QueueRoutes(jobs, limits, drain)
         contents = JobContents(jobs, statuses)
+        self._refuses_others = True
         self._answers: Mapping[str, Answer] = {
             "jobs": routes.list,
             "job": routes.show,
@@ -103,19 +106,38 @@ class JobDesk:
 
     def served(self, path: Path) -> Served:
         """Return the application of one of ``PATHS``."""
-        return self._call(self._answers[path.name], "", path.name, path.depth)
+        return self._call(self._answers[path.name], "", path.name, path.depth, path.parameters)
 
     def submitting(self, bench: Bench) -> Served:
         """Return the application of ``POST .../jobs`` of a handler."""
-        return self._call(Submitter(bench, self.jobs, Way.JOBS, self._files), bench.handler.name, "submit", 2)
+        submitter = Submitter(bench, self.jobs, Way.JOBS, self._files)
+        return self._call(submitter, bench.handler.name, "submit", 2, Way.JOBS.parameters)
 
-    def _call(self, answer: Answer, handler: str, route: str, depth: int) -> Served:
-        return ServedCall(answer, self._counter, handler, route, depth=depth, idle_timeout=self._idle_timeout)
+    def _call(self, answer: Answer, handler: str, route: str, depth: int, known: frozenset[str]) -> Served:
+        return ServedCall(
+            answer,
+            self._counter,
+            handler,
+            route,
+            depth=depth,
+            known=self._known(known),
+            idle_timeout=self._idle_timeout,
+        )
+
+    def _known(self, parameters: frozenset[str]) -> frozenset[str] | None:
+        return parameters if self._refuses_others else None
+
+    def within_another(self) -> JobDesk:
+        """Return the same for routes of another application: its dependencies may read other parameters."""
+        found = copy(self)
+        found._refuses_others = False  # noqa: SLF001 - its own
+        return found
 
     def preferring(self, endpoint: Endpoint, bench: Bench, route: str, way: Way, depth: int) -> Served:
         """Return the application of *endpoint*, which makes jobs of those who prefer that."""
         submitter = Submitter(bench, self.jobs, way, self._files)
-        return _Preferring(endpoint, submitter, self._counter, bench, route=route, depth=depth)
+        known = self._known(way.parameters)
+        return _Preferring(endpoint, submitter, self._counter, bench, route=route, depth=depth, known=known)
 
     def paths(self, prefix: str) -> dict[str, dict[str, Served]]:
         """Return path -> method -> application of the routes that belong to no handler."""
@@ -131,7 +153,7 @@ class JobDesk:
 class _Preferring(Served):
     """A synchronous route that may also answer 202."""
 
-    __slots__ = ("_depth", "_submitter")
+    __slots__ = ("_depth", "_known", "_submitter")
 
     def __init__(
         self,
@@ -142,13 +164,15 @@ class _Preferring(Served):
         *,
         route: str,
         depth: int,
+        known: frozenset[str] | None,
     ) -> None:
         super().__init__(endpoint, counter, bench.handler.name, route, bench.limits.idle_timeout)
         self._submitter = submitter
         self._depth = depth
+        self._known = known
 
     async def _ask(self, scope: Scope, receive: Receive) -> Reply | StreamedReply | None:
         for name, value in scope["headers"]:
             if name == b"prefer" and wanted(value).respond_async:
-                return await answer_call(self._submitter, scope, receive, self._depth)
+                return await answer_call(self._submitter, scope, receive, self._depth, self._known)
         return await super()._ask(scope, receive)

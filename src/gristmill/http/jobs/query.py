@@ -1,11 +1,11 @@
-"""Query parameters, each read as what it should be. Pure; nothing of a value gets into a refusal."""
+"""Query parameters, each read as what it should be. Pure; no value gets into a refusal, and no odd name."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
@@ -17,6 +17,7 @@ E = TypeVar("E", bound=StrEnum)
 _MOST = 100  # parameters of one request
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _WHOLE = re.compile(r"[0-9]{1,9}")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
@@ -25,17 +26,27 @@ def invalid_option(name: str, expected: str) -> Refused:
     return Refused(problem("invalid_option", detail=f"{name} is {expected}"))
 
 
+def unknown_option(name: str, known: Collection[str]) -> Refused:
+    """Return the refusal of the parameter *name*, which is none of those *known*."""
+    shown = name if _NAME.fullmatch(name) else "one"
+    there_are = ", ".join(sorted(known)) or "none"
+    return Refused(
+        problem("unknown_option", detail=f"{shown} is no parameter of this route; there are: {there_are}")
+    )
+
+
 class Query:
-    """The parameters of one request; those that nobody reads are ignored.
+    """The parameters of one request.
 
     Args:
         text: The query string, percent-encoded.
+        known: The names there may be; None ignores those that nobody reads.
 
     Raises:
-        Refused: ``invalid_option``: it is no query string.
+        Refused: ``invalid_option``: it is no query string. ``unknown_option``: it has another name.
     """
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, known: Collection[str] | None = None) -> None:
         try:
             pairs = parse_qsl(
                 text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST
@@ -43,6 +54,8 @@ class Query:
         except ValueError as error:
             raise invalid_option("the query", f"at most {_MOST} parameters in UTF-8") from error
         self._values: Mapping[str, str] = dict(pairs)
+        if known is not None and (others := self._values.keys() - set(known)):
+            raise unknown_option(min(others), known)
 
     def text(self, name: str, longest: int = 255) -> str | None:
         """Return a text of 1 to *longest* characters, or None if there is none."""

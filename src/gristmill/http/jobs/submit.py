@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Final
 
 from gristmill.errors import GristmillError, JobNotFound, QueueError, StoreError, UniqueConflict
 from gristmill.http.batch_request import Ids
@@ -30,6 +31,9 @@ from gristmill.queue.ids import JobIds
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.service import Jobs
 
+_MAKING: Final = frozenset(("priority", "delay", "run_at", "key", "keep_results"))
+_READING: Final = frozenset(("path", "format", "delimiter", "quoting", "encoding", "on_duplicate"))
+
 
 class Way(Enum):
     """The route a job comes in by, and the media types that takes."""
@@ -37,6 +41,11 @@ class Way(Enum):
     JOBS = (JSON, NDJSON, CSV, TSV)
     BATCH = (JSON, NDJSON)
     SINGLE = (JSON,)
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """What the query may have."""
+        return _MAKING | _READING if self is Way.JOBS else _MAKING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

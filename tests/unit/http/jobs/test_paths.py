@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import fastapi
+import pytest
+
 from gristmill import App, batch
 from gristmill.http.jobs.paths import PATHS
+from gristmill.http.jobs.submit import Way
 
 
 @batch(name="echo")
@@ -33,6 +37,66 @@ async def test_every_route_is_in_the_document() -> None:
     names = {each["name"] for each in submit["parameters"]}
     assert {"path", "format", "delimiter", "quoting", "encoding", "on_duplicate"} <= names
     assert {"202", "200", "413"} <= submit["responses"].keys()
+
+
+async def test_each_route_takes_the_parameters_that_are_documented() -> None:
+    def queried(operation: Any) -> set[str]:
+        return {each["name"] for each in operation.get("parameters", ()) if each.get("in") == "query"}
+
+    async with documented(App([echo], store="memory://")) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    for path in PATHS:
+        assert queried(paths[f"/v1{path.path}"][path.method.lower()]) == path.parameters
+    assert queried(paths["/v1/echo/jobs"]["post"]) == Way.JOBS.parameters
+
+
+JOB = "/v1/jobs/job_01M867VKM0RC0P73YEGXVSE973"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/jobs"),
+        ("GET", JOB),
+        ("DELETE", JOB),
+        ("GET", f"{JOB}/results"),
+        ("GET", f"{JOB}/unprocessed"),
+        ("GET", f"{JOB}/events"),
+        ("POST", f"{JOB}/cancel"),
+        ("POST", f"{JOB}/retry"),
+        ("GET", "/v1/queues"),
+        ("POST", "/v1/queues/echo/pause"),
+        ("GET", "/v1/dead"),
+        ("POST", "/v1/dead/redrive"),
+        ("POST", "/v1/echo/jobs"),
+        ("POST", "/v1/echo"),
+        ("POST", "/v1/echo/batch"),
+    ],
+)
+async def test_a_parameter_that_a_route_does_not_take_is_refused_by_name(method: str, path: str) -> None:
+    app = App([echo], store="memory://")
+    async with documented(app) as client:
+        answer = await client.request(
+            method, f"{path}?nope=1", json=["a"], headers={"prefer": "respond-async"}
+        )
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_option")
+    assert answer.json()["detail"].startswith("nope is no parameter of this route; there are: ")
+    assert (await app.jobs.list()).jobs == ()
+    await app.jobs.stop()
+
+
+async def test_parameters_that_dependencies_of_another_application_read_are_let_through() -> None:
+    def check(token: str) -> None:
+        assert token == "t"  # noqa: S105 - of a test
+
+    app = App([echo], store="memory://")
+    api = fastapi.FastAPI()
+    api.include_router(app.router(dependencies=[fastapi.Depends(check)]))
+    async with documented(api) as client:
+        assert (await client.get("/v1/jobs?token=t&limit=5")).status_code == 200
+        assert (await client.get("/v1/jobs?token=t&limit=x")).status_code == 422
+        assert (await client.post("/v1/echo/jobs?token=t", json=["a"])).status_code == 202
+    await app.jobs.stop()
 
 
 async def test_an_app_without_a_store_has_no_jobs() -> None:

@@ -59,6 +59,27 @@ def test_what_is_something_else_is_refused_by_its_name(text: bytes, read: Any) -
     assert detail(caught.value).startswith("n is ")
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "said"),
+    [
+        (
+            b"state=queued&stat=x",
+            ("state", "limit"),
+            "stat is no parameter of this route; there are: limit, state",
+        ),
+        (b"x=1", (), "x is no parameter of this route; there are: none"),
+        (b"a%20b%0A=1", ("state",), "one is no parameter of this route; there are: state"),
+    ],
+)
+def test_a_parameter_that_is_not_known_is_refused_with_those_that_are(
+    text: bytes, known: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        Query(text, known)
+    problem = caught.value.problem
+    assert (problem.code, problem.status, problem.detail) == ("unknown_option", 400, said)
+
+
 @pytest.mark.parametrize("text", [b"a=%ff", b"&".join(b"a%d=1" % n for n in range(101)), b"\xff=1"])
 def test_a_query_that_is_none_is_refused(text: bytes) -> None:
     with pytest.raises(Refused) as caught:

@@ -135,7 +135,8 @@ async def test_other_ways_in_read_no_file(filed: Any) -> None:
     answer = await filed.make(
         [{"text": "a"}], "/v1/echo/batch?path=in/people.csv", prefer="respond-async, wait=10"
     )
-    assert await outcomes(filed, answer) == [{"text": "a", "number": 0}]
+    assert code(answer) == (400, "unknown_option")
+    assert await jobs(filed) == []
 
 
 async def test_a_body_beside_a_path_is_refused(filed: Any) -> None:
