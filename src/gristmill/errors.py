@@ -15,6 +15,7 @@
     ├── QueueError                        the durable queue would not do it
     │   ├── UnknownHandler (LookupError)  no handler of that name
     │   ├── JobNotFound (LookupError)     no such job, or none in the state that is needed
+    │   ├── ItemNotFound (LookupError)    the job has no item at that place
     │   ├── JobNotFinal                   the job still runs
     │   ├── UniqueConflict                another job holds the unique key, for something else
     │   ├── InvalidItem (ValueError)      an item that is not of the handler's type, or too large
@@ -143,6 +144,12 @@ class UnknownHandler(QueueError, LookupError):
 
 class JobNotFound(QueueError, LookupError):
     """There is no such job, or it is not in the state that is needed."""
+
+    code = "not_found"
+
+
+class ItemNotFound(QueueError, LookupError):
+    """The job has no item at that place; the message says how many it has."""
 
     code = "not_found"
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gristmill.batching.handler import BatchHandler
-from gristmill.errors import ConfigurationError, JobNotFound, UniqueConflict, UnknownHandler
+from gristmill.errors import ConfigurationError, ItemNotFound, JobNotFound, UniqueConflict, UnknownHandler
 from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, Job, JobPage, JobState, NewJob, Unique
 from gristmill.model.lease import ResultKind
 from gristmill.model.queue import BreakerStatus, DeadFilter, DeadGroup, QueueStatus
@@ -363,12 +363,22 @@ class Jobs:
             after = chunks[-1].id
 
     async def cancel(self, job: str, *, items: Sequence[int] | None = None) -> bool:
-        """Cancel what of *job*, or of its *items*, is not running; False if there is no such job."""
+        """Cancel what of *job*, or of its *items*, is not running; False if there is no such job.
+
+        Raises:
+            ItemNotFound: It has no item at one of these places; none was cancelled.
+        """
         await self.open()
         if items is None:
             return await self.store.cancel(job)
+        found = await self.store.job(job)
+        if found is None:
+            return False
+        for place in items:
+            if not 0 <= place < found.counts.total:
+                raise ItemNotFound(f"{job} has no item {place}: it has {found.counts.total}, the first is 0")
         await self.store.cancel_items(job, items)
-        return await self.store.job(job) is not None
+        return True
 
     async def retry(self, job: str) -> int:
         """Let the failed items of *job* run again; return how many; raises ``JobNotFound``."""

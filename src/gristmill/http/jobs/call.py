@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
 
-from gristmill.errors import GristmillError, InvalidItem, QueueError, StoreError, UniqueConflict
+from gristmill.errors import GristmillError, InvalidItem, ItemNotFound, QueueError, StoreError, UniqueConflict
 from gristmill.http.asgi import Scope, Served
 from gristmill.http.body import ClientGone
 from gristmill.http.headers import Wanted, read_headers, wanted
@@ -127,6 +127,8 @@ def problem_of(error: GristmillError) -> Problem:
             found.retry_after_s = 2
         _LOG.warning("the store: %s (%s)", error, found.instance, extra={"instance": found.instance})
         return found
+    if isinstance(error, ItemNotFound):
+        return problem("not_found", detail=str(error))
     code = getattr(error, "code", "")
     return problem(code if code in KINDS else "not_found")
 

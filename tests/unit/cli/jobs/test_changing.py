@@ -27,6 +27,14 @@ def test_single_items_can_be_cancelled(shop: Any) -> None:
     assert (found["state"], found["counts"]["cancelled"], found["counts"]["queued"]) == ("running", 2, 1)
 
 
+def test_an_item_that_the_job_does_not_have_is_a_failure(shop: Any) -> None:
+    job = shop.enqueue(["a", "b"])
+    result = shop.run("cancel", job, "--item", "0", "--item", "2")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"gristmill: error: {job} has no item 2: it has 2, the first is 0\n"
+    assert shop.job(job).counts.cancelled == 0
+
+
 def test_delete_removes_a_final_job_only(shop: Any) -> None:
     waiting, done = shop.enqueue(["a"], delay=60), shop.done(["b"])
     result = shop.run("delete", waiting)

@@ -87,6 +87,14 @@ async def test_what_is_not_running_is_cancelled(desk: Any) -> None:
     assert results.count('"code":"cancelled"') == 4
 
 
+async def test_an_item_that_the_job_does_not_have_is_not_found_and_none_is_cancelled(desk: Any) -> None:
+    made = await desk.make([{"text": "a"}, {"text": "b"}], "/v1/echo/jobs?delay=1000")
+    answer = await desk.client.post(made.json()["links"]["cancel"], json={"items": [1, 2]})
+    assert code(answer) == (404, "not_found")
+    assert answer.json()["detail"] == f"{made.json()['id']} has no item 2: it has 2, the first is 0"
+    assert (await desk.client.get(made.headers["location"])).json()["counts"]["cancelled"] == 0
+
+
 @pytest.mark.parametrize(
     ("tail", "body", "expected"),
     [
