@@ -116,13 +116,19 @@ _SUMMARIES: Final[Mapping[str, str]] = {
     "pause": "Take nothing from a queue until it is resumed, on any machine",
     "resume": "Take from a queue again",
     "dead": "Show dead items by handler and code",
-    "redrive": "Let dead items run again, all or those that match",
+    "redrive": "Let dead items run again, those that match or all",
 }
 
 _BODIES: Final[Mapping[str, Schema]] = {
     "cancel": {"items": {"type": "array", "items": _WHOLE, "description": "Places; all without it."}},
     "retry": {"only": {"type": "string", "enum": ["failed"]}},
-    "redrive": {"handler": _TEXT, "job": _TEXT, "code": _TEXT, "before": {"type": ["string", "number"]}},
+    "redrive": {
+        "handler": _TEXT,
+        "job": _TEXT,
+        "code": _TEXT,
+        "before": {"type": ["string", "number"]},
+        "all": {"type": "boolean", "description": "`true` instead of the others: every dead item."},
+    },
 }
 
 _REFUSALS: Final[Mapping[str, Sequence[int]]] = {
@@ -165,7 +171,8 @@ class JobDescriber:
             operation["parameters"] = parameters
         if path.name in _BODIES:
             schema = {"type": "object", "properties": _BODIES[path.name]}
-            operation["requestBody"] = {"required": False, "content": {JSON: {"schema": schema}}}
+            is_needed = path.name == "redrive"
+            operation["requestBody"] = {"required": is_needed, "content": {JSON: {"schema": schema}}}
         answers = self._answers(path.name)
         refused = refusals(*_REFUSALS.get(path.name, (400, 404, 422, 503)))
         return {**operation, "responses": {**answers, **refused}}

@@ -10,7 +10,7 @@ from msgspec import Struct
 from gristmill.http.describe import json_reply
 from gristmill.http.drain import Drain
 from gristmill.http.jobs.call import Call
-from gristmill.http.jobs.query import Query, moment_of
+from gristmill.http.jobs.query import Query, invalid_option, moment_of
 from gristmill.http.jobs.shown import at
 from gristmill.http.jobs.small_body import read_options
 from gristmill.http.problems import NO_STORE, Reply
@@ -22,12 +22,21 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class RedriveOptions(Struct, forbid_unknown_fields=True):
-    """The body of a redrive: which dead items; each member that is missing matches all."""
+    """The body of a redrive: which dead items; members that are missing match all, but one must be there."""
 
     handler: str | None = None
     job: str | None = None
     code: str | None = None
     before: float | str | None = None
+    all: bool = False
+
+    def check(self) -> None:
+        """Refuse a body that does not say which: an empty one may have been meant to have more in it."""
+        is_filter = any(each is not None for each in (self.handler, self.job, self.code, self.before))
+        if self.all and is_filter:
+            raise invalid_option("all", "not given beside handler, job, code or before")
+        if not self.all and not is_filter:
+            raise invalid_option("all", "true, where none of handler, job, code and before is given")
 
 
 class QueueRoutes:
@@ -90,8 +99,9 @@ class QueueRoutes:
         return _told(200, dead=found)
 
     async def redrive(self, call: Call) -> Reply:
-        """``POST /v1/dead/redrive``: all of them, or those that match."""
+        """``POST /v1/dead/redrive``: those that match, or all of them."""
         options = await read_options(call, RedriveOptions, self._limits, self._drain)
+        options.check()
         before = None if options.before is None else moment_of(options.before, "before")
         redriven = await self._jobs.redrive(
             handler=options.handler, job=options.job, code=options.code, before=before

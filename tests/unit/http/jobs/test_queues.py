@@ -47,6 +47,19 @@ async def test_dead_items_are_shown_and_run_again(desk: Any) -> None:
     assert (await desk.client.get("/v1/dead")).json() == {"dead": []}
 
 
-@pytest.mark.parametrize("body", [{"before": "soon"}, {"queue": "echo"}, {"handler": 1}, {"before": -1}])
+async def test_every_dead_item_runs_again_only_where_the_body_says_all(desk: Any) -> None:
+    await desk.make([{"text": "bad"}] * 3, prefer="wait=10")
+    empty = await desk.client.post("/v1/dead/redrive")
+    assert code(empty) == (422, "invalid_option")
+    assert empty.json()["detail"] == "all is true, where none of handler, job, code and before is given"
+    assert code(await desk.client.post("/v1/dead/redrive", json={"all": False})) == (422, "invalid_option")
+    both = await desk.client.post("/v1/dead/redrive", json={"all": True, "code": "not_found"})
+    assert both.json()["detail"] == "all is not given beside handler, job, code or before"
+    assert (await desk.client.get("/v1/dead")).json()["dead"][0]["items"] == 3
+    every = await desk.client.post("/v1/dead/redrive", json={"all": True})
+    assert (every.status_code, every.json()) == (202, {"redriven": 3})
+
+
+@pytest.mark.parametrize("body", [{}, {"before": "soon"}, {"queue": "echo"}, {"handler": 1}, {"before": -1}])
 async def test_another_filter_is_refused(desk: Any, body: dict[str, Any]) -> None:
     assert code(await desk.client.post("/v1/dead/redrive", json=body)) == (422, "invalid_option")
