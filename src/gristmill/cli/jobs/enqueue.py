@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import IO, Annotated, BinaryIO
 
 import typer
 
 from gristmill.cli.exits import fail
 from gristmill.cli.jobs import options
 from gristmill.cli.jobs.asking import ask
-from gristmill.cli.jobs.lines import ItemLines
+from gristmill.cli.jobs.lines import ItemLines, put_aside
 from gristmill.cli.show.documents import print_document
 from gristmill.cli.show.times import duration, instant
-from gristmill.errors import ConfigurationError, InvalidItem
+from gristmill.errors import ConfigurationError, InvalidItem, UniqueConflict
 from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.service import Jobs
@@ -40,33 +41,50 @@ def enqueue_items(
     ] = None,
     unique: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="While a job of this key is not final, that one is the answer."),
+        typer.Option(
+            metavar="KEY",
+            help="While a job of this key is not final, the same FILE is answered with it, another refused.",
+        ),
     ] = None,
     app: options.App = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Store the items of a file as one job; all of them, or none if one is wrong."""
     wait, due = _due(delay, run_at)
-    with _opened(file) as lines:
-        items = ItemLines(lines)
+    with _opened(file) as lines, ExitStack() as stack:
 
-        async def enqueue(jobs: Jobs) -> JobRef:
+        async def enqueue(jobs: Jobs) -> tuple[JobRef, int]:
             if jobs.is_brief:
                 raise ConfigurationError(f"{jobs.url} is in this process: the job would be gone with it")
+            body: IO[bytes] = lines
+            fingerprint: str | None = None
+            if unique is not None:
+                body, fingerprint = stack.enter_context(put_aside(lines))
+            items = ItemLines(body)
             try:
-                return await jobs.enqueue(
-                    handler, items, priority=priority, delay=wait, run_at=due, key=key, unique=unique
+                ref = await jobs.enqueue(
+                    handler,
+                    items,
+                    priority=priority,
+                    delay=wait,
+                    run_at=due,
+                    key=key,
+                    unique=unique,
+                    fingerprint=fingerprint,
                 )
             except InvalidItem as error:
                 raise InvalidItem(
                     f"line {items.line_of(error.index)}: {error}; nothing was stored", index=error.index
                 ) from error
+            except UniqueConflict as error:
+                raise UniqueConflict(f"{error}; nothing was stored", job=error.job) from error
+            return ref, items.items
 
-        ref = ask(app, None, enqueue, may_make=True)
+        ref, count = ask(app, None, enqueue, may_make=True)
     if as_json:
         print_document({"id": ref.id, "created": ref.created})
     elif ref.created:
-        typer.echo(f"{ref.id} has {items.items} items for {handler}")
+        typer.echo(f"{ref.id} has {count} items for {handler}")
     else:
         typer.echo(f"{ref.id} holds the key {unique!r} already; nothing was stored")
 

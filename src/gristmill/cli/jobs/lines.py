@@ -1,12 +1,16 @@
-"""NDJSON as items: one JSON value a line, read as the job is stored."""
+"""NDJSON as items: one JSON value a line, read as the job is stored, or before where all must be known."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import signal
 import sys
+import tempfile
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import IO
 
 import msgspec
 
@@ -44,6 +48,22 @@ class ItemLines:
         """Return the number of the line, from 1, that the item at place *item* stood in."""
         offset = self._offsets[bisect_right(self._offsets, (item, sys.maxsize)) - 1]
         return item + offset[1] + 1
+
+
+_IN_MEMORY = 1 << 20
+"""Bytes that are put aside without a file."""
+
+
+@contextlib.contextmanager
+def put_aside(lines: Iterable[bytes]) -> Iterator[tuple[IO[bytes], str]]:
+    """Read *lines* to their end; return them, until the block is left, and the SHA-256 of them all."""
+    digest = hashlib.sha256()
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        for line in _interruptible(lines):
+            digest.update(line)
+            file.write(line)
+        file.seek(0)
+        yield file, digest.hexdigest()
 
 
 def _interruptible(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -33,14 +33,28 @@ def test_standard_input_is_a_dash_and_the_options_reach_the_job(shop: Any) -> No
     assert shop.job(job["id"]).due_at == shop.now + 60
 
 
-def test_a_unique_key_that_is_held_is_answered_with_its_job(shop: Any) -> None:
+def test_a_unique_key_that_is_held_is_answered_with_its_job(shop: Any, tmp_path: Path) -> None:
     first = shop.run("enqueue", "mails", "-", "--unique", "u", input='"a"\n').stdout.split()[0]
-    second = shop.run("enqueue", "mails", "-", "--unique", "u", input='"b"\n')
+    (tmp_path / "same.ndjson").write_text('"a"\n')
+    second = shop.run("enqueue", "mails", "same.ndjson", "--unique", "u")
     assert (second.exit_code, second.stdout) == (
         0,
         f"{first} holds the key 'u' already; nothing was stored\n",
     )
     assert shop.job(first).counts.total == 1
+
+
+@pytest.mark.parametrize("length", [1, 100_000])
+def test_other_items_under_a_unique_key_that_is_held_are_refused(shop: Any, length: int) -> None:
+    lines = f'"{"a" * length}"\n' * 20
+    first = shop.run("enqueue", "mails", "-", "--unique", "u", input=lines).stdout.split()[0]
+    second = shop.run("enqueue", "mails", "-", "--unique", "u", input=lines + '"b"\n')
+    assert (second.exit_code, second.stdout) == (1, "")
+    assert second.stderr == (
+        f"gristmill: error: job {first} holds the key 'u' for something else; nothing was stored\n"
+    )
+    assert shop.job(first).counts.total == 20
+    assert len(shop.json("list")["jobs"]) == 1
 
 
 @pytest.mark.parametrize("line", ["5", "nonsense", '"a" "b"', '"half'])
