@@ -15,6 +15,7 @@ from gristmill import (
     App,
     BatchContext,
     BatchHandler,
+    Breaker,
     Failed,
     Inline,
     Linger,
@@ -154,7 +155,10 @@ async def mistakes() -> None:
 app = App(
     handlers=[create_users, plain],
     store="postgresql:///app",
-    queues={"users": QueueOptions(rate=100, concurrency=2, transactional=True)},
+    queues={
+        "users": QueueOptions(rate=100, concurrency=2, transactional=True, breaker=Breaker(batches=5)),
+        "plain": QueueOptions(breaker=None),
+    },
     schedules=[Schedule(name="nightly", cron="0 3 * * *", queue="plain", items=[1])],
 )
 

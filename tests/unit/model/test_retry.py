@@ -87,6 +87,12 @@ def test_a_function_decides_and_is_not_asked_after_the_last_attempt():
     assert asked == [error]
 
 
+def test_what_it_covers_does_not_depend_on_the_attempt():
+    assert Retry(attempts=1).covers(QueueFull("full"))
+    assert not Retry(attempts=1).covers(ReplyMismatch("short"))
+    assert Retry(attempts=1, on=(ValueError,)).covers(ValueError())
+
+
 def test_what_the_function_raises_goes_on():
     with pytest.raises(ZeroDivisionError):
         Retry(on=lambda _error: bool(1 / 0)).admits(ValueError(), 1)

@@ -73,7 +73,9 @@ def test_a_raise_and_a_dead_worker_are_tried_again_whatever_they_say() -> None:
         code = getattr(error, "code", "handler_error")
         assert policy.admits(Failed(error, code), 1)
         assert not policy.admits(Failed(error, code), 2)
+        assert policy.is_passing(Failed(error, code))
     assert not policy.admits(Failed("no", "bad"), 1)
+    assert not policy.is_passing(Failed("no", "bad"))
 
 
 def test_the_retry_of_a_handler_may_choose_by_the_error() -> None:
