@@ -218,7 +218,7 @@ async def test_a_cancelled_batch_leaves_no_transaction_and_no_row_behind(server:
 async def test_a_storm_of_conflicts_stores_each_email_once_and_every_item_has_its_answer(server: Any) -> None:
     chance = random.Random(5)
     batches = [[{"email": f"{chance.randrange(300)}"} for _ in range(40)] for _ in range(40)]
-    async with Pool(server.url, size=8, acquire_timeout=60) as pool:
+    async with Pool(f"{server.url}&deadlock_timeout=20ms", size=8, acquire_timeout=60) as pool:
         writer = BulkWriter(pool, "users")
         pending = dict(enumerate(batches))
         won: Counter[str] = Counter()
