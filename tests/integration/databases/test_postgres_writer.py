@@ -206,7 +206,8 @@ async def test_rows_without_any_value_get_all_defaults(postgres: Any) -> None:
 async def test_rows_go_into_a_table_with_policies_which_takes_no_copy(postgres: Any) -> None:
     await postgres.run(
         "CREATE ROLE clerk LOGIN; GRANT ALL ON users TO clerk; GRANT ALL ON SEQUENCE users_id_seq TO clerk; "
-        "ALTER TABLE users ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON users USING (true); SELECT 1"
+        "ALTER TABLE users ENABLE ROW LEVEL SECURITY; "
+        "CREATE POLICY own ON users USING (email <> 'x'); SELECT 1"
     )
     url = postgres.url.replace("//postgres", "//clerk")
     assert "clerk" in url
@@ -214,6 +215,11 @@ async def test_rows_go_into_a_table_with_policies_which_takes_no_copy(postgres: 
         async with BulkWriter(url, "users") as writer:
             rows = [NewUser("n", f"{n}") for n in range(500)]
             assert await writer.insert(rows) == [None] * 500
+            mixed = [NewUser("n", "a"), NewUser("n", "x"), NewUser("n", "b")]
+            assert codes(await writer.insert(mixed)) == ["ok", "check_violation", "ok"]
+            await postgres.run("REVOKE INSERT ON users FROM clerk; SELECT 1")
+            with pytest.raises(ConfigurationError, match="refuses the statement"):
+                await writer.insert([NewUser("n", "c")])
     finally:
         await postgres.run("DROP OWNED BY clerk; DROP ROLE clerk; SELECT 1")
 

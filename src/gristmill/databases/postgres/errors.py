@@ -95,8 +95,13 @@ def _slug_of_value(error: BaseException) -> str:
     return "number_out_of_range" if is_range else "type_mismatch"
 
 
+def _is_of_policy(error: asyncpg.PostgresError) -> bool:
+    """Tell a row that a policy refuses from a table that may not be written, which has the same SQLSTATE."""
+    return error.sqlstate == "42501" and error.server_source_function == "ExecWithCheckOptions"
+
+
 def _answered(error: asyncpg.PostgresError) -> Exception:
-    slug = slug_of_sqlstate(error.sqlstate or "")
+    slug = "check_violation" if _is_of_policy(error) else slug_of_sqlstate(error.sqlstate or "")
     if slug is not None:
         return RowRefused(refusal(slug, constraint=error.constraint_name, column=error.column_name))
     if isinstance(error, _MET_ANOTHER):
