@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from gristmill.codec import pydantic_models
-from gristmill.codec.items import decode_hook
+from gristmill.codec.items import decode_hook, unreadable
 from gristmill.errors import ConfigurationError
 from gristmill.http.problems import Refused, new_instance, problem
 from gristmill.http.strict_json import decode_plain
@@ -75,6 +75,9 @@ class MsgspecItems:
     """Items msgspec decodes: Structs, dataclasses, TypedDicts, builtins, anything unannotated."""
 
     def __init__(self, annotation: Any) -> None:
+        unknown = unreadable(annotation)
+        if unknown is not None:
+            raise TypeError(f"nothing is known of {unknown!r}")
         self.typed = annotation
         self._decoder = msgspec.json.Decoder(annotation, dec_hook=decode_hook)
 

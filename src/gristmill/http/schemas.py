@@ -66,6 +66,8 @@ def _schema(annotation: Any, direction: Direction, definitions: Definitions) -> 
 
     def of_unknown(part: Any) -> Schema:
         # Never an empty schema: msgspec takes that for no answer.
+        if part is object:
+            return {"title": "Any"}
         return (
             _pydantic_schema(part, direction, definitions) if _is_pydantic(part) else {"title": _name(part)}
         )

@@ -4,6 +4,7 @@ import enum
 import logging
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -77,6 +78,8 @@ def refusal(annotation: Any, text: bytes, at: str = "#") -> Problem:
         (Row, b'{"name":"a"}', {"name": "a"}),
         (int, b"7", 7),
         (Any, b'{"a":[1,null]}', {"a": [1, None]}),
+        (object, b'{"a":[1,null]}', {"a": [1, None]}),
+        (dict[str, object], b'{"a":[1,null]}', {"a": [1, None]}),
         (Account, b'{"owner":"a"}', Account(owner="a")),
         (Order, b'{"account":{"owner":"a"}}', Order(Account(owner="a"))),
         (list[Account], b'[{"owner":"a"}]', [Account(owner="a")]),
@@ -153,6 +156,17 @@ def test_a_type_that_json_cannot_hold_is_refused_at_once() -> None:
         item_codec(Point | Pair)
     with pytest.raises(ConfigurationError, match="Struct"):
         item_codec(Account | Point)
+
+
+class Tree(msgspec.Struct):
+    value: Path
+    branches: list[Tree]
+
+
+@pytest.mark.parametrize("annotation", [Path, list[Path], dict[str, Path | None], Tree])
+def test_a_class_that_nothing_here_can_make_is_refused_before_the_first_item(annotation: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"nothing is known of <class 'pathlib.*Path'>"):
+        item_codec(annotation)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def test_a_dataclass_and_a_typed_dict_name_their_fields_and_which_are_required()
         (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
         (Literal["a", "b"], {"enum": ["a", "b"]}),
         (dict[str, Any], {"type": "object"}),
+        (dict[str, object], {"type": "object", "additionalProperties": {"title": "Any"}}),
         (list[float], {"type": "array", "items": {"type": "number"}}),
         (datetime, {"type": "string", "format": "date-time"}),
         (time, {"type": "string", "format": "time"}),
