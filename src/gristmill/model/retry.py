@@ -57,6 +57,12 @@ class Retry:
         if isinstance(self.on, type):
             # A class is callable and its instances are true: it would match every error.
             raise ConfigurationError(f"on must be a tuple of classes: write on=({self.on.__name__},)")
+        on: object = self.on  # whatever was given
+        is_classes = isinstance(on, tuple) and all(
+            isinstance(kind, type) and issubclass(kind, BaseException) for kind in on
+        )
+        if not (on is None or is_classes or (callable(on) and not isinstance(on, tuple))):
+            raise ConfigurationError(f"on takes a tuple of exception classes or a function, not {on!r}")
 
     def admits(self, error: Exception, attempt: int) -> bool:
         """Tell whether an item that failed with *error* is tried again.

@@ -103,6 +103,12 @@ def test_a_class_in_place_of_a_tuple_is_refused_with_what_to_write():
         Retry(on=ConnectionError)
 
 
+@pytest.mark.parametrize("on", [[ConnectionError], (ConnectionError, "timeout"), "timeout", (int,)])
+def test_what_can_match_no_error_is_refused(on):
+    with pytest.raises(ConfigurationError, match="on takes a tuple of exception classes or a function"):
+        Retry(on=on)
+
+
 @pytest.mark.parametrize(
     "options",
     [
