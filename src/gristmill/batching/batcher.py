@@ -192,9 +192,13 @@ class Batcher:
         self.recipe.ledger.began(batch, now)
         steps = self._run(batch)
         steps.send(None)
-        self.running[batch] = self.loop.create_task(
-            steps, name=self._task_name, context=self.recipe.neutral_context()
-        )
+        try:
+            task = self.loop.create_task(steps, name=self._task_name, context=self.recipe.neutral_context())
+        except Exception as error:  # noqa: BLE001 - a task factory of the user's: every waiter gets it
+            steps.close()
+            self._answer(batch, all_failed(whole_batch(self.recipe.name, error), len(batch)))
+            return
+        self.running[batch] = task
 
     async def _run(self, batch: Batch) -> None:
         frame = Frame(self.recipe, self._callers, self._depth)
@@ -202,10 +206,14 @@ class Batcher:
             # Up to here it runs before its task exists: a task that is cancelled before its
             # first step would never come to the lines that answer the waiters.
             await _begun()
+            if batch not in self.running:  # an eager task, which begins before it can be noted
+                await _begun()
             current_frame.set(frame)
             settled = await self._runner.run(batch)
         except BaseException as error:
             frame.is_over = True
+            if self.loop.is_closed():
+                raise  # its futures cannot be answered any more, and nobody can wait for them
             if batch in self.running:
                 self._finish(batch, all_failed(whole_batch(self.recipe.name, error), len(batch)))
             if _is_for_the_loop(error):

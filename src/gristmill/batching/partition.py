@@ -223,16 +223,32 @@ class _Fill:
         """Take marks from *start* while they fit, and return how many did."""
         taken = 0
         for mark in islice(marks, start, None):
-            is_new = not self._dedupe or mark.ident not in self._seen
+            is_new = not (self._dedupe and self._has(mark.ident))
             if is_new:
                 if self.size >= cap:
                     break
                 if self.size and self._sent_weight + mark.weight > self._max_weight:
                     self.is_heavy = True
                     break
-                self._seen.add(mark.ident)
+                if self._dedupe:
+                    self._note(mark.ident)
                 self._sent_weight += mark.weight
                 self.size += 1
             self._batch.add_mark(mark)
             taken += 1
         return taken
+
+    # The user's own __eq__ may raise. What cannot be compared is the same as nothing else, and no reason
+    # to form no batch any more.
+
+    def _has(self, ident: Any) -> bool:
+        try:
+            return ident in self._seen
+        except Exception:  # noqa: BLE001 - as said
+            return False
+
+    def _note(self, ident: Any) -> None:
+        try:  # noqa: SIM105 - for each item, and suppress() takes thrice as long
+            self._seen.add(ident)
+        except Exception:  # noqa: BLE001, S110 - as said
+            pass

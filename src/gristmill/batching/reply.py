@@ -16,7 +16,7 @@ from gristmill.errors import (
     ManyFailed,
     ReplyMismatch,
 )
-from gristmill.model.outcome import Failed, Ok
+from gristmill.model.outcome import Failed, Ok, text_of
 
 logger = logging.getLogger("gristmill.batching")
 
@@ -126,7 +126,7 @@ def another(error: Exception) -> Exception:
         twin.__dict__.update(error.__dict__)
         twin.__cause__ = error.__cause__
         return twin
-    twin = HandlerFailed(str(error))
+    twin = HandlerFailed(text_of(error))
     twin.retryable = bool(getattr(error, "retryable", False))  # of the item, as the first caller is told
     return _because(twin, error)
 
@@ -141,7 +141,7 @@ def whole_batch(name: str, cause: BaseException) -> BatchError:
     if isinstance(cause, BatchError) and not isinstance(cause, ManyFailed):
         return cause  # of another handler; but the indices of its list mean nothing to these items
     if isinstance(cause, Exception):
-        failure: BatchError = HandlerFailed(f"{name} raised {type(cause).__name__}: {cause}")
+        failure: BatchError = HandlerFailed(f"{name} raised {type(cause).__name__}: {text_of(cause)}")
     else:
         failure = BatchCancelled(f"{name} ended without a reply: {type(cause).__name__}")
     failure.__cause__ = cause

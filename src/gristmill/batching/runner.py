@@ -92,15 +92,21 @@ class Runner:
         return self._run_once_each(batch, batch.idents)
 
     async def _run_once_each(self, batch: Batch, idents: Sequence[Any]) -> Settled:
-        place: dict[Any, int] = {}
+        known: dict[Any, int] = {}
         firsts: list[int] = []
+        source: list[int] = []  # of each item, which of the firsts stands for it
         for index, ident in enumerate(idents):
-            if place.setdefault(ident, len(firsts)) == len(firsts):
+            try:
+                place = known.setdefault(ident, len(firsts))
+            except Exception:  # noqa: BLE001 - what cannot be compared is the same as nothing else
+                place = len(firsts)
+            if place == len(firsts):
                 firsts.append(index)
+            source.append(place)
         items = [batch.items[i] for i in firsts]
         contexts = [batch.contexts[i] for i in firsts] if batch.contexts else []
         settled = await self._run(batch, items, contexts)
-        return _spread(settled, [place[ident] for ident in idents])
+        return _spread(settled, source)
 
     async def _run(self, batch: Batch, items: list[Any], contexts: Sequence[contextvars.Context]) -> Settled:
         context = self._context(batch, contexts) if self._call.takes_context else None

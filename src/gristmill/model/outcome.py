@@ -58,7 +58,7 @@ class Failed:
         if isinstance(self.error, Exception):
             if isinstance(self.error, BatchError):
                 return self.error
-            wrapped = ItemFailed(str(self.error), code=self.code, retryable=self.retryable)
+            wrapped = ItemFailed(text_of(self.error), code=self.code, retryable=self.retryable)
             wrapped.__cause__ = self.error
             return wrapped
         return ItemFailed(self.error, code=self.code, retryable=self.retryable)
@@ -69,6 +69,14 @@ class Failed:
 
 
 Outcome: TypeAlias = Ok[R] | Failed
+
+
+def text_of(error: BaseException) -> str:
+    """Return what *error* says, its type where its own ``__str__`` raises: no caller may be left for that."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - as said
+        return type(error).__name__
 
 
 def failed_from(error: Exception) -> Failed:

@@ -236,6 +236,27 @@ class TestDedupe:
         await asyncio.gather(*map(echo, (1, 1, 1, 2, 3)))
         assert seen == [[1, 2], [3]]
 
+    async def test_what_cannot_be_compared_is_sent_each_for_itself(self) -> None:
+        class Item:
+            def __hash__(self) -> int:
+                return 1
+
+            def __eq__(self, other: object) -> bool:
+                raise ValueError("no")
+
+        sizes: list[int] = []
+
+        @batch(dedupe=True)
+        async def count(items: list[Item]) -> list[int]:
+            sizes.append(len(items))
+            return list(range(len(items)))
+
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(count(Item()), count(Item()))
+            listed = await count.many([Item(), Item()])
+        assert answers == listed == [0, 1]
+        assert sizes == [2, 2]
+
     async def test_a_raise_fails_followers_too(self) -> None:
         @batch(dedupe=True)
         async def broken(items: list[int]) -> list[int]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import os
 import sys
 import threading
+from typing import Any
 
 import pytest
 
 from gristmill import batch
-from gristmill.errors import BatcherClosed, HandlerFailed, QueueFull
+from gristmill.errors import BatcherClosed, DeadlineExceeded, HandlerFailed, QueueFull
 
 
 def test_one_handler_serves_several_event_loops_in_a_row() -> None:
@@ -108,6 +110,80 @@ def test_a_waiting_run_ends_with_its_loop() -> None:
     loop.close()
     threads[0].join(timeout=10)
     assert [type(e) for e in errors] == [BatcherClosed]
+
+
+def test_a_loop_closed_under_a_running_batch_makes_no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", noise.append)
+
+    def run() -> None:
+        @batch
+        async def hangs(items: list[int]) -> list[int]:
+            await asyncio.get_running_loop().create_future()
+            return items
+
+        async def main() -> None:
+            waiter = hangs(1)
+            waiter.add_done_callback(lambda _: None)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert hangs.stats().running_batches == 1
+
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)  # asyncio itself tells of the task, as it should
+        loop.run_until_complete(main())
+        loop.close()
+
+    run()
+    gc.collect()
+    assert not noise
+
+
+class TestTaskFactories:
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+    def test_eager_tasks_answer_everybody(self) -> None:
+        @batch
+        async def at_once(items: list[int]) -> list[int]:
+            return items
+
+        @batch
+        async def suspends(items: list[int]) -> list[int]:
+            await asyncio.sleep(0)
+            return items
+
+        @batch
+        async def raises(items: list[int]) -> list[int]:
+            raise ValueError("no")
+
+        @batch(timeout=0.001)
+        async def hangs(items: list[int]) -> list[int]:
+            return await asyncio.get_running_loop().create_future()
+
+        async def main() -> list[Any]:
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]  # 3.11 has none
+            handlers = (at_once, suspends, raises, hangs)
+            async with asyncio.timeout(10):
+                return await asyncio.gather(*(each(1) for each in handlers), return_exceptions=True)
+
+        first, second, raised, late = asyncio.run(main())
+        assert (first, second) == (1, 1)
+        assert isinstance(raised, HandlerFailed)
+        assert isinstance(late, DeadlineExceeded)
+        assert not at_once.stats().running_batches
+
+    async def test_one_that_makes_no_tasks_fails_every_caller(self) -> None:
+        @batch
+        async def echo(items: list[int]) -> list[int]:
+            return items
+
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coro: asyncio.Task(coro, loop=loop))  # takes no context
+        waiters = [echo(1), echo(2)]
+        _, pending = await asyncio.wait(waiters, timeout=10)
+        loop.set_task_factory(None)
+        assert not pending
+        assert all(isinstance(w.exception(), HandlerFailed) for w in waiters)
+        assert await echo(3) == 3
 
 
 class TestThreads:

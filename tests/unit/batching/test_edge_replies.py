@@ -24,6 +24,13 @@ async def answers(handler: Any, *items: Any) -> list[Any]:
     return await asyncio.gather(*map(handler, items), return_exceptions=True)
 
 
+class Speechless(Exception):
+    """Its text cannot be had, and asking for it again fails the same way."""
+
+    def __str__(self) -> str:
+        raise Speechless
+
+
 class TestAHandlerThatRaises:
     async def test_gives_each_waiter_an_exception_of_its_own(self) -> None:
         cause = ValueError("boom")
@@ -69,6 +76,16 @@ class TestAHandlerThatRaises:
         assert [type(w.exception()) for w in waiters] == [BatchCancelled] * 2
         gc.collect()
         assert not caplog.records  # nor is it told a second time, as a task's exception that nobody looked at
+
+    async def test_what_has_no_text_answers_everybody_too(self) -> None:
+        @batch
+        async def broken(items: list[int]) -> list[int]:
+            raise Speechless
+
+        async with asyncio.timeout(10):
+            errors = await answers(broken, 1, 2)
+        assert [type(e) for e in errors] == [HandlerFailed] * 2
+        assert str(errors[0]) == "broken raised Speechless: Speechless"
 
     async def test_a_batch_task_cancelled_before_it_began_answers_everybody(self) -> None:
         @batch
@@ -194,6 +211,20 @@ class TestAnExceptionAmongTheResults:
 
         await answers(none, 0, 1)
         assert calls == [[0, 1]]
+
+    @pytest.mark.parametrize("wrap", [lambda error: error, Failed])
+    async def test_one_without_a_text_may_be_among_them(self, wrap: Any) -> None:
+        error = Speechless()
+
+        @batch
+        async def fails(items: list[int]) -> Any:
+            return [wrap(error)] * len(items)
+
+        async with asyncio.timeout(10):
+            first, second = await answers(fails, 1, 2)
+        assert first is not second
+        assert isinstance(first, Speechless | ItemFailed)
+        assert str(second) == "Speechless"
 
     async def test_failed_carries_its_code(self) -> None:
         @batch
