@@ -49,6 +49,29 @@ def test_loops_in_several_threads_do_not_share_batches() -> None:
     assert sorted(seen) == [first, second]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="on 3.11 asking which loop runs is too dear")
+def test_a_loop_that_has_moved_to_another_thread_is_not_the_one_here() -> None:
+    @batch
+    async def echo(items: list[int]) -> list[int]:
+        return items
+
+    async def call(item: int) -> int:
+        async with asyncio.timeout(10):
+            return await echo(item)
+
+    moving = asyncio.new_event_loop()
+    assert moving.run_until_complete(call(1)) == 1
+    thread = threading.Thread(target=moving.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), moving).result()  # it runs
+        assert asyncio.run(call(2)) == 2
+    finally:
+        moving.call_soon_threadsafe(moving.stop)
+        thread.join()
+        moving.close()
+
+
 def test_the_end_of_a_loop_answers_other_threads() -> None:
     """A call submitted to a loop that ends gets BatcherClosed, not silence."""
     entered = threading.Event()
