@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import resource
+import threading
 from typing import Any
 
 import msgspec
@@ -75,6 +77,19 @@ async def stuck(items: list[int]) -> list[int]:
     return items
 
 
+@batch(name="deaf", timeout=None)
+async def deaf(items: list[int]) -> list[int]:
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+@batch(name="threaded", timeout=None)
+async def threaded(items: list[int]) -> list[int]:
+    await asyncio.to_thread(threading.Event().wait)
+    return items
+
+
 @batch(name="release")
 async def release(items: list[None]) -> list[None]:
     released.set()
@@ -103,6 +118,7 @@ ordinary = App(
     store="memory://",
     files=os.environ.get("SERVED_FILES"),
 )
+unending = App(handlers=[deaf, threaded], store=None)
 brisk = App(
     handlers=[echo],
     prefix="/brisk",

@@ -88,3 +88,13 @@ def test_a_handler_that_hangs_holds_up_neither_its_callers_nor_the_end(start: An
     assert single.startswith(b"HTTP/1.1 503")
     assert b'"code":"closed"' in single
     assert b'"counts":{"total":1,"succeeded":0,"failed":0,"unprocessed":1}' in batch
+
+
+@pytest.mark.parametrize("name", [b"deaf", b"threaded"])
+def test_a_handler_that_does_not_end_when_cancelled_is_left_behind(start: Any, name: bytes) -> None:
+    with start("gristmill", "served_app:unending", "--graceful-timeout", "0") as server:
+        caller = send(server, b"/v1/" + name, b"1")
+        await_metric(server, b'gristmill_running_items{handler="%b"} 1.0' % name)
+        server.process.send_signal(signal.SIGTERM)
+        assert b'"code":"closed"' in received_by(caller)
+        assert server.process.wait(timeout=240) == 1

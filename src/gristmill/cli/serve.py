@@ -8,8 +8,10 @@ import errno
 import gc
 import ipaddress
 import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -29,6 +31,7 @@ from gristmill.queue.starting import LASTING
 _LOG = logging.getLogger("gristmill.cli")
 
 _LAST_WORDS = 1  # second for the answers to those who waited in vain
+_FAREWELL = 5.0  # seconds for what is cancelled to end, once all callers are answered
 _PATIENCE = 2.0  # seconds for the store to say that it is of no use
 _COLLECT_EVERY = 10_000  # container objects made and not freed; under load each request holds a dozen
 
@@ -99,7 +102,10 @@ def serve(
         signal.signal(number, server.stop)
     _collect_less()
     with listener:
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            server.stay()
     if not server.started:
         raise typer.Exit(1)
 
@@ -122,6 +128,7 @@ class _Server(uvicorn.Server):
         self._graceful_timeout = graceful_timeout
         self._say_ready = say_ready
         self._closing: list[asyncio.Task[None]] = []
+        self._leaving: threading.Timer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then say so; end here if the store cannot be used until it is changed."""
@@ -151,6 +158,15 @@ class _Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             timer.cancel()
+            # The end of the loop waits for tasks that will not be cancelled, and for threads of to_thread.
+            self._leaving = threading.Timer(_FAREWELL, _leave)
+            self._leaving.daemon = True
+            self._leaving.start()
+
+    def stay(self) -> None:
+        """Let the process end by itself: the loop has ended."""
+        if self._leaving is not None:
+            self._leaving.cancel()
 
     def _give_up(self) -> None:
         _LOG.warning("time is up: stopping the batches that still run")
@@ -162,6 +178,12 @@ class _Server(uvicorn.Server):
     def stop(self, _number: int, _frame: FrameType | None) -> None:
         """Stop soon."""
         self.should_exit = True
+
+
+def _leave() -> None:
+    """End the process; every caller has an answer, and what still runs is a handler that was given up."""
+    _LOG.warning("a handler does not end when it is cancelled: ending the process without it")
+    os._exit(1)
 
 
 def _bound(host: str, port: int) -> socket.socket:
