@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
-from gristmill.errors import ConfigurationError
 from gristmill.streams.formats.dialect import COMMA, Dialect
-from gristmill.streams.formats.patterns import FIRST_LINE, LINE, patterns
+from gristmill.streams.formats.patterns import FIRST_LINE, LINE, patterns, possessive
 
 _END = re.compile(rb"\r\n|\n|\r")
 _QUOTE = b'"'
@@ -21,18 +20,14 @@ _QUOTE = b'"'
 
 _WORTH_IT = 256
 """Bytes from which on a pattern finds records faster than steps do."""
-_NONE = re.compile(b"")
-_LINES = re.compile(b"(?:%s)*+" % FIRST_LINE.pattern)
+_LINES = re.compile(possessive(FIRST_LINE.pattern, b"*"))
 
 
 def _patterns_of(dialect: Dialect) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """Return what matches one record, and as many whole ones as there are, or none where that is no use."""
     if dialect.quoting == "none":
         return LINE, _LINES
-    try:
-        found = patterns(dialect.delimiter)
-    except ConfigurationError:  # this Python would match them wrongly; steps are right, and text without
-        return LINE, _NONE  # quotes needs no others
+    found = patterns(dialect.delimiter)
     return found.record, found.whole
 
 

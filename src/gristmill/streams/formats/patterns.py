@@ -5,8 +5,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
-from gristmill.errors import ConfigurationError
+# 3.11.0 to 3.11.4, which some systems have, match possessive repeats of groups wrongly.
+_KNOWS_POSSESSIVE: Final = re.compile("(?:ab?c)*+$").match("aca") is None
+
+
+def possessive(group: bytes, times: bytes, *, natively: bool = _KNOWS_POSSESSIVE) -> bytes:
+    """Return the pattern of *group*, repeated *times* (``*``, ``+``, ``?``), that gives nothing back.
+
+    Args:
+        group: Any pattern.
+        times: How often.
+        natively: With the possessive quantifier; else as an atomic group, which takes some memory for each
+            repeat, and twice the time.
+    """
+    return b"(?:%s)%s+" % (group, times) if natively else b"(?>(?:%s)%s)" % (group, times)
 
 
 @dataclass(frozen=True)
@@ -27,42 +41,37 @@ class Patterns:
     record: re.Pattern[bytes]
 
 
+def ends_outside(mark: bytes, *, natively: bool) -> re.Pattern[bytes]:
+    """Return the pattern of all up to the last *mark* that is outside of quotes; *natively* as above."""
+    line = possessive(rb'[^"%s]++|"[^"]*+"' % mark, b"*", natively=natively) + mark
+    return re.compile(possessive(line, b"*", natively=natively))
+
+
 PART = re.compile(rb'"[^"]*+"')
 LINE = re.compile(rb"[^\r\n]*+(?:\r\n|\n|\r|\Z)")
-ENDS_OUTSIDE = {  # all up to the last such mark that is outside of quotes
-    mark: re.compile(rb'(?:(?:[^"%s]++|"[^"]*+")*+%s)*+' % (mark, mark)) for mark in (b"\n", b"\r")
-}
+ENDS_OUTSIDE = {mark: ends_outside(mark, natively=_KNOWS_POSSESSIVE) for mark in (b"\n", b"\r")}
 FIRST_LINE = re.compile(rb"[^\r\n]*+(?:\r?\n|\r(?=[^\n]))")
 
 
 @lru_cache(maxsize=32)
-def patterns(delimiter: str) -> Patterns:
-    """Return the patterns of text with that *delimiter*.
+def patterns(delimiter: str, *, natively: bool = _KNOWS_POSSESSIVE) -> Patterns:
+    """Return the patterns of text with that *delimiter*; *natively* as ``possessive`` takes it."""
 
-    Raises:
-        ConfigurationError: This Python's module ``re`` would match them wrongly.
-    """
-    _check_python()
+    def repeated(group: bytes, times: bytes) -> bytes:
+        return possessive(group, times, natively=natively)
+
     outer = rb"[%s\r\n]" % re.escape(delimiter.encode())
     inner = rb"[^" + outer[1:]
     opening = rb'(?<!%s)"' % inner  # at the beginning of a cell
     stray = rb'(?<=%s)"' % inner
-    content = rb'[^"]*+(?:""[^"]*+)*+'
+    content = rb'[^"]*+' + repeated(rb'""[^"]*+', b"*")
     quoted = opening + content + rb'"'
-    body = rb'(?:[^"\r\n]++|%s|%s)*+' % (quoted, stray)
+    body = repeated(rb'[^"\r\n]++|%s|%s' % (quoted, stray), b"*")
     first = body + rb"(?:\r?\n|\r(?=[^\n]))"
+    parts = repeated(rb'"[^"]*+"(?:%s|(?=")|\Z)' % outer, b"+")
     return Patterns(
-        well_formed=re.compile(rb'(?:[^"]*+(?<!%s)(?:"[^"]*+"(?:%s|(?=")|\Z))++)*+[^"]*+' % (inner, outer)),
+        well_formed=re.compile(repeated(rb'[^"]*+(?<!%s)' % inner + parts, b"*") + rb'[^"]*+'),
         first=re.compile(first),
-        whole=re.compile(rb"(?:%s)*+" % first),
-        record=re.compile(body + rb"(?:%s%s\Z)?+(?:\r\n|\n|\r|\Z)" % (opening, content)),
+        whole=re.compile(repeated(first, b"*")),
+        record=re.compile(body + repeated(opening + content + rb"\Z", b"?") + rb"(?:\r\n|\n|\r|\Z)"),
     )
-
-
-def _check_python() -> None:
-    found = re.match("(?:ab?c)*+", "aca")
-    if found is None or found.end() != len("ac"):
-        raise ConfigurationError(
-            "this Python matches possessive patterns wrongly, as 3.11.0 to 3.11.4 do:"
-            " update it to read CSV with quotes"
-        )

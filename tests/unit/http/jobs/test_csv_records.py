@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.errors import ConfigurationError
 from gristmill.http.jobs import csv_records
 from gristmill.http.jobs.csv_records import Quotes, Records
 from gristmill.streams.formats.csv_records import spans
@@ -79,14 +78,6 @@ def test_only_quotes_at_the_beginning_of_a_cell_open_it(
     for part in pieces_of(line, piece):
         quotes.follow(part)
     assert (quotes.is_open, quotes.is_stray) == (is_open, is_stray)
-
-
-def test_a_python_that_matches_patterns_wrongly_goes_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(delimiter: str) -> None:
-        raise ConfigurationError(delimiter)
-
-    monkeypatch.setattr(csv_records, "patterns", refused)
-    assert records(b'a,b\n"x\ny",2\nz\n', piece=100) == [b"a,b\n", b'"x\ny",2\n', b"z\n"]
 
 
 CELLS = st.text(st.sampled_from('ab",\n\r é'), max_size=8)
