@@ -7,12 +7,12 @@ from multiprocessing import util
 from typing import Any, Literal
 
 from gristmill.batching.executors.child_process import context_of, cpus
-from gristmill.batching.executors.crew import Crew, after_fork
+from gristmill.batching.executors.crew import Crew, after_fork, name_of
 from gristmill.batching.executors.function_ref import refer
 from gristmill.batching.executors.process_worker import do_nothing
 from gristmill.batching.executors.protocol import Function
 from gristmill.batching.executors.worker_process import WorkerOptions, WorkerProcess
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, WorkerDied
 
 
 class Processes:
@@ -83,13 +83,19 @@ class Processes:
         """Call ``function(*args)`` in a worker and return what it returned, or raise what it raised.
 
         Raises:
-            WorkerDied: The worker ended before it replied, or could not be started.
+            WorkerDied: The worker ended before it replied, or could not be started; or the function
+                asked for its end, as ``sys.exit`` does, which is no end of this process.
             ConfigurationError: The function, its arguments or its reply cannot be sent between processes.
             BatchCancelled: The executor was closed before the call ended.
 
         Cancellation returns at once and kills the worker.
         """
-        return await self._crew.run(function, args)
+        try:
+            return await self._crew.run(function, args)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise WorkerDied(
+                f"{name_of(function)} raised {error!r} in its worker process, which ends its batch only"
+            ) from error
 
     def check(self, function: Function) -> None:
         """Tell early whether workers can find *function*.

@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.batching.executors import Processes
 from gristmill.batching.executors.remote_error import RemoteError, RemoteTraceback
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, WorkerDied
 
 
 class TwoArguments(Exception):
@@ -72,10 +72,14 @@ async def test_an_exception_that_cannot_be_rebuilt_is_stood_in_for(one: Processe
     assert "in fail" in str(caught.value.__cause__)
 
 
-async def test_an_exit_of_the_function_is_no_death_of_its_worker(one: Processes):
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+async def test_an_exit_of_the_function_ends_neither_its_worker_nor_this_process(
+    one: Processes, kind: type[BaseException]
+):
     pid = await one.run(pid_of, ())
-    with pytest.raises(SystemExit, match="3"):
-        await one.run(fail, (SystemExit, 3))
+    with pytest.raises(WorkerDied, match=rf"fail raised {kind.__name__}\(3\)") as caught:
+        await one.run(fail, (kind, 3))
+    assert isinstance(caught.value.__cause__, kind)
     assert await one.run(pid_of, ()) == pid
 
 
