@@ -321,6 +321,17 @@ class BatchHandler(Generic[T, R]):
                 outcome: Outcome[R] = Ok(value) if error is None else failed_from(error)
                 yield outcome if ordered else (index, outcome)
 
+    def sort_error(self, item: T) -> Exception | None:
+        """Return what ``key``, ``weigh`` or ``dedupe`` raise for *item*; None if they take it.
+
+        Asks them once more: for servers, where one such item of a list must not fail the others.
+        """
+        try:
+            self._sort_one(item)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's
+            return error
+        return None
+
     def _sort_one(self, item: T) -> tuple[Hashable, Mark | None]:
         return (None, None) if self._is_plain else self._sorter.sort(item)
 

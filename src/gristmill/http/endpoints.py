@@ -13,7 +13,7 @@ from gristmill.batching.context import BatchInfo
 from gristmill.batching.reply import Settled
 from gristmill.batching.ticket import Ticket
 from gristmill.codec.results import UnusableResult
-from gristmill.errors import ItemTooHeavy, QueueFull
+from gristmill.errors import BatchError, ItemTooHeavy, QueueFull
 from gristmill.http.batch_headers import BatchHeaders
 from gristmill.http.batch_reply import BatchWriter
 from gristmill.http.batch_request import BatchReader, BatchRequest
@@ -262,14 +262,24 @@ class BatchEndpoint:
         return Reply(200, (_JSON_TYPE, length, timing, *preferred.applied()), body)
 
     async def _settle(self, request: BatchRequest) -> Settled:
-        """Answer the valid items of *request*; those no batch can hold become refused ones."""
+        """Answer the valid items of *request*; those that can be in no batch become refused ones."""
         handler = self._bench.handler
         try:
             return await handler.settle(request.items, wait=False)
         except ItemTooHeavy as error:
-            heavy = self._bench.verdicts.problem_of(failed_from(error))
-            request.refuse_where(self._bench.is_too_heavy, heavy)
-            return await handler.settle(request.items, wait=False)
+            self._refuse_where(self._bench.is_too_heavy, error, request)
+        except BatchError:
+            raise
+        except Exception as error:  # noqa: BLE001 - of the handler's key, weigh or dedupe, for some item
+            self._refuse_where(lambda item: handler.sort_error(item) is not None, error, request)
+        return await self._settle(request)
+
+    def _refuse_where(self, is_bad: Callable[[Any], bool], error: Exception, request: BatchRequest) -> None:
+        """Refuse the items that *error* is about; raise it if there are none, so that this ends."""
+        count = len(request.items)
+        request.refuse_where(is_bad, self._bench.verdicts.problem_of(failed_from(error)))
+        if len(request.items) == count:
+            raise error
 
 
 HotEndpoint: TypeAlias = SingleEndpoint | BatchEndpoint

@@ -125,6 +125,9 @@ class _Stream:
             raise Refused(problem("too_large", limit_bytes=bench.limits.item_bytes))
         check_text(text, bench.limits)
         item = bench.items.decode(text, f"#/{line}")
+        error = bench.handler.sort_error(item)
+        if error is not None:
+            raise Refused(bench.verdicts.problem_of(failed_from(error)))
         if bench.is_too_heavy(item):
             raise Refused(problem("item_too_heavy"))
         return item

@@ -166,6 +166,17 @@ async def test_an_item_heavier_than_any_batch_fails_alone() -> None:
     assert [item["status"] for item in reply["items"]] == [200, 413, 200, 422]
 
 
+@pytest.mark.parametrize("option", ["key", "weigh", "dedupe"])
+async def test_an_item_that_the_handlers_own_functions_do_not_take_fails_alone(option: str) -> None:
+    options: dict[str, Any] = {option: lambda n: 12 // n}
+    if option == "weigh":
+        options["max_weight"] = 6
+    reply = await ask(BatchEndpoint(bench(numbers(**options))), [4, 0, 1, 6])
+    verdicts = [(item["status"], item.get("result")) for item in json.loads(reply.body)["items"]]
+    heavy = (413, None) if option == "weigh" else (200, 0.5)
+    assert verdicts == [(200, 2.0), (500, None), heavy, (200, 3.0)]
+
+
 @pytest.mark.looptime
 async def test_a_full_queue_refuses_the_whole_batch() -> None:
     handler = numbers(max_pending=2, max_wait=10.0)

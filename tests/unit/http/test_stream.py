@@ -173,15 +173,15 @@ async def test_a_closed_handler_answers_every_line_it_took() -> None:
     assert trailer["counts"]["unprocessed"] == len(lines) == trailer["counts"]["total"]
 
 
-async def test_a_broken_option_of_the_handler_is_a_problem_in_the_last_line(
+async def test_what_a_broken_option_of_the_handler_says_is_in_the_log_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken(item: int) -> int:
         raise ZeroDivisionError(f"hunter2 {item}")
 
-    *_, trailer = await lines_of(await open_stream(numbers(key=broken), Caller(b"1\n", ends=True)))
-    assert (trailer["done"], trailer["error"]["code"]) == (False, "handler_error")
-    assert "hunter2" not in str(trailer)
+    lines = await lines_of(await open_stream(numbers(key=broken), Caller(b"1\n", ends=True)))
+    assert lines[0]["error"]["code"] == "handler_error"
+    assert "hunter2" not in str(lines)
     assert "hunter2" in caplog.text
 
 
@@ -192,3 +192,18 @@ async def test_a_draining_service_opens_no_stream() -> None:
     reply = await StreamEndpoint(bench)(NDJSON, Caller().receive)
     assert isinstance(reply, Reply)
     assert reply.status == 503
+
+
+@pytest.mark.parametrize("option", ["key", "weigh", "dedupe"])
+async def test_an_item_that_the_handlers_own_functions_do_not_take_fails_alone(option: str) -> None:
+    options: dict[str, Any] = {option: lambda n: 12 // n}
+    if option == "weigh":
+        options["max_weight"] = 12
+    chunks = await open_stream(numbers(**options), Caller(b"4\n0\n6\n", ends=True))
+    *verdicts, totals = await lines_of(chunks)
+    assert sorted((line["index"], line["status"], line.get("result")) for line in verdicts) == [
+        (0, 200, 8),
+        (1, 500, None),
+        (2, 200, 12),
+    ]
+    assert totals["done"]
