@@ -193,9 +193,12 @@ def batch(
         ConfigurationError: The function takes no list, or an option cannot work.
     """
     limits = _limits(options)
-    if executor is not None and not callable(getattr(executor, "run", None)):
+    if name is not None and not isinstance(name, str):
+        raise ConfigurationError(f"name is a string, not {name!r}")
+    kind: object = executor  # whatever was given; a class has a `run` too, but no slots
+    if kind is not None and (isinstance(kind, type) or not callable(getattr(kind, "run", None))):
         raise ConfigurationError(
-            f"executor takes Inline(), Threads(), Processes() or Ray(), not {executor!r}"
+            f"executor takes Inline(), Threads(), Processes() or Ray(), with parentheses, not {executor!r}"
         )
 
     def decorate(function: Callable[..., Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from gristmill.errors import ConfigurationError
 from gristmill.model.linger import FixedWait, Linger
+from gristmill.model.numbers import is_number
 from gristmill.model.retry import Retry
 from gristmill.model.sizing import Adaptive
 
@@ -103,7 +104,7 @@ class Limits:
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return is_number(value) and 0 < value < math.inf  # type: ignore[operator]  # it is a number
 
 
 def _whole(option: str, value: object) -> None:
@@ -112,5 +113,5 @@ def _whole(option: str, value: object) -> None:
 
 
 def _seconds(option: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+    if not is_number(value) or not 0 <= value < math.inf:  # type: ignore[operator]  # as above
         raise ConfigurationError(f"{option} must be seconds, 0 or more, not {value!r}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gristmill.errors import ConfigurationError
+from gristmill.model.numbers import is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Linger:
 
     def __post_init__(self) -> None:
         """Refuse what is no weight and no length of time."""
-        if not 0 <= self.cost < math.inf:  # this way round refuses NaN too
+        if not is_number(self.cost) or not 0 <= self.cost < math.inf:  # this way round refuses NaN too
             raise ConfigurationError(f"cost must be a finite number, 0 or more, got {self.cost!r}")
         _check_seconds("max_wait", self.max_wait)
 
@@ -87,5 +88,5 @@ Wait: TypeAlias = FixedWait | Linger
 
 
 def _check_seconds(name: str, seconds: float) -> None:
-    if not 0 <= seconds < math.inf:
+    if not is_number(seconds) or not 0 <= seconds < math.inf:
         raise ConfigurationError(f"{name} must be a finite number of seconds, 0 or more, got {seconds!r}")

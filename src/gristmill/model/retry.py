@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gristmill.errors import ConfigurationError, HandlerFailed, ItemFailed
+from gristmill.model.numbers import is_number
 
 RetryOn: TypeAlias = tuple[type[Exception], ...] | Callable[[Exception], bool]
 
@@ -48,11 +49,11 @@ class Retry:
                 f"attempts counts the first try too: a whole number, at least 1, got {attempts!r}"
             )
         for name, seconds in (("base", self.base), ("cap", self.cap)):
-            if not 0 <= seconds < math.inf:  # this way round refuses NaN too
+            if not is_number(seconds) or not 0 <= seconds < math.inf:  # this way round refuses NaN too
                 raise ConfigurationError(
                     f"{name} must be a finite number of seconds, 0 or more, got {seconds!r}"
                 )
-        if not 1 <= self.factor < math.inf:
+        if not is_number(self.factor) or not 1 <= self.factor < math.inf:
             raise ConfigurationError(f"factor must be a finite number, 1 or more, got {self.factor!r}")
         if isinstance(self.on, type):
             # A class is callable and its instances are true: it would match every error.

@@ -9,6 +9,7 @@ from enum import StrEnum
 from gristmill.errors import ConfigurationError
 from gristmill.model.cost import CostModel, is_duration
 from gristmill.model.guard import Guard
+from gristmill.model.numbers import is_number
 
 _ROUNDING = 1e-9  # 0.9 / (1 - 0.9) is a little more than 9: not worth an item
 _CAUTION = 2.25  # standard deviations kept free below the target latency: about 2 batches in 100 miss it
@@ -100,13 +101,14 @@ class Adaptive:
             size: object = getattr(self, name)
             if not isinstance(size, int) or size < 1:
                 raise ConfigurationError(f"{name} must be a whole number of items, at least 1, got {size!r}")
-        if self.target_latency is not None and not 0 < self.target_latency < math.inf:
+        target = self.target_latency
+        if target is not None and (not is_number(target) or not 0 < target < math.inf):
             raise ConfigurationError(
                 f"target_latency must be seconds above 0, or None: {self.target_latency!r}"
             )
         if self.min_size > self.max_size:
             raise ConfigurationError(f"max_size {self.max_size} is below min_size {self.min_size}")
-        if not 0 < self.efficiency < 1:
+        if not is_number(self.efficiency) or not 0 < self.efficiency < 1:
             raise ConfigurationError(f"efficiency must be between 0 and 1, got {self.efficiency!r}")
 
     def controller(self) -> SizeController:

@@ -57,8 +57,11 @@ class Processes:
         max_batches: int | None = None,
         start_method: Literal["forkserver", "spawn"] | None = None,
     ) -> None:
-        if workers is not None and workers < 1:
-            raise ConfigurationError(f"Processes(workers={workers}): use 1 or more, or None for one per CPU")
+        count: object = workers  # whatever was given
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ConfigurationError(
+                f"Processes(workers={workers!r}): use 1 or more, or None for one per CPU"
+            )
         if max_batches is not None and max_batches < 1:
             raise ConfigurationError(
                 f"Processes(max_batches={max_batches}): use 1 or more, or None for no end"

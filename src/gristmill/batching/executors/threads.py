@@ -35,9 +35,10 @@ class Threads:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        if workers is not None and workers < 1:
+        count: object = workers  # whatever was given
+        if count is not None and (not isinstance(count, int) or count < 1):
             raise ConfigurationError(
-                f"Threads(workers={workers}): use 1 or more, or None for as many as asked for"
+                f"Threads(workers={workers!r}): use 1 or more, or None for as many as asked for"
             )
         self._workers = workers
         self._crew = Crew("gristmill", workers, _Caller)
