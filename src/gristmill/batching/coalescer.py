@@ -6,6 +6,7 @@ grows until the moment it starts. Partitions of different keys take turns.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable
@@ -28,7 +29,7 @@ class Coalescer:
     """
 
     __slots__ = (
-        "_agenda", "_cap", "_dedupe", "_fixed_cost", "_is_keyed", "_max_weight", "_partitions", "_wait",
+        "_agenda", "_by_key", "_cap", "_dedupe", "_fixed_cost", "_is_keyed", "_line", "_max_weight", "_wait",
         "dropped", "is_eager", "is_flushing", "main",
     )  # fmt: skip
 
@@ -44,34 +45,38 @@ class Coalescer:
         # In the order of their turns. Without a key there is only the main one, for good;
         # a partition of a key is there only while something waits under it.
         self._is_keyed = limits.key is not None
-        self._partitions: dict[Hashable, Partition] = {} if self._is_keyed else {None: self.main}
+        self._line: dict[Partition, None] = {} if self._is_keyed else {self.main: None}
+        # Only to find one for a new item: a key that changes while it is held is found no more.
+        self._by_key: dict[Hashable, Partition] = {}
         self._agenda = Agenda(self._due_of)
 
     def __len__(self) -> int:
         """Items that wait."""
-        return sum(map(len, self._partitions.values()))
+        return sum(map(len, tuple(self._line)))  # a copy: other threads ask for stats
 
     def __repr__(self) -> str:
         """Show what tests want to see."""
-        return f"<Coalescer {len(self)} items under {len(self._partitions)} keys>"
+        return f"<Coalescer {len(self)} items under {len(self._line)} keys>"
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return not self._partitions if self._is_keyed else not (self.main.items or self.main.parts)
+        return not self._line if self._is_keyed else not (self.main.items or self.main.parts)
 
     @property
     def weight(self) -> float:
         """Their summed weight."""
-        return math.fsum(p.weight for p in self._partitions.values())
+        return math.fsum(p.weight for p in tuple(self._line))
 
     def partition(self, key: Hashable) -> Partition:
         """Return the partition of *key*, made when there is none; something is put into it next."""
-        found = self._partitions.get(key)
+        if not self._is_keyed:
+            return self.main
+        found = self._by_key.get(key)
         if found is None:
-            found = self._partitions[key] = Partition(key, self.dropped)
-        if self._is_keyed:
-            self._agenda.note(found)
+            found = self._by_key[key] = Partition(key, self.dropped)
+        self._line.setdefault(found)
+        self._agenda.note(found)
         return found
 
     def add_parts(self, parts: Iterable[tuple[Hashable, Part]]) -> None:
@@ -84,8 +89,9 @@ class Coalescer:
 
     def oldest(self) -> float:
         """Return when the oldest item came, inf when nothing waits."""
-        times = [p.times[0] for p in self._partitions.values() if p.times]
-        times += [part.time for p in self._partitions.values() for part in p.parts if len(part)]
+        line = tuple(self._line)
+        times = [p.times[0] for p in line if p.times]
+        times += [part.time for p in line for part in p.parts if len(part)]
         return min(times, default=math.inf)
 
     def oldest_single(self, after: float = -math.inf) -> float:
@@ -94,7 +100,7 @@ class Coalescer:
         Lists have no deadline while they wait.
         """
         found = math.inf
-        for partition in self._partitions.values():
+        for partition in self._line:
             times = partition.times
             if times:
                 index = bisect_right(times, after)
@@ -104,7 +110,7 @@ class Coalescer:
     def overdue(self, before: float) -> list[Waiter]:
         """Return the waiters of single calls that came at *before* or earlier."""
         found: list[Waiter] = []
-        for partition in self._partitions.values():
+        for partition in self._line:
             found += partition.waiters[: bisect_right(partition.times, before)]
         return found
 
@@ -140,7 +146,7 @@ class Coalescer:
         if self.is_empty:
             return None
         if self.is_eager or self.is_flushing:
-            return next(iter(self._partitions.values())) if self._is_keyed else self.main
+            return next(iter(self._line)) if self._is_keyed else self.main
         if self._is_keyed:
             return self._agenda.pop_due(now)
         return self.main if self._due_of(self.main) <= now else None
@@ -155,30 +161,37 @@ class Coalescer:
         return FlushReason.WEIGHT if partition.weight >= self._max_weight else FlushReason.TIME
 
     def _rotate(self, partition: Partition) -> None:
-        self._leave(partition)
-        if len(partition):
-            self._partitions[partition.key] = partition
-            self._agenda.note(partition)
+        if not len(partition):
+            self._leave(partition)
+            return
+        del self._line[partition]
+        self._line[partition] = None
+        self._agenda.forget(partition)
+        self._agenda.note(partition)
 
     def _leave(self, partition: Partition) -> None:
-        if self._is_keyed:
-            self._partitions.pop(partition.key, None)
-            self._agenda.forget(partition)
+        if not self._is_keyed:
+            return
+        self._line.pop(partition, None)
+        self._agenda.forget(partition)
+        with contextlib.suppress(Exception):  # of a key's own __hash__ or __eq__
+            if self._by_key.get(partition.key) is partition:
+                del self._by_key[partition.key]
 
     def purge(self) -> None:
         """Drop every single call whose caller gave up."""
-        for partition in list(self._partitions.values()):
+        for partition in list(self._line):
             partition.purge()
             if not len(partition):
                 self._leave(partition)
 
     def waiting_of(self, owner: Owner) -> int:
         """Return how many items of *owner*'s list no batch has taken."""
-        return sum(len(part) for p in self._partitions.values() for part in p.parts if part.owner is owner)
+        return sum(len(part) for p in self._line for part in p.parts if part.owner is owner)
 
     def drop_parts(self, owner: Owner) -> None:
         """Drop what waits of *owner*'s list."""
-        for partition in list(self._partitions.values()):
+        for partition in list(self._line):
             for part in [p for p in partition.parts if p.owner is owner]:
                 partition.parts.remove(part)
                 if part.marks is not None:
@@ -189,7 +202,7 @@ class Coalescer:
     def take_all(self) -> list[Batch]:
         """Remove everything, as batches of any size: they are to be failed, not run."""
         batches = []
-        for partition in list(self._partitions.values()):
+        for partition in list(self._line):
             while (batch := partition.take(FlushReason.DRAIN, 1 << 60, math.inf, dedupe=False)) is not None:
                 batches.append(batch)
             self._leave(partition)
