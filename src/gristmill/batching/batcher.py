@@ -13,9 +13,9 @@ import contextlib
 import math
 import random
 import time
-import types
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from gristmill.batching.admission import Admission
@@ -27,6 +27,7 @@ from gristmill.batching.frame import Frame, current_frame
 from gristmill.batching.recipe import Recipe
 from gristmill.batching.reply import Settled, all_failed, whole_batch
 from gristmill.batching.runner import Runner
+from gristmill.batching.tasks import begun, is_for_the_loop, leave_to_the_loop
 from gristmill.batching.timer import Timer
 from gristmill.errors import BatchCancelled, BatchError, DeadlineExceeded
 from gristmill.model.flush import FlushReason
@@ -71,6 +72,7 @@ class Batcher:
         self._has_look = False
         self._linger = Timer(loop, self._turn)
         self._timeout = math.inf if limits.timeout is None else limits.timeout
+        self._has_foresight = recipe.learns_costs and self._timeout < math.inf
         self._deadline = Timer(loop, self._expire)
         # How early a timer may go off: uvloop's are whole milliseconds, asyncio's a step of the clock.
         is_exact = self.clock is not time.monotonic
@@ -164,7 +166,10 @@ class Batcher:
                 batch = coalescer.take(now + self._tick, recipe.cap, recipe.fixed_cost)
             if batch is None:
                 break
-            self._start(batch, now)
+            if self._has_foresight:
+                batch = self._without_hopeless(batch, now)
+            if batch is not None:
+                self._start(batch, now)
         if coalescer.dropped.waiters:
             self.admission.account_dropped()
         self._arm(now)
@@ -174,15 +179,36 @@ class Batcher:
     def _next_retry(self) -> Batch | None:
         """Return the next retry that has come due, without the items that nobody waits for any more."""
         while self._ready:
-            batch = self._ready.popleft()
-            live, dead = batch.split_live()
-            if dead:
-                gone = batch.subset(dead, batch.reason)
-                self._answer(gone, all_failed(BatchCancelled("nobody waits for this retry"), len(gone)))
-                batch = batch.subset(live, batch.reason)
-            if live:
+            if batch := self._live(self._ready.popleft()):
                 return batch
         return None
+
+    def _without_hopeless(self, batch: Batch, now: float) -> Batch | None:
+        """Fail at once the calls of *batch* whose time will be up before it ends, and return the rest.
+
+        The room they would take in the batch goes to those who can still be answered. Where a batch is
+        expected to take longer than a whole timeout, nobody is turned away: the expectation may be wrong,
+        and without a batch it would never be corrected.
+        """
+        seconds = self.recipe.expected_seconds(len(batch))
+        latest = now + seconds - self._timeout
+        if not (batch.times and batch.times[0] < latest < now):
+            return batch
+        hopeless = bisect_left(batch.times, latest)
+        for waiter in batch.waiters[:hopeless]:
+            with contextlib.suppress(concurrent.futures.InvalidStateError):  # given up by a thread meanwhile
+                waiter.set_exception(self._too_late())
+        self.recipe.ledger.items["expired"] += hopeless
+        return self._live(batch)
+
+    def _live(self, batch: Batch) -> Batch | None:
+        """Return what somebody still waits for of *batch*, and account for the rest; None if nobody does."""
+        live, dead = batch.split_live()
+        if dead:
+            gone = batch.subset(dead, batch.reason)
+            self._answer(gone, all_failed(BatchCancelled("nobody waits for this any more"), len(gone)))
+            batch = batch.subset(live, batch.reason)
+        return batch if live else None
 
     def _start(self, batch: Batch, now: float) -> None:
         batch.started = now
@@ -205,9 +231,9 @@ class Batcher:
         try:
             # Up to here it runs before its task exists: a task that is cancelled before its
             # first step would never come to the lines that answer the waiters.
-            await _begun()
+            await begun()
             if batch not in self.running:  # an eager task, which begins before it can be noted
-                await _begun()
+                await begun()
             current_frame.set(frame)
             settled = await self._runner.run(batch)
         except BaseException as error:
@@ -216,15 +242,15 @@ class Batcher:
                 raise  # its futures cannot be answered any more, and nobody can wait for them
             if batch in self.running:
                 self._finish(batch, all_failed(whole_batch(self.recipe.name, error), len(batch)))
-            if _is_for_the_loop(error):
-                _leave_to_the_loop()
+            if is_for_the_loop(error):
+                leave_to_the_loop()
                 raise
             return
         frame.is_over = True
         if batch in self.running:
             self._finish(batch, settled)
         if settled.fatal is not None:
-            _leave_to_the_loop()
+            leave_to_the_loop()
             raise settled.fatal
 
     def _finish(self, batch: Batch, settled: Settled) -> None:
@@ -355,24 +381,3 @@ class Batcher:
             self._abandon(batch, self.admission.closed())
         self.admission.account_dropped()
         self._rest()
-
-
-@types.coroutine
-def _begun() -> Generator[None, None, None]:
-    """Stop once, to go on as a task."""
-    yield
-
-
-def _leave_to_the_loop() -> None:
-    """Have the running task count as looked at: what it raises next, its loop raises too."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-
-
-def _is_for_the_loop(error: BaseException) -> bool:
-    """Tell whether *error* is meant for more than its batch: an exit, or a cancel from outside."""
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and bool(task.cancelling())
-    return isinstance(error, KeyboardInterrupt | SystemExit)

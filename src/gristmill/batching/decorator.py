@@ -177,7 +177,9 @@ def batch(
             ``handler(x)`` raises ``QueueFull`` while ``many`` and ``stream`` wait.
         timeout: Seconds from a call to its answer, retries included; then it
             fails with ``DeadlineExceeded``. For lists and streams it counts
-            from the start of each batch. None waits for ever.
+            from the start of each batch. Where batches are timed, for ``Adaptive``
+            and ``Linger``, a call that cannot be answered in time any more fails
+            before its batch starts. None waits for ever.
         retry: ``Retry(...)``: try failed items again, alone.
         on_error: ``"bisect"`` re-runs the halves of a batch that raised until
             the poison items stand alone; only for handlers that are atomic or

@@ -17,6 +17,7 @@ from gristmill.model.linger import Linger
 from gristmill.model.sizing import Adaptive, SizeBound, SizeController, Sizing
 
 _numbers = itertools.count(1)
+_ENOUGH = 5  # batches from which an expectation is one
 
 
 class Recipe:
@@ -65,6 +66,16 @@ class Recipe:
     def fixed_cost(self) -> float:
         """Seconds a batch costs whatever its size, as far as it was learnt; 0 if nobody asks."""
         return 0.0 if self._costs is None else self._costs.fixed_cost
+
+    @property
+    def learns_costs(self) -> bool:
+        """Whether what batches cost is learnt: for ``Adaptive`` and for ``Linger``."""
+        return self._costs is not None
+
+    def expected_seconds(self, size: int) -> float:
+        """Return how long a batch of *size* should take, as far as it was learnt; 0 if that is not known."""
+        costs = self._costs
+        return 0.0 if costs is None or costs.samples < _ENOUGH else costs.expected(size)
 
     @property
     def is_marked(self) -> bool:

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from gristmill import BatchContext, batch
+from gristmill import BatchContext, Linger, batch
 from gristmill.errors import DeadlineExceeded, ItemTooHeavy, QueueFull
 
 TAKES = 10.0  # virtual seconds
@@ -158,6 +158,42 @@ class TestDeadlines:
             await hangs(1)
         assert await hangs(2) == 2
         assert stopped.is_set()
+
+    async def test_an_item_that_cannot_be_answered_in_time_any_more_fails_at_once(self) -> None:
+        batches: list[list[int]] = []
+
+        @batch(timeout=TAKES, max_size=1, concurrency=1, max_wait=Linger())
+        async def slow(items: list[int]) -> list[int]:
+            batches.append(items)
+            await asyncio.sleep(4)
+            return items
+
+        for number in range(8):  # what a batch takes is learnt
+            await slow(number)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        first, second, hopeless = slow(10), slow(11), slow(12)
+        await first
+        await asyncio.sleep(3)
+        late = slow(13)
+        with pytest.raises(DeadlineExceeded, match="timeout of 10 s"):
+            await hopeless
+        assert second.done()
+        assert loop.time() - began == pytest.approx(8)
+        assert await late == 13
+        assert loop.time() - began == pytest.approx(12)
+        assert batches[8:] == [[10], [11], [13]]
+        assert slow.stats().items["expired"] == 1
+
+    async def test_where_no_batch_is_expected_to_be_in_time_all_are_tried(self) -> None:
+        @batch(timeout=TAKES, max_size=5, concurrency=1, max_wait=Linger())
+        async def steady(items: list[int]) -> list[int]:
+            await asyncio.sleep(4)
+            return items
+
+        for number in range(8):  # of batches of one, so five are expected to take five times as long
+            await steady(number)
+        assert await asyncio.gather(*map(steady, range(5))) == list(range(5))
 
     async def test_one_short_wait_left_does_not_end_the_batch_of_the_others(self, looptime) -> None:
         @batch(timeout=TAKES, concurrency=1, max_wait=TAKES - 1)

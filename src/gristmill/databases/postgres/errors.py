@@ -97,7 +97,7 @@ def _slug_of_value(error: BaseException) -> str:
 
 def _is_of_policy(error: asyncpg.PostgresError) -> bool:
     """Tell a row that a policy refuses from a table that may not be written, which has the same SQLSTATE."""
-    return error.sqlstate == "42501" and error.server_source_function == "ExecWithCheckOptions"
+    return bool(error.sqlstate == "42501" and error.server_source_function == "ExecWithCheckOptions")
 
 
 def _answered(error: asyncpg.PostgresError) -> Exception:
