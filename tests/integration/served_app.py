@@ -8,6 +8,7 @@ import math
 import os
 import resource
 import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -90,6 +91,13 @@ async def threaded(items: list[int]) -> list[int]:
     return items
 
 
+@batch(name="blocking", timeout=None)
+async def blocking(items: list[str]) -> list[str]:
+    Path(items[0]).touch()  # noqa: ASYNC240 - to block is what it is for
+    threading.Event().wait()
+    return items
+
+
 @batch(name="release")
 async def release(items: list[None]) -> list[None]:
     released.set()
@@ -118,7 +126,7 @@ ordinary = App(
     store="memory://",
     files=os.environ.get("SERVED_FILES"),
 )
-unending = App(handlers=[deaf, threaded], store=None)
+unending = App(handlers=[deaf, threaded, blocking], store=None)
 brisk = App(
     handlers=[echo],
     prefix="/brisk",

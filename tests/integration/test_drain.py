@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import signal
 import socket
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +102,21 @@ def test_a_handler_that_does_not_end_when_cancelled_is_left_behind(start: Any, n
         server.process.send_signal(signal.SIGTERM)
         assert b'"code":"closed"' in received_by(caller)
         assert server.process.wait(timeout=240) == 1
+
+
+@pytest.mark.parametrize(("grace", "signals"), [("0", 1), ("600", math.inf)])
+def test_a_handler_that_blocks_the_loop_does_not_keep_the_process(
+    start: Any, tmp_path: Path, grace: str, signals: float
+) -> None:
+    began = tmp_path / "began"
+    with start("gristmill", "served_app:unending", "--graceful-timeout", grace) as server:
+        caller = send(server, b"/v1/blocking", json.dumps(str(began)).encode())
+        while not began.exists():
+            pass
+        while signals > 0 and server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
+            signals -= 1
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.process.wait(timeout=0.2)
+        assert server.process.wait(timeout=240) == 1
+        caller.close()

@@ -31,7 +31,7 @@ from gristmill.queue.starting import LASTING
 _LOG = logging.getLogger("gristmill.cli")
 
 _LAST_WORDS = 1  # second for the answers to those who waited in vain
-_FAREWELL = 5.0  # seconds for what is cancelled to end, once all callers are answered
+_FAREWELL = 3.0  # seconds for what is cancelled to end, once all callers are answered
 _PATIENCE = 2.0  # seconds for the store to say that it is of no use
 _COLLECT_EVERY = 10_000  # container objects made and not freed; under load each request holds a dozen
 
@@ -159,9 +159,23 @@ class _Server(uvicorn.Server):
         finally:
             timer.cancel()
             # The end of the loop waits for tasks that will not be cancelled, and for threads of to_thread.
-            self._leaving = threading.Timer(_FAREWELL, _leave)
-            self._leaving.daemon = True
-            self._leaving.start()
+            self._leave_after(_FAREWELL)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop soon; at once when told again. In the end also when a handler blocks the loop."""
+        if self.force_exit:
+            return
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+        # In time for all that may take long: the answers of callers, then the batches of the queue.
+        longest = 2 * (self._graceful_timeout + _LAST_WORDS) + _FAREWELL
+        self._leave_after(_FAREWELL if self.force_exit else longest)
+
+    def _leave_after(self, seconds: float) -> None:
+        self.stay()
+        self._leaving = threading.Timer(seconds, _leave)
+        self._leaving.daemon = True
+        self._leaving.start()
 
     def stay(self) -> None:
         """Let the process end by itself: the loop has ended."""
@@ -181,8 +195,8 @@ class _Server(uvicorn.Server):
 
 
 def _leave() -> None:
-    """End the process; every caller has an answer, and what still runs is a handler that was given up."""
-    _LOG.warning("a handler does not end when it is cancelled: ending the process without it")
+    """End the process: what still runs is a handler that was given up."""
+    _LOG.warning("a handler does not end: ending the process without it")
     os._exit(1)
 
 
