@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from gristmill.codec.results import encode_hook
 from gristmill.streams.formats.cell_text import as_text, bytes_of
+from gristmill.streams.formats.csv_lines import Lines
 from gristmill.streams.formats.row_makers import dict_maker
 from gristmill.streams.sinks.protocol import Encoded
 
@@ -53,6 +54,28 @@ class CsvColumnEncoder:
                 parts.append(self._lines(batch, names))
             at += batch.num_rows
         return (parts[0] if len(parts) == 1 else b"".join(parts)), bad
+
+    def encode_continued(self, batches: Sequence[Any], layout: bytes | None, lines: Lines) -> Encoded | None:
+        """Return the lines; see ``ContinuingEncoder``."""
+        names = batches[0].schema.names
+        if layout is None or msgspec.json.decode(layout) != names or lines.delimiter != self._delimiter:
+            return None
+        try:
+            return self._continued(lines, batches, range(lines.columns, len(names)))
+        except (pa.ArrowCapacityError, pa.ArrowInvalid):  # more than 2 GiB of text
+            return None
+
+    def _continued(self, lines: Lines, batches: Sequence[Any], places: Sequence[int]) -> Encoded:
+        """Return *lines*, each followed by its cells in the columns at *places*."""
+        if not places:
+            return bytes(bytes_of(lines.texts)) + b"\n"
+        added = [
+            pa.concat_arrays([self._cells(batch.column(place)) for batch in batches]) for place in places
+        ]
+        # Line ends are at the beginnings of the records, so only the last one is missing.
+        last = pa.array([(added[-1][-1].as_py() or "") + "\n"], pa.string())
+        added[-1] = pa.concat_arrays([added[-1][:-1], last])
+        return bytes_of(_joined([lines.texts, *added], self._delimiter))
 
     def _lines(self, batch: Any, names: Sequence[str]) -> Encoded:
         have = set(batch.schema.names)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from itertools import islice
+
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.formats.patterns import LINE, PART, patterns
+
+_STEP = 256
+"""Cells that are looked at together."""
 
 
 def check_quotes(chunk: bytes, dialect: Dialect) -> int | None:
@@ -35,6 +41,51 @@ def check_quotes(chunk: bytes, dialect: Dialect) -> int | None:
     while chunk[end - 1 : end] == b'"':  # the part before it, which was closed
         end = chunk.rfind(b'"', 0, end - 1)
     return end
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """The quotes of a piece of CSV, all of them around cells that need them.
+
+    Attributes:
+        starts: Where each such cell begins.
+        dropped: How many bytes each of them has more than its value.
+    """
+
+    starts: list[int] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
+
+
+def needed_quotes(chunk: bytes, dialect: Dialect, most: int) -> Quotes | None:
+    """Return the quotes of *chunk* if a writer that quotes only what it must would write the same ones.
+
+    Then they also stand where RFC 4180 wants them: ``check_quotes`` has nothing to say. The proof is that
+    every quote belongs to a cell that is found here, from the left to the right.
+
+    Args:
+        chunk: Whole records, whose lines end with a line feed alone.
+        dialect: Of the file.
+        most: Cells with quotes at most; a piece with more costs too much here.
+
+    Returns:
+        None if a quote is not needed, or not where it may be, or there are more than *most* cells with them.
+    """
+    quotes = Quotes()
+    if b'"' not in chunk:
+        return quotes
+    if dialect.quoting == "none":
+        return None
+    cells = patterns(dialect.delimiter).needed.finditer(chunk)
+    while some := list(islice(cells, _STEP)):
+        places = [cell.span() for cell in some]
+        if min([end - start for start, end in places]) == 1 or len(quotes.starts) + len(some) > most:
+            return None
+        dropped = [2] * len(some)
+        for index in [index for index, cell in enumerate(some) if cell.lastindex]:
+            dropped[index] = 1 + some[index].group().count(b'"') // 2
+        quotes.starts.extend([start for start, _ in places])
+        quotes.dropped.extend(dropped)
+    return quotes
 
 
 def spans(chunk: bytes, dialect: Dialect) -> list[tuple[int, int]]:

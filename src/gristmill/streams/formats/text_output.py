@@ -10,7 +10,13 @@ from gristmill.streams.formats.compression import Compression, compress
 from gristmill.streams.formats.csv_writing import CsvRowRecipe, header_line
 from gristmill.streams.formats.ndjson_writing import LineRecipe
 from gristmill.streams.sinks.appending import Bytes
-from gristmill.streams.sinks.protocol import ColumnEncoder, Encoded, EncoderRecipe, RowEncoder
+from gristmill.streams.sinks.protocol import (
+    ColumnEncoder,
+    ContinuingEncoder,
+    Encoded,
+    EncoderRecipe,
+    RowEncoder,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,3 +169,10 @@ class CompressedColumns:
         """Return what the inner one does, compressed."""
         body, bad = self._inner.encode(batches, layout)
         return compress(bytes(body), self._compression), bad
+
+    def encode_continued(self, batches: Sequence[Any], layout: bytes | None, lines: Any) -> Encoded | None:
+        """Return what the inner one does, compressed; None if it cannot."""
+        if not isinstance(self._inner, ContinuingEncoder):
+            return None
+        body = self._inner.encode_continued(batches, layout, lines)
+        return None if body is None else compress(bytes(body), self._compression)

@@ -70,6 +70,20 @@ class CopyingEncoder(ColumnEncoder, Protocol):
         """
 
 
+@runtime_checkable
+class ContinuingEncoder(ColumnEncoder, Protocol):
+    """A column encoder that can hand on the records of the input and go on after each."""
+
+    def encode_continued(self, batches: Sequence[Any], layout: bytes | None, lines: Any) -> Encoded | None:
+        """Return the encoded rows; None if they are to be encoded as others are.
+
+        Args:
+            batches: The rows. They begin with all columns of *lines*, none of them touched.
+            layout: The columns of the output.
+            lines: The records that the rows of *batches* are made of, ``formats.csv_lines.Lines``.
+        """
+
+
 class EncoderRecipe(Protocol):
     """Makes encoders in workers. Picklable."""
 

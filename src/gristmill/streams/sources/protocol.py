@@ -106,6 +106,8 @@ class Columns:
         total: Good and bad ones.
         blank: Empty lines, which are no rows.
         places: Finds where each record of the chunk is; called only when one fails.
+        lines: Finds the records as they stand, ``formats.csv_lines.Lines``, or None where an output could not
+            have them so; of CSV whose records are all good rows.
     """
 
     batch: Any
@@ -116,6 +118,15 @@ class Columns:
     total: int = 0
     blank: int = 0
     places: Callable[[], Sequence[Place]]
+    lines: Callable[[], Any] | None = None
+
+    def as_text(self) -> Any:
+        """Return the good rows with the text of each column that was made from text."""
+        batch = self.batch
+        for place, name in enumerate(batch.schema.names):
+            if name in self.texts:
+                batch = batch.set_column(place, name, self.texts[name])
+        return batch
 
     def chosen(self, indices: list[int]) -> Columns:
         """Return the same with the good rows at *indices* only."""
@@ -125,6 +136,7 @@ class Columns:
             texts={name: taken(text, indices) for name, text in self.texts.items()},
             numbers=[self.numbers[index] for index in indices],
             stored={},
+            lines=None,
         )
 
     def first(self, number: int) -> Columns:

@@ -13,12 +13,12 @@ from gristmill.batching.handler import BatchHandler
 from gristmill.model.outcome import Failed
 from gristmill.streams.chunk import Counts, Crash, Result, Task
 from gristmill.streams.engines.protocol import Marker
-from gristmill.streams.sinks.protocol import CopyingEncoder, Encoded, EncoderRecipe
+from gristmill.streams.sinks.protocol import ContinuingEncoder, CopyingEncoder, Encoded, EncoderRecipe
 from gristmill.streams.sources.protocol import Columns, ReaderRecipe
 from gristmill.streams.worker.column_calls import Called, ColumnCaller
 from gristmill.streams.worker.letters import Letters
 from gristmill.streams.worker.rows import Numbered
-from gristmill.streams.worker.untouched import memory_of, untouched
+from gristmill.streams.worker.untouched import goes_on, memory_of, untouched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +133,11 @@ class ColumnRunner:
             same = untouched(columns.batch, called.replies)
             stored = {new: columns.stored[old] for new, old in same.items() if old in columns.stored}
             body = self._encoder.encode_copied(batches, layout, stored) if stored else None
+            if body is not None:
+                return body, {}
+        if columns.lines is not None and isinstance(self._encoder, ContinuingEncoder):
+            lines = columns.lines() if goes_on(columns.as_text(), called.replies) else None
+            body = None if lines is None else self._encoder.encode_continued(batches, layout, lines)
             if body is not None:
                 return body, {}
         return self._encoder.encode(batches, layout)

@@ -46,6 +46,15 @@ def untouched(given: Any, replies: Sequence[Reply]) -> dict[str, str]:
     return found
 
 
+def goes_on(given: Any, replies: Sequence[Reply]) -> bool:
+    """Tell whether all results begin with all columns of *given*, untouched and in order."""
+    same = untouched(given, replies)
+    names = given.schema.names
+    results = replies[0].batch.schema.names if same else []
+    is_clear = len(set(results)) == len(results)
+    return is_clear and results[: len(names)] == names and all(same.get(name) == name for name in names)
+
+
 def _source(known: dict[tuple[Any, ...], tuple[str, int]], reply: Reply, index: int) -> str | None:
     column = reply.batch.column(index)
     name, offset = known.get(memory_of(column), (None, 0))

@@ -6,7 +6,7 @@ import pytest
 
 from gristmill.model.outcome import Failed
 from gristmill.streams.worker.column_calls import Reply
-from gristmill.streams.worker.untouched import untouched
+from gristmill.streams.worker.untouched import goes_on, untouched
 
 ROWS = pa.record_batch({"a": [1, 2, 3, 4], "b": ["w", None, "y", "z"], "c": [True, None, False, True]})
 
@@ -96,3 +96,23 @@ def test_codes_of_a_dictionary_do_not_tell_its_values():
         return pa.record_batch({"a": pa.DictionaryArray.from_arrays(codes, pa.array(["p", "q"]))})
 
     assert untouched(given, replies(other, given, 2)) == {}
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda rows: rows, True),
+        (lambda rows: rows.append_column("d", rows["a"]), True),
+        (lambda rows: rows.append_column("d", pc.add(rows["a"], 1)), True),
+        (lambda rows: rows.set_column(1, "b", pc.utf8_upper(rows["b"])), False),
+        (lambda rows: rows.select(["b", "a", "c"]), False),
+        (lambda rows: rows.select(["a", "b"]), False),
+        (lambda rows: rows.add_column(0, "d", rows["a"]), False),
+        (lambda rows: rows.rename_columns(["a", "c", "b"]), False),
+        (lambda rows: rows.set_column(0, "a", pc.add(rows["a"], 1)).append_column("a", rows["a"]), False),
+        (lambda rows: rows.slice(0, 1), False),
+    ],
+)
+@pytest.mark.parametrize("size", [4, 2])
+def test_a_result_goes_on_that_begins_with_all_columns_as_they_came(function, expected, size):
+    assert goes_on(ROWS, replies(function, size=size)) is expected
