@@ -15,7 +15,7 @@ import typer
 import gristmill
 from gristmill import App, Client, SyncClient, batch
 from gristmill import errors as all_errors
-from gristmill.cli.main import app as command
+from gristmill.cli.commands import app as command
 from gristmill.client.handler_options import HandlerOptions
 from gristmill.client.jobs.enqueuing import JobOptions
 from gristmill.client.transports.to_asgi import ASGITransport

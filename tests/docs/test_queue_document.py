@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from gristmill.cli.main import app
+from gristmill.cli.commands import app
 
 TEXT = (Path(__file__).parents[2] / "docs" / "queue.md").read_text()
 BIN = Path(sys.executable).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from gristmill.cli.main import app
+from gristmill.cli.commands import app
 
 TEXT = (Path(__file__).parents[2] / "docs" / "tune.md").read_text()
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gristmill.cli.main import app as command
+from gristmill.cli.commands import app as command
 
 HERE = Path(__file__).parent
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gristmill import App, Failed, batch
-from gristmill.cli.main import app as command
+from gristmill.cli.commands import app as command
 from gristmill.model.job import Job
 from gristmill.queue.memory.store import MemoryStore
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gristmill.cli import tune as command_module
-from gristmill.cli.main import app as command
+from gristmill.cli.commands import app as command
 from gristmill.tuning.measuring import measure
 
 HANDLERS = """

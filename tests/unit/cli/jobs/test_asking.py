@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from gristmill.cli.commands import app as command
 from gristmill.cli.jobs.asking import ask
-from gristmill.cli.main import app as command
 from gristmill.errors import StoreMisconfigured, StoreUnavailable
 from gristmill.queue.service import Jobs
 

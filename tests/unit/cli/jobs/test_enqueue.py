@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gristmill.cli.commands import app as command
 from gristmill.cli.jobs.lines import ItemLines
-from gristmill.cli.main import app as command
 
 
 def test_each_line_of_a_file_is_an_item(shop: Any, tmp_path: Path) -> None:
