@@ -24,6 +24,17 @@ def sync_data(file: IO[Any]) -> None:
         os.fsync(file.fileno())
 
 
+def begin_to_store(file: IO[Any], start: int, end: int) -> None:
+    """Have the system begin to put bytes [start, end) of *file* on the disk, and do not wait for it.
+
+    Then a later ``sync_data`` finds most of its work done. That bytes are not needed in memory is what Linux
+    is told to that end, as PostgreSQL's ``pg_flush_data`` does; what is being stored stays there.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):  # ``sync_data`` will say so
+            os.posix_fadvise(file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
+
+
 def sync_folder(folder: Path) -> None:
     """Return once the names in *folder* are on the disk; where folders cannot be opened they need not."""
     try:

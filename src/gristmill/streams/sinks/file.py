@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from gristmill.errors import ConfigurationError, SinkError
 from gristmill.streams.checkpoint import Checkpoint, Identity, resumable
 from gristmill.streams.chunk import Result
-from gristmill.streams.disk import close_anyway, cut, sync_data, sync_folder
+from gristmill.streams.disk import begin_to_store, close_anyway, cut, sync_data, sync_folder
 from gristmill.streams.journal import Journal
 from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.protocol import EncoderRecipe
@@ -21,6 +21,8 @@ _STDOUT, _STDERR = 1, 2
 
 _STEP = 1 << 20
 """Bytes of one write: of more than 2 MiB, Linux takes several times as long, looking for large pages."""
+_STORED_TOGETHER = 4 << 20
+"""Bytes that are on their way to the disk together, long before a commit waits for them."""
 
 
 class FileSink:
@@ -46,6 +48,7 @@ class FileSink:
         self._form = form
         self._file: BinaryIO | None = None
         self._is_begun = False
+        self._stored = 0
 
     @property
     def name(self) -> str:
@@ -89,7 +92,7 @@ class FileSink:
         self.journal.begin(identity)
         self._file = self.partial.open("w+b")
         sync_folder(self.path.parent)
-        self.length = 0
+        self.length = self._stored = 0
         self._is_begun = False
 
     def _reopen(self, checkpoint: Checkpoint) -> None:
@@ -102,7 +105,7 @@ class FileSink:
                 f"{self.partial} is shorter than what was committed; put it back, or use --overwrite"
             )
         cut(self._file, checkpoint.out)
-        self.length = checkpoint.out
+        self.length = self._stored = checkpoint.out
         self._is_begun = checkpoint.out > 0
 
     def write(self, result: Result) -> None:
@@ -122,6 +125,9 @@ class FileSink:
         for start in range(0, len(view), _STEP):
             self._opened().write(view[start : start + _STEP])
         self.length += len(view)
+        if self.length - self._stored >= _STORED_TOGETHER:
+            begin_to_store(self._opened(), self._stored, self.length)
+            self._stored = self.length
 
     def _opened(self) -> BinaryIO:
         if self._file is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -130,3 +131,31 @@ def test_places_that_cannot_be_are_refused(tmp_path: Path) -> None:
         sink_in(tmp_path).open(IDENTITY, overwrite=True)
     with pytest.raises(ConfigurationError, match="there is no folder"):
         sink_in(tmp_path / "none").open(IDENTITY, overwrite=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system cannot be told")
+def test_what_is_written_begins_to_be_stored_before_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    advise = os.posix_fadvise
+
+    def noted(file: int, start: int, length: int, advice: int) -> None:
+        told.append((start, length))
+        advise(file, start, length, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", noted)
+    sink = sink_in(tmp_path)
+    sink.open(IDENTITY, overwrite=False)
+    for _ in range(5):
+        sink.write(result("x" * (3 << 20)))
+    sink.commit(come(sink, 1))
+    sink.close()
+    resumed = sink_in(tmp_path)
+    assert resumed.open(IDENTITY, overwrite=False) is not None
+    resumed.write(result("y" * (5 << 20)))
+    resumed.close()
+
+    six = 6 << 20
+    assert told == [(0, six + 2), (six + 2, six), (sink.length, 5 << 20)]
+    assert (tmp_path / "out.csv.partial").stat().st_size == sink.length + (5 << 20)
