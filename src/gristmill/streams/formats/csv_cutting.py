@@ -5,6 +5,9 @@ of quotes before it ends a record. (Ge, Li, Eilebrecht, Chandramouli, Kossmann: 
 Data Parsing for Big Data Analytics", SIGMOD 2019, on what parity can tell and what it cannot.) That they are
 so is checked where the text is parsed, by ``check_quotes``; the two together never misread a file without a
 word.
+
+Where a quote can only open a cell it tells as much as all quotes before it, so mostly the end of a long piece
+is enough to cut it.
 """
 
 from __future__ import annotations
@@ -39,6 +42,29 @@ def cut(window: bytes | memoryview, dialect: Dialect, *, is_last: bool) -> int |
         return _cut_lenient(text, dialect) or None
     quotes = dialect.quoting != "none" and _QUOTE in text
     return _even_end(text, len(text), quotes=quotes) or None
+
+
+def cut_tail(tail: bytes, dialect: Dialect) -> int | None:
+    """Return the length of the longest beginning of *tail* that ends where a record ends.
+
+    It is where ``cut`` cuts a window that ends with *tail*, whatever is before it, if the quotes of the file
+    are where they may be. If they are not, a piece may end within a cell, and ``check_quotes`` says so, as of
+    a quote that is never closed.
+
+    Args:
+        tail: The end of a window, which is not the end of the file.
+        dialect: Of the file.
+
+    Returns:
+        None if *tail* does not tell.
+    """
+    if dialect.quoting == "none":
+        return tail.rfind(b"\n") + 1 or None
+    found = None if dialect.quoting == "lenient" else patterns(dialect.delimiter).opening.search(tail)
+    if found is None:
+        return None
+    end = _last_outside(tail[found.start() :], b"\n", len(tail) - found.start(), quotes=True) + 1
+    return found.start() + end if end else None
 
 
 def first_record(window: bytes | memoryview, dialect: Dialect, *, is_last: bool) -> tuple[int, int] | None:

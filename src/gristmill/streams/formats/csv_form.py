@@ -9,7 +9,7 @@ from typing import Any
 from gristmill.errors import MalformedInput, SourceError
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.blocks import Blocks, shifted
-from gristmill.streams.formats.csv_cutting import cut, first_record
+from gristmill.streams.formats.csv_cutting import cut, cut_tail, first_record
 from gristmill.streams.formats.csv_records import spans
 from gristmill.streams.formats.csv_rows import parse_rows
 from gristmill.streams.formats.dialect import COMMA, Dialect
@@ -89,6 +89,10 @@ class CsvForm:
     def cut(self, window: bytes, *, is_last: bool) -> int | None:
         """Return where whole records end."""
         return cut(window, self.dialect, is_last=is_last)
+
+    def cut_tail(self, tail: bytes) -> int | None:
+        """Return where whole records end; see ``TextForm``."""
+        return cut_tail(tail, self.dialect)
 
     def recipe(self, heads: Sequence[Head], files: Sequence[Readable]) -> CsvRecipe:
         """Return what reads chunks; columns that are selected must be there in every file."""

@@ -54,6 +54,10 @@ class LineForm:
         """Return where whole lines end."""
         return cut_lines(window, is_last=is_last)
 
+    def cut_tail(self, tail: bytes) -> int | None:
+        """Return where whole lines end; see ``TextForm``."""
+        return cut_lines(tail, is_last=False)
+
     def recipe(self, heads: Sequence[Head], files: Sequence[Readable]) -> LineRecipe:
         """Return what reads chunks."""
         return LineRecipe(form=self, heads=tuple(heads), files=tuple(files))

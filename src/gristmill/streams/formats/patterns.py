@@ -36,6 +36,8 @@ class Patterns:
         needed: One cell whose quotes are needed, in text whose lines end with ``\n`` alone, with a group for
             quotes in it; or the quote alone, where it begins no such cell. It begins with a plain character,
             which ``re`` finds several times as fast as anything else.
+        opening: A quote that can only open a cell, where quotes stand as RFC 4180 wants them: within a cell
+            there is another one beside it, and behind a closing one the cell ends.
     """
 
     well_formed: re.Pattern[bytes]
@@ -43,6 +45,7 @@ class Patterns:
     whole: re.Pattern[bytes]
     record: re.Pattern[bytes]
     needed: re.Pattern[bytes]
+    opening: re.Pattern[bytes]
 
 
 def ends_outside(mark: bytes, *, natively: bool) -> re.Pattern[bytes]:
@@ -83,4 +86,5 @@ def patterns(delimiter: str, *, natively: bool = _KNOWS_POSSESSIVE) -> Patterns:
         needed=re.compile(
             rb'"' + repeated(rb'(?<![^%s\n]")%s"(?=[%s\n]|\Z)' % (mark, needing, mark), b"?")
         ),
+        opening=re.compile(rb'"(?<=%s")(?=[^"%s\r\n])' % (outer, mark)),
     )

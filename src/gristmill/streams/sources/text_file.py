@@ -21,6 +21,8 @@ _SAMPLE = 64 * 1024
 """Bytes at both ends of a file that tell it from another."""
 STANDARD = "-"
 """Names standard input."""
+_TAIL = 64 * 1024
+"""Bytes at the end of a chunk that mostly tell where a record ends, so that the rest need not be read."""
 _UNKNOWN = 1 << 62
 """The end of what nobody knows the end of."""
 
@@ -45,6 +47,16 @@ class TextForm(Protocol):
 
     def cut(self, window: bytes, *, is_last: bool) -> int | None:
         """Return the length of the longest prefix of whole records; None if there is none."""
+
+    def cut_tail(self, tail: bytes) -> int | None:
+        """Return the length of the longest beginning of *tail* that ends where a record ends.
+
+        Args:
+            tail: The end of what ``cut`` would be given; what is before it nobody has read.
+
+        Returns:
+            None if that does not tell where one ends.
+        """
 
     def recipe(self, heads: Sequence[Head], files: Sequence[Readable]) -> ReaderRecipe:
         """Return what reads chunks in workers."""
@@ -383,8 +395,16 @@ class TextFiles:
     def _records(
         self, index: int, text: _Text, start: int, stop: int, wanted: int
     ) -> tuple[bytes, int, bool]:
-        """Return text from *start* on, the length of whole records in it, and whether nothing follows."""
+        """Return text from *start* on, the length of whole records in it, and whether nothing follows.
+
+        The text of a file as it lies is for its reader to read, and may be missing here.
+        """
         wanted = min(wanted, stop - start)
+        if text.size is not None and 2 * _TAIL <= wanted < stop - start:
+            tail = text.window(start + wanted - _TAIL, _TAIL)
+            length = self._form.cut_tail(tail) if len(tail) == _TAIL else None
+            if length:
+                return b"", wanted - _TAIL + length, False
         while True:
             window = text.window(start, wanted)
             end = start + len(window)

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gristmill.errors import MalformedInput
-from gristmill.streams.formats.csv_cutting import cut, first_record
+from gristmill.streams.formats.csv_cutting import cut, cut_tail, first_record
+from gristmill.streams.formats.csv_records import check_quotes
 from gristmill.streams.formats.dialect import COMMA, TAB, Dialect
 
 Chunks: TypeAlias = Callable[[bytes, Dialect, int], list[bytes]]
@@ -104,6 +105,85 @@ def test_no_cut_is_between_a_carriage_return_and_its_newline(
     found = chunks(text.encode(), dialect, target)
     assert b"".join(found) == text.encode()
     assert not any(a.endswith(b"\r") and b.startswith(b"\n") for a, b in itertools.pairwise(found))
+
+
+def check_tail(text: str, mark: str) -> None:
+    data = text.encode()
+    for dialect in (Dialect(mark), Dialect(mark, "none")):
+        expected = cut(data, dialect, is_last=False)
+        for start in range(len(data)):
+            found = cut_tail(data[start:], dialect)
+            assert found is None or start + found == expected, (text, start)
+
+
+@given(VALID, st.sampled_from(["\n", "\r\n"]), st.sampled_from(",\t;| ^]-\\"))
+@settings(max_examples=200, deadline=None)
+def test_the_end_of_a_valid_text_is_cut_as_all_of_it_or_not_at_all(
+    rows: list[list[tuple[str, bool]]], end: str, mark: str
+) -> None:
+    lines = [mark.join(written(text, mark, quoted=quoted) for text, quoted in row) for row in rows]
+    check_tail(end.join(lines), mark)
+
+
+def test_the_end_of_every_short_valid_text_is_cut_as_all_of_it_or_not_at_all() -> None:
+    for text in short_texts(6):
+        if check_quotes(text.encode(), COMMA) is None:
+            check_tail(text, ",")
+
+
+def told_by_tails(data: bytes, target: int, tail: int, one_pass: Rows) -> list[list[str]]:
+    """Rows in chunks that are cut by their ends alone where these tell."""
+    rows, at = [], 0
+    while at < len(data):
+        size, end = target, None
+        while end is None and at + size < len(data):
+            window = data[at : at + size]
+            told = cut_tail(window[-tail:], COMMA)
+            end = size - min(size, tail) + told if told else cut(window, COMMA, is_last=False)
+            size *= 2
+        chunk = data[at:] if end is None else data[at : at + end]
+        if (wrong := check_quotes(chunk, COMMA)) is not None:
+            raise MalformedInput("quotes", offset=wrong)
+        rows += one_pass(chunk, COMMA)
+        at += len(chunk)
+    return rows
+
+
+@given(HOSTILE, TARGETS, st.integers(1, 12))
+@settings(max_examples=300, deadline=None)
+def test_hostile_quotes_at_the_ends_of_chunks_give_the_rows_of_one_pass_or_an_error(
+    one_pass: Rows, text: str, target: int, tail: int
+) -> None:
+    check_never_wrong(text, target, one_pass, lambda data, _, size: told_by_tails(data, size, tail, one_pass))
+
+
+def test_no_short_file_whose_chunks_are_cut_by_their_ends_is_read_wrongly(one_pass: Rows) -> None:
+    for text in short_texts(6):
+        for target in (3, 4):
+            check_never_wrong(
+                text, target, one_pass, lambda data, _, size: told_by_tails(data, size, 3, one_pass)
+            )
+
+
+@pytest.mark.parametrize(
+    ("tail", "length"),
+    [
+        (b'x,"y"\nz', 6), (b'x\ny,"z\n"\n1,"\n', 9), (b'\n"x\n",y\n"', 8),
+        (b'"x\n', None), (b'y"\nx', None), (b'""x\ny', None), (b'x,"",y\nz', None), (b'x,"\ny', None),
+        (b',"y', None), (b'x,"y\nz', None), (b"x\ny", None), (b"", None),
+    ],
+)  # fmt: skip
+def test_a_quote_that_can_only_open_a_cell_tells_which_line_ends_are_ends(
+    tail: bytes, length: int | None
+) -> None:
+    assert cut_tail(tail, COMMA) == length
+
+
+def test_ends_of_other_dialects_are_cut_where_they_tell() -> None:
+    assert cut_tail(b'x,"y\nz', PLAIN) == 5
+    assert cut_tail(b"x", PLAIN) is None
+    assert cut_tail(b'x,"y"\nz', LENIENT) is None
+    assert cut_tail(b'x,"y"\nz', TAB) is None
 
 
 @pytest.mark.parametrize("dialect", [COMMA, LENIENT, PLAIN])

@@ -88,6 +88,48 @@ def test_a_plan_goes_on_with_what_is_left(
     source.close()
 
 
+class Watched(CsvForm):
+    """Keeps the sizes of the windows that are cut as a whole."""
+
+    def cut(self, window: bytes, *, is_last: bool) -> int | None:
+        WINDOWS.append(len(window))
+        return super().cut(window, is_last=is_last)
+
+
+WINDOWS: list[int] = []
+
+
+@pytest.mark.parametrize("note", ['"a\n{}, ""b"""', "{}"])
+def test_large_chunks_are_cut_by_their_ends_where_these_tell(tmp_path: Path, note: str) -> None:
+    text = "id,note\n" + "".join(f"{number},{note.format(number)}\n" for number in range(40_000))
+    (path := tmp_path / "in.csv").write_text(text)
+    data = path.read_bytes()
+    source = TextFiles([str(path)], Watched())
+    source.open()
+    WINDOWS.clear()
+    size = 150_000
+    chunks = list(source.plan(Checkpoint(), lambda: size))
+
+    assert len(chunks) > 3
+    assert [chunk.start for chunk in chunks[1:]] == [chunk.end for chunk in chunks[:-1]]
+    for chunk in chunks[:-1]:
+        window = data[chunk.start : chunk.start + size]
+        assert chunk.end - chunk.start == CsvForm().cut(window, is_last=False)
+    assert bool(WINDOWS) == ('"' not in note)
+    assert [row["id"] for row in rows_of(source, chunks)] == [str(number) for number in range(40_000)]
+
+
+def test_large_chunks_of_lines_are_cut_by_their_ends(tmp_path: Path) -> None:
+    lines = [b'{"id":%d}\n' % number for number in range(40_000)]
+    (path := tmp_path / "in.ndjson").write_bytes(b"".join(lines))
+    source = TextFiles([str(path)], LineForm())
+    source.open()
+    chunks = list(source.plan(Checkpoint(), lambda: 150_000))
+
+    assert len(chunks) > 3
+    assert [row["id"] for row in rows_of(source, chunks)] == list(range(40_000))
+
+
 def test_it_can_be_opened_again(tmp_path: Path) -> None:
     source = TextFiles(files(tmp_path, TEXTS), CsvForm())
     first = source.open()
