@@ -66,10 +66,8 @@ def infer(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> dict[str
         columns: Their names.
         rows: A sample. Empty cells say nothing.
     """
-    seen: dict[str, set[str]] = {name: set() for name in columns}
-    for row in rows:
-        for name, cells in seen.items():
-            cells.add(row.get(name, ""))
+    held = list(rows)
+    seen = {name: {row.get(name, "") for row in held} for name in columns}
     return {name: ColumnType(_common(cells), is_inferred=True) for name, cells in seen.items()}
 
 

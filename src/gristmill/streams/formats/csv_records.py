@@ -10,6 +10,8 @@ from gristmill.streams.formats.patterns import LINE, PART, patterns
 
 _STEP = 256
 """Cells that are looked at together."""
+_BEGINNING = 1 << 16
+"""Bytes of a piece that tell whether all of it has too many quotes to look at each."""
 
 
 def check_quotes(chunk: bytes, dialect: Dialect) -> int | None:
@@ -68,12 +70,14 @@ def needed_quotes(chunk: bytes, dialect: Dialect, most: int) -> Quotes | None:
         most: Cells with quotes at most; a piece with more costs too much here.
 
     Returns:
-        None if a quote is not needed, or not where it may be, or there are more than *most* cells with them.
+        None if a quote is not needed, or not where it may be, or there are more than *most* cells with them,
+        or would be if all of *chunk* had as many quotes as its beginning.
     """
     quotes = Quotes()
     if b'"' not in chunk:
         return quotes
-    if dialect.quoting == "none":
+    begins = min(len(chunk), _BEGINNING)
+    if dialect.quoting == "none" or chunk.count(b'"', 0, begins) * len(chunk) > 2 * most * begins:
         return None
     cells = patterns(dialect.delimiter).needed.finditer(chunk)
     while some := list(islice(cells, _STEP)):

@@ -16,7 +16,7 @@ from gristmill.streams.formats.dialect import COMMA
 CELL = st.text(st.sampled_from('ab,"\né'), max_size=4)
 
 
-def found(text, most=1000):
+def found(text, most=5000):
     """The records of *text*, which has two columns; with the values that the module csv finds."""
     rows = list(csv.reader(io.StringIO(text, newline="")))
     columns = [pa.array([row[place] for row in rows], pa.string()) for place in (0, 1)]

@@ -173,6 +173,10 @@ def test_no_more_cells_with_quotes_are_found_than_were_asked_for() -> None:
     chunk = b'"a,b",c\n' * 1000
     assert needed_quotes(chunk, COMMA, 999) is None
     assert needed_quotes(chunk, COMMA, 1000) == Quotes(list(range(0, 8000, 8)), [2] * 1000)
+    clean = b"a,b\n" * 20_000
+    assert needed_quotes(clean + chunk, COMMA, 999) is None
+    assert needed_quotes(clean + chunk, COMMA, 1000) is not None
+    assert needed_quotes(chunk + clean, COMMA, 1000) is None  # who begins so goes on so
 
 
 def rows_of(text: str, dialect: Dialect) -> list[list[str]]:
