@@ -69,6 +69,8 @@ class Run:
         stopping: Looked at in between: whether to end early.
         row_limit: Rows to read at most; None: all.
         is_replay: Whether dead letters tell the rows of an earlier run, and not of this one.
+        shortened: Returns the beginning of a chunk that cannot be read, as far as it may be; None if there is
+            none shorter than the chunk.
         clock: Monotonic seconds.
     """
 
@@ -86,6 +88,7 @@ class Run:
     stopping: Stopping
     row_limit: int | None = None
     is_replay: bool = False
+    shortened: Callable[[Chunk], Chunk | None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     report: Report = field(init=False)
     _progress: Progress = field(init=False)
@@ -239,7 +242,7 @@ class Run:
                 self._finished(event)
 
     def _broken(self, broken: Broken) -> None:
-        """End the run because of a chunk, once those before it are written.
+        """End the run because of a chunk, once those before it are written, and what can be had of it.
 
         Nothing is read any more. In ordered runs the chunks after it are of no use.
         """
@@ -248,7 +251,10 @@ class Run:
         self._failure, self._is_planned = broken.error, True
         number = broken.task.chunk.number
         for each in [each for each in self._window.under_way if each >= number]:
-            if self.is_ordered or each == number:
+            if each == number and (shorter := self.shortened(broken.task.chunk)) is not None:
+                self._window.give_out(shorter)
+                self._submit(replace(broken.task, chunk=shorter))
+            elif self.is_ordered or each == number:
                 del self._window.under_way[each]
 
     def _died(self, died: Died) -> None:

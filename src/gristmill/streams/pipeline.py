@@ -15,6 +15,7 @@ from gristmill.batching.executors.function_ref import FunctionRef, refer
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import ConfigurationError
 from gristmill.streams.checkpoint import Checkpoint, Identity
+from gristmill.streams.chunk import Chunk
 from gristmill.streams.dead_letter import DeadLetterFile
 from gristmill.streams.disk import writing
 from gristmill.streams.driver import Pace, Run
@@ -233,6 +234,7 @@ class Pipeline:
                 stopping=stopping,
                 row_limit=self.options.limit,
                 is_replay=isinstance(self.source, TextFiles) and self.source.is_replay,
+                shortened=self.source.shortened if isinstance(self.source, TextFiles) else _not_shortened,
             ).run()
             is_whole = True
             return report
@@ -267,6 +269,10 @@ class Pipeline:
     def _fallback(self) -> bytes | None:
         columns = self.source.columns
         return None if columns is None else msgspec.json.encode(list(columns))
+
+
+def _not_shortened(_chunk: Chunk) -> None:
+    """Give up all rows of a chunk that cannot be read."""
 
 
 def _look_away(report: Report) -> None:

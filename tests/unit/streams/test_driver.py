@@ -183,6 +183,19 @@ def test_before_a_chunk_that_cannot_be_read_all_is_written(folder: Path, seed: i
         assert done == [n for n in GOOD if n <= done[-1]]
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_rows_before_a_quote_that_is_never_closed_are_written(folder: Path, *, ordered: bool) -> None:
+    lines = [f'{number},"a, {number}"\n' for number in range(1, 60_000, 2)]
+    lines[20_000] = '40001,"never closed\n'
+    (folder / "in.csv").write_text("id,note\n" + "".join(lines))
+    wrong = len("id,note\n" + "".join(lines[:20_001]) + '40003,"')
+    with pytest.raises(SourceError, match=f"byte {wrong:,}: a quote stands where"):
+        pipeline(ordered=ordered, chunk_bytes=140_000).run()
+    done = [int(line.split(",")[0]) for line in (folder / "out.csv.partial").read_text().splitlines()[1:]]
+    before = [number for number in range(1, 40_000, 2) if number % 10 != 9]
+    assert done == before if ordered else set(before) <= set(done)
+
+
 def test_too_many_failures_end_the_run_and_what_is_done_is_safe(folder: Path) -> None:
     with pytest.raises(TooManyFailures):
         pipeline(max_failures=20).run()

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -427,6 +427,26 @@ class TextFiles:
                     f"{self._max_record:,} bytes: {self._form.advice}"
                 )
             wanted = min(2 * wanted, stop - start)
+
+    def shortened(self, chunk: Chunk) -> Chunk | None:
+        """Return the beginning of *chunk* that ends where all of it tells that a record ends.
+
+        Chunks are cut by their ends alone where these tell, which holds if there is no error before. If there
+        is one, the records before it can be had.
+
+        Returns:
+            None if that is the chunk, or nothing.
+        """
+        if chunk.body is not None or chunk.is_last:
+            return None
+        text = self._text(chunk.source)
+        try:
+            length = self._form.cut(text.window(chunk.start, chunk.size), is_last=False)
+        finally:
+            text.close()
+        if length is None or length >= chunk.size:
+            return None
+        return replace(chunk, end=chunk.start + length, weight=length)
 
     def close(self) -> None:
         """Let go of standard input; files are closed as they end."""

@@ -119,6 +119,22 @@ def test_large_chunks_are_cut_by_their_ends_where_these_tell(tmp_path: Path, not
     assert [row["id"] for row in rows_of(source, chunks)] == [str(number) for number in range(40_000)]
 
 
+def test_a_chunk_that_cannot_be_read_is_shortened_to_the_records_before(tmp_path: Path) -> None:
+    text = "id,note\n" + '1,"a, b"\n' * 20_000 + '2,"never closed\n' + '3,"a, b"\n' * 20_000
+    (path := tmp_path / "in.csv").write_text(text)
+    source = TextFiles([str(path)], CsvForm())
+    source.open()
+    first, second, *_, last = source.plan(Checkpoint(), lambda: 150_000)
+
+    assert source.shortened(first) is None
+    found = source.shortened(second)
+    assert found is not None
+    assert (found.number, found.start, found.end) == (1, second.start, text.index("2,"))
+    assert found.weight == found.end - found.start < second.end - second.start
+    assert source.shortened(found) is None
+    assert source.shortened(last) is None
+
+
 def test_large_chunks_of_lines_are_cut_by_their_ends(tmp_path: Path) -> None:
     lines = [b'{"id":%d}\n' % number for number in range(40_000)]
     (path := tmp_path / "in.ndjson").write_bytes(b"".join(lines))
