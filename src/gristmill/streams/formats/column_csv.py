@@ -14,10 +14,10 @@ from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.column_casts import cast_text
 from gristmill.streams.formats.column_types import ColumnType
 from gristmill.streams.formats.csv_form import CsvRecipe
-from gristmill.streams.formats.csv_lines import Lines, lines_of
 from gristmill.streams.formats.csv_records import Quotes, check_quotes, needed_quotes, spans
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.formats.layout import Layout
+from gristmill.streams.formats.record_lines import Lines, lines_of
 from gristmill.streams.sources.protocol import BadRow, Columns, Place, whole
 
 _UTF_8 = frozenset(("utf-8", "utf8", "ascii", "us-ascii"))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from gristmill.codec.results import encode_hook
 from gristmill.streams.formats.cell_text import as_text, bytes_of
-from gristmill.streams.formats.csv_lines import Lines
+from gristmill.streams.formats.record_lines import Lines
 from gristmill.streams.formats.row_makers import dict_maker
 from gristmill.streams.sinks.protocol import Encoded
 

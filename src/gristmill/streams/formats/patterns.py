@@ -83,8 +83,6 @@ def patterns(delimiter: str, *, natively: bool = _KNOWS_POSSESSIVE) -> Patterns:
         first=re.compile(first),
         whole=re.compile(repeated(first, b"*")),
         record=re.compile(body + repeated(opening + content + rb"\Z", b"?") + rb"(?:\r\n|\n|\r|\Z)"),
-        needed=re.compile(
-            rb'"' + repeated(rb'(?<![^%s\n]")%s"(?=[%s\n]|\Z)' % (mark, needing, mark), b"?")
-        ),
+        needed=re.compile(rb'"' + repeated(rb'(?<![^%s\n]")%s"(?=[%s\n]|\Z)' % (mark, needing, mark), b"?")),
         opening=re.compile(rb'"(?<=%s")(?=[^"%s\r\n])' % (outer, mark)),
     )

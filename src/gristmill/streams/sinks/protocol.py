@@ -80,7 +80,7 @@ class ContinuingEncoder(ColumnEncoder, Protocol):
         Args:
             batches: The rows. They begin with all columns of *lines*, none of them touched.
             layout: The columns of the output.
-            lines: The records that the rows of *batches* are made of, ``formats.csv_lines.Lines``.
+            lines: The records that the rows of *batches* are made of, ``formats.record_lines.Lines``.
         """
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.streams.formats import csv_lines
-from gristmill.streams.formats.csv_lines import lines_of
+from gristmill.streams.formats import record_lines
 from gristmill.streams.formats.csv_records import needed_quotes
 from gristmill.streams.formats.dialect import COMMA
+from gristmill.streams.formats.record_lines import lines_of
 
 CELL = st.text(st.sampled_from('ab,"\né'), max_size=4)
 
@@ -47,7 +47,7 @@ def test_each_record_is_found_as_it_stands(rows, cut):
 def test_rows_are_found_by_any_version_of_arrow(monkeypatch):
     rows = [("a", "b"), ("a,b", '"'), ("", ""), ("c", "\n"), ("d", "e")]
     check(rows, cut=False)
-    monkeypatch.delattr(csv_lines.pc, "search_sorted", raising=False)
+    monkeypatch.delattr(record_lines.pc, "search_sorted", raising=False)
     check(rows, cut=False)
 
 
