@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gristmill.errors import MalformedInput
-from gristmill.streams.formats.cells import all_quoted, csv_cells, split_cells
+from gristmill.streams.formats.cells import all_quoted, csv_cells
 from gristmill.streams.formats.csv_records import check_quotes, spans
+from gristmill.streams.formats.csv_splitting import split_cells
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.formats.layout import Layout
 from gristmill.streams.formats.parsed import BadRow, Parsed
@@ -46,43 +48,46 @@ def parse_cells(
 
 
 def _parsed(chunk: bytes, layout: Layout, dialect: Dialect, encoding: str, maker: Any) -> Parsed[Any]:
+    has_nul = not layout.allow_nul and b"\0" in chunk
+    make: Maker = maker(layout.columns, layout.width, layout.extra)
+    if not has_nul and (cells := split_cells(chunk, encoding, dialect, layout.width)) is not None:
+        return _whole(make(cells))
     try:
         text = chunk.decode(encoding)
     except UnicodeDecodeError:
         _check(chunk, dialect)
         return _repaired(chunk, layout, dialect, encoding, maker)
     cells = _cells(chunk, text, layout, dialect)
-    if layout.allow_nul or b"\0" not in chunk:
-        make: Maker = maker(layout.columns, layout.width, layout.extra)
-        try:
-            rows = make(cells)
-        except ValueError:  # a record of another width, or a blank line
-            pass
-        else:
-            return Parsed(rows, range(len(rows)), {}, 0)
+    if not has_nul:
+        with contextlib.suppress(ValueError):  # a record of another width, or a blank line
+            return _whole(make(cells))
     return _sorted_out(text, layout, dialect, maker, {})
 
 
+def _whole(rows: list[Any]) -> Parsed[Any]:
+    return Parsed(rows, range(len(rows)), {}, 0)
+
+
 def _cells(chunk: bytes, text: str, layout: Layout, dialect: Dialect) -> Iterable[Sequence[str]]:
-    if dialect.quoting == "none" or b'"' not in chunk:
-        return split_cells(text, dialect)
-    if (found := all_quoted(text, dialect, layout.width)) is not None:
-        return found
-    return split_cells(text, dialect) if _check(chunk, dialect) else csv_cells(text, dialect)
+    if dialect.quoting != "none" and b'"' in chunk:
+        found = all_quoted(text, dialect, layout.width)
+        if found is not None:
+            return found
+        _check(chunk, dialect)
+    return csv_cells(text, dialect)
 
 
-def _check(chunk: bytes, dialect: Dialect) -> bool:
-    """Tell whether every quote of *chunk* stands as RFC 4180 wants it; raise where they must."""
-    if dialect.quoting == "none":
-        return False
+def _check(chunk: bytes, dialect: Dialect) -> None:
+    """Raise where a quote of *chunk* does not stand as RFC 4180 wants it, if they must."""
+    if dialect.quoting != "rfc4180":
+        return
     at = check_quotes(chunk, dialect)
-    if at is not None and dialect.quoting == "rfc4180":
+    if at is not None:
         raise MalformedInput(
             f"byte {at} of the chunk: quotes are not those of RFC 4180; if the file is meant to be so,"
             " choose the quoting 'lenient' (as Python's csv reads) or 'none'",
             offset=at,
         )
-    return at is None
 
 
 def _repaired(chunk: bytes, layout: Layout, dialect: Dialect, encoding: str, maker: Any) -> Parsed[Any]:
