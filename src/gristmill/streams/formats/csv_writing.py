@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from gristmill.codec import pydantic_models
 from gristmill.codec.results import encode_hook
 from gristmill.streams.formats.csv_cells import line_of, lines_of
+from gristmill.streams.formats.csv_lines import CsvLines
 
 
 def names_of(result_type: Any) -> list[str] | None:
@@ -77,6 +78,7 @@ class CsvRowEncoder:
         self._layout: bytes | None = None
         self._columns: list[str] = []
         self._known: frozenset[str] = frozenset()
+        self._lines = CsvLines((), delimiter)
 
     @property
     def is_joinable(self) -> bool:
@@ -101,27 +103,17 @@ class CsvRowEncoder:
         if layout != self._layout:
             self._layout, self._columns = layout, msgspec.json.decode(layout, type=list[str])
             self._known = frozenset(self._columns)
+            self._lines = CsvLines(self._columns, self._delimiter)
         dicts = as_dicts(results)
-        bad: dict[int, str] = {}
-        columns = self._fast(dicts)
-        if columns is None:
-            bad = {
-                index: self._complaint(each)
-                for index, each in enumerate(dicts)
-                if not each.keys() <= self._known
-            }
-            kept = [each for index, each in enumerate(dicts) if index not in bad]
-            columns = [[each.get(name) for each in kept] for name in self._columns]
+        if set(map(len, dicts)) == {len(self._columns)}:
+            with contextlib.suppress(KeyError):  # as many columns, and not the same
+                return self._lines.encode(dicts), {}
+        bad = {
+            index: self._complaint(each) for index, each in enumerate(dicts) if not each.keys() <= self._known
+        }
+        kept = [each for index, each in enumerate(dicts) if index not in bad]
+        columns = [[each.get(name) for each in kept] for name in self._columns]
         return lines_of(columns, self._delimiter).encode("utf-8", "surrogatepass"), bad
-
-    def _fast(self, dicts: Sequence[dict[str, Any]]) -> list[list[Any]] | None:
-        """Return the columns if all rows have exactly these; None otherwise."""
-        if set(map(len, dicts)) != {len(self._columns)}:
-            return None
-        try:
-            return [list(map(itemgetter(name), dicts)) for name in self._columns]
-        except KeyError:
-            return None
 
     def _complaint(self, row: Mapping[str, Any]) -> str:
         unknown = ", ".join(sorted(str(each) for each in row.keys() - self._known))
