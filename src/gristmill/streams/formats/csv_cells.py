@@ -69,13 +69,15 @@ def _quoted(texts: Sequence[str], delimiter: str) -> tuple[Sequence[str], Sequen
     whole = "\0".join(texts)
     if not any(mark in whole for mark in (delimiter, '"', "\n", "\r")):
         return texts, ()
+    odd = [
+        index
+        for index, text in enumerate(texts)
+        if delimiter in text or '"' in text or "\n" in text or "\r" in text
+    ]
     cells = list(texts)
-    quoted: list[str] = []
-    for index, text in enumerate(texts):
-        if delimiter in text or '"' in text or "\n" in text or "\r" in text:
-            cells[index] = '"' + text.replace('"', '""') + '"'
-            quoted.append(cells[index])
-    return cells, quoted
+    for index in odd:
+        cells[index] = '"' + texts[index].replace('"', '""') + '"'
+    return cells, [cells[index] for index in odd]
 
 
 def _numbers(values: Sequence[Any]) -> list[str]:

@@ -40,16 +40,19 @@ class CsvLines:
         Raises:
             KeyError: One has not.
         """
-        return self._at_once(rows) or self._by_column(rows)
+        return self.at_once(rows) or self._by_column(rows)
 
-    def _at_once(self, rows: Sequence[Mapping[str, Any]]) -> bytes | None:
-        """Return the lines; None where a column that is not apart has other cells than plain ones."""
+    def at_once(self, rows: Sequence[Mapping[str, Any]]) -> bytes | None:
+        """Return the lines; None if a column has other cells than plain ones for the first time.
+
+        So has every column before the first rows.
+        """
         if self._make is None:
             return None
         apart = [cells_of(self._column(place, rows), self._delimiter) for place in self._apart]
         try:
             lines = self._make(rows, *[cells for cells, _ in apart])
-            body = b"\n".join(map(str.encode, lines)) + b"\n"
+            body = b"\n".join([*map(str.encode, lines), b""])
         except (TypeError, UnicodeEncodeError):  # a value that is no string, or a lone surrogate
             return None
         found = body.translate(None, self._others)

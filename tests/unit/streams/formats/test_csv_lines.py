@@ -62,6 +62,18 @@ def test_a_cell_that_stands_for_another_is_found_out() -> None:
     assert lines.encode([{"a": "x,y", "b": "y,z"}]) == b'"x,y","y,z"\n'
 
 
+def test_what_was_odd_once_is_looked_at_from_then_on() -> None:
+    lines = CsvLines(["a", "b", "c"], ",")
+    plain = {"a": "x", "b": "y", "c": "z"}
+    assert lines.at_once([plain]) is None
+    lines.encode([plain])
+    assert lines.at_once([plain, plain]) == b"x,y,z\nx,y,z\n"
+    for odd in ({"a": "1,\n2"}, {"c": 3.5}, {"b": '"'}):
+        assert lines.at_once([plain, plain | odd]) is None
+        assert lines.encode([plain | odd]) == lines.at_once([plain | odd])
+    assert lines.at_once([{"a": "\r", "b": "\n", "c": "z"}, plain]) == b'"\r","\n",z\nx,y,z\n'
+
+
 def test_names_are_never_code() -> None:
     names = ['"] + exit()', "row", "cell0", "join", "a\nb"]
     lines = CsvLines(names, ",")

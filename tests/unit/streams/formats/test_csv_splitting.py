@@ -57,6 +57,7 @@ def test_regular_text_is_split(text: str) -> None:
         "1,2\r3,4\r",
         "1,2\r\n3,4\n",
         "1,2\r\r\n\n3,4\n",
+        "1,2\rx\n3,4\r\n",
         "1\r,2\n3,4\r\n",
         FILLER + '1,"2',
         FILLER + 'a"b,c"\n',
