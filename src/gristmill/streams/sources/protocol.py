@@ -106,7 +106,7 @@ class Columns:
         total: Good and bad ones.
         blank: Empty lines, which are no rows.
         places: Finds where each record of the chunk is; called only when one fails.
-        lines: Finds the records as they stand, ``formats.record_lines.Lines``, or None where an output could not
+        lines: Finds the records as they stand, ``formats.record_lines.Lines``; None where an output could not
             have them so; of CSV whose records are all good rows.
     """
 
