@@ -32,6 +32,7 @@ class CsvLines:
         self._marks = (delimiter.encode(), b'"', b"\n", b"\r")
         self._others = bytes(set(range(256)) - set(b"".join(self._marks)))
         self._apart: Sequence[int] = ()
+        self._is_new = True
         self._make: LineMaker | None = None
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -43,7 +44,7 @@ class CsvLines:
         return self.at_once(rows) or self._by_column(rows)
 
     def at_once(self, rows: Sequence[Mapping[str, Any]]) -> bytes | None:
-        """Return the lines; None if a column has other cells than plain ones for the first time.
+        """Return the lines; None if a column has other cells than plain ones for the first time, or most do.
 
         So has every column before the first rows.
         """
@@ -75,9 +76,13 @@ class CsvLines:
 
     def _learn(self, odd: Sequence[int]) -> None:
         apart = sorted({*self._apart, *odd})
-        if self._make is None or len(apart) > len(self._apart):
+        if self._is_new or len(apart) > len(self._apart):
+            self._is_new = False
             self._apart = apart
-            self._make = _line_maker(self._names, apart, self._delimiter)
+            pays = len(self._names) >= 2 * len(
+                apart
+            )  # to count marks costs as much as to look at some columns
+            self._make = _line_maker(self._names, apart, self._delimiter) if pays else None
 
 
 def _line_maker(names: Sequence[str], apart: Sequence[int], delimiter: str) -> LineMaker:

@@ -15,6 +15,8 @@ from gristmill.streams.formats.dialect import QUOTE, Dialect
 _QUOTE = QUOTE.encode()
 _APART = 64
 """Bytes of text for each quoted cell, from which on this is faster than the module ``csv``."""
+_SAMPLE = 4096
+"""Bytes that are looked at before a text with many quotes is split at all of them in vain."""
 _ALL = bytes(range(256))
 
 
@@ -63,7 +65,11 @@ def split_cells(chunk: bytes, encoding: str, dialect: Dialect, width: int) -> It
 
 def _masked(chunk: bytes, dialect: Dialect) -> _Masked | None:
     """Take what is in quotes out of *chunk*; None if a quote is not closed, or if there are too many."""
-    parts = [chunk] if dialect.quoting == "none" else chunk.split(_QUOTE)
+    parts = [chunk]
+    if dialect.quoting != "none":
+        if chunk.count(_QUOTE, 0, _SAMPLE) * _APART > 2 * min(len(chunk), _SAMPLE):
+            return None
+        parts = chunk.split(_QUOTE)
     inside = parts[1::2]
     if len(parts) % 2 == 0 or len(inside) * _APART > len(chunk):
         return None

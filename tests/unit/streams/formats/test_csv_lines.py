@@ -63,15 +63,29 @@ def test_a_cell_that_stands_for_another_is_found_out() -> None:
 
 
 def test_what_was_odd_once_is_looked_at_from_then_on() -> None:
-    lines = CsvLines(["a", "b", "c"], ",")
-    plain = {"a": "x", "b": "y", "c": "z"}
+    lines = CsvLines(list("abcdef"), ",")
+    plain = dict(zip("abcdef", "uvwxyz", strict=True))
     assert lines.at_once([plain]) is None
     lines.encode([plain])
-    assert lines.at_once([plain, plain]) == b"x,y,z\nx,y,z\n"
+    assert lines.at_once([plain, plain]) == b"u,v,w,x,y,z\nu,v,w,x,y,z\n"
     for odd in ({"a": "1,\n2"}, {"c": 3.5}, {"b": '"'}):
         assert lines.at_once([plain, plain | odd]) is None
         assert lines.encode([plain | odd]) == lines.at_once([plain | odd])
-    assert lines.at_once([{"a": "\r", "b": "\n", "c": "z"}, plain]) == b'"\r","\n",z\nx,y,z\n'
+    assert lines.at_once([plain | {"a": "\r", "b": "\n"}]) == b'"\r","\n",w,x,y,z\n'
+
+
+def test_rows_of_mostly_odd_columns_are_written_column_by_column() -> None:
+    lines = CsvLines(["a", "b", "c"], ",")
+    row = {"a": 1, "b": "x", "c": "y,z"}
+    assert lines.encode([row]) == lines.encode([row]) == b'1,x,"y,z"\n'
+    assert lines.at_once([row]) is None
+
+
+def test_a_lone_empty_cell_is_no_empty_line() -> None:
+    lines = CsvLines(["a"], ",")
+    for _ in range(2):
+        assert lines.encode([{"a": "x"}]) == b"x\n"
+        assert lines.encode([{"a": ""}]) == b'""\n'
 
 
 def test_names_are_never_code() -> None:

@@ -89,6 +89,11 @@ def test_a_byte_order_mark_in_quotes_stays() -> None:
     assert list(found)[1] == ("1", "\ufeffa")
 
 
+@pytest.mark.parametrize("text", ['"a","b"\n' * 3, FILLER * 25 + '"a","b"\n' * 1000])
+def test_text_with_many_quotes_is_not_split(text: str) -> None:
+    assert split(text, 2) is None
+
+
 def test_quotes_may_be_characters() -> None:
     assert split('1,"2\n', 2, PLAIN) == [["1", '"2']]
     assert split(FILLER + '1,"2,3"\n', 2, LENIENT) == [FILLER.strip().split(","), ["1", "2,3"]]
