@@ -88,6 +88,7 @@ def _cells(masked: _Masked, encoding: str, delimiter: str) -> list[str] | None:
     joined = text.replace(end, delimiter)
     if len(text) - len(joined) != masked.marks.count(b"\n") * (len(end) - 1):
         return None
+    del text  # it may be large
     cells = joined.split(delimiter)
     cells.pop()  # what is after the last line end
     if masked.inside:
