@@ -79,9 +79,8 @@ class CsvLines:
         if self._is_new or len(apart) > len(self._apart):
             self._is_new = False
             self._apart = apart
-            pays = len(self._names) >= 2 * len(
-                apart
-            )  # to count marks costs as much as to look at some columns
+            # To count marks costs as much as to look at the cells of some columns.
+            pays = len(self._names) >= 2 * len(apart)
             self._make = _line_maker(self._names, apart, self._delimiter) if pays else None
 
 
