@@ -75,6 +75,7 @@ class Lane:
         self._slots = asyncio.Semaphore(handler.slots)
         self._running: set[asyncio.Task[None]] = set()
         self._winding_up: set[asyncio.Task[None]] = set()  # cheap work that no stop cancels
+        self._settling: set[int] = set()  # leases of which the store itself says whether they hold
 
     def __repr__(self) -> str:
         """Show what tests want to see."""
@@ -178,6 +179,7 @@ class Lane:
 
     def _end(self, claim: Claim, ticket: int, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._settling.discard(claim.lease)
         self.gate.leave(ticket)
         self._keeper.drop(claim.lease)
         self._leave(claim)
@@ -185,7 +187,7 @@ class Lane:
             _LOG.error("a batch of %s ended with an error of Gristmill's own", self.name, exc_info=error)
 
     def _lost(self, claim: Claim, task: asyncio.Task[None]) -> None:
-        if task.done():
+        if task.done() or claim.lease in self._settling:  # a lease that is settled cannot be renewed either
             return
         self.counts["lost"] += 1
         _LOG.warning("lease %d of %s was lost; its batch is stopped", claim.lease, self.name)
@@ -231,6 +233,7 @@ class Lane:
                 self.gate.note(ticket, claim, answers)
                 settlement = settle(claim, answers, self.policy, random.random)
                 _undo_if_all_failed(claim, answers)
+                self._settling.add(claim.lease)
                 settled = await transaction.settle(settlement)
         except _Undone:
             if self._handler.limits.on_error == "bisect" and claim.items > 1:
@@ -247,7 +250,8 @@ class Lane:
         return None
 
     async def _settle(self, claim: Claim, settlement: Settlement) -> None:
-        """Record *settlement*, however long the store is away; the lease is kept meanwhile."""
+        """Record *settlement*, however long the store is away: it counts while nobody else has the items."""
+        self._settling.add(claim.lease)
         backoff = Backoff(random.random)
         while True:
             try:

@@ -11,7 +11,7 @@ import pytest
 from gristmill import Failed, Retry
 from gristmill.errors import StoreUnavailable
 from gristmill.model.job import JobState
-from gristmill.model.lease import Claim, ResultKind, Settled
+from gristmill.model.lease import Claim, ResultKind, Settled, Settlement
 from gristmill.queue.options import QueueOptions
 
 QUICK = QueueOptions(retry=Retry(attempts=3, base=0.0))
@@ -190,6 +190,59 @@ async def test_a_batch_whose_lease_is_lost_is_stopped_and_not_recorded(mill: Any
     await mill.until(lambda: not lane._running)  # noqa: SLF001 - as above
     assert (await ref.status()).counts.running == 4
     assert lane.counts["released"] == 0
+
+
+async def test_a_lease_that_is_renewed_just_after_it_was_settled_is_not_lost(
+    mill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = mill.make()
+    settles = mill.store.settle
+
+    async def settle(settlement: Settlement) -> Settled:
+        settled: Settled = await settles(settlement)
+        (lane,) = jobs.worker.lanes
+        lost = await mill.store.renew([settlement.lease], 30)
+        lane._keeper._give_up(lost)  # noqa: SLF001 - the thread's renewal, at the worst moment
+        for _ in range(3):
+            await asyncio.sleep(0)  # the answer is on its way
+        return settled
+
+    monkeypatch.setattr(mill.store, "settle", settle)
+    await jobs.start()
+    ref = await jobs.enqueue("numbers", range(4))
+    assert (await ref.wait(10)).counts.succeeded == 4
+    (lane,) = jobs.worker.lanes
+    await mill.until(lambda: not lane.is_busy)
+    assert (lane.counts["settled"], lane.counts["lost"]) == (1, 0)
+
+
+async def test_an_outage_longer_than_a_lease_costs_no_outcome_that_nobody_else_has(
+    mill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = mill.make()
+    settles = mill.store.settle
+    is_away = True
+
+    async def settle(settlement: Settlement) -> Settled:
+        if is_away:
+            raise StoreUnavailable("away")
+        settled: Settled = await settles(settlement)
+        return settled
+
+    monkeypatch.setattr(mill.store, "settle", settle)
+    await jobs.start()
+    ref = await jobs.enqueue("numbers", range(4))
+    (lane,) = jobs.worker.lanes
+    await mill.until(lambda: mill.batches)
+    for _ in range(20):
+        await asyncio.sleep(0)  # it asks the store
+    keeper = lane._keeper  # noqa: SLF001 - it was not answered for as long as a lease lives
+    keeper._give_up(set(keeper._lost))  # noqa: SLF001 - as above
+    for _ in range(20):
+        await asyncio.sleep(0)
+    is_away = False
+    assert (await ref.wait(10)).counts.succeeded == 4
+    assert mill.batches == [[0, 1, 2, 3]]
 
 
 async def test_a_dead_worker_costs_its_items_nothing_but_a_split(mill: Any) -> None:
