@@ -64,7 +64,8 @@ class CircuitBreaker:
     """The breaker of one queue in one worker.
 
     *Closed*, batches are claimed. *Open*, none is until the cool-down is over. *Half open*, one is, the
-    probe. A success closes it, whichever batch it is of; a probe that fails opens it for longer.
+    probe, and another where it takes longer than the longest cool-down: one that hangs must not hold up the
+    queue. A success closes it, whichever batch it is of; a probe that fails opens it for longer.
 
     Args:
         limits: When and for how long it opens.
@@ -85,23 +86,25 @@ class CircuitBreaker:
         self._longest = 0.0
         self._until = 0.0
         self._era = 0
-        self._is_probing = False
+        self._probes = 0
 
     def delay(self, now: float) -> float:
-        """Return the seconds until a batch may be claimed: 0 at once, inf once the probe has ended.
+        """Return the seconds until a batch may be claimed, 0 for at once; sooner if the probe ends.
 
         Args:
             now: Monotonic seconds.
         """
         if self.state is BreakerState.OPEN and now >= self._until:
             self._move(BreakerState.HALF_OPEN)
-        if self.state is BreakerState.OPEN:
-            return self._until - now
-        return math.inf if self._is_probing else 0.0
+        if self.state is BreakerState.OPEN or self._probes:
+            return max(0.0, self._until - now)
+        return 0.0
 
-    def claimed(self) -> int:
-        """Note that a batch was claimed; return its ticket. Half open, it is the probe."""
-        self._is_probing = self.state is BreakerState.HALF_OPEN
+    def claimed(self, now: float) -> int:
+        """Note that a batch was claimed *now*; return its ticket. Half open, it is the probe."""
+        if self.state is BreakerState.HALF_OPEN:
+            self._probes += 1
+            self._until = now + self._limits.max_wait
         return self._era
 
     def admits(self, ticket: int) -> bool:
@@ -109,7 +112,7 @@ class CircuitBreaker:
         return self.state is BreakerState.CLOSED or self._is_probe(ticket)
 
     def _is_probe(self, ticket: int) -> bool:
-        return self._is_probing and ticket == self._era
+        return self.state is BreakerState.HALF_OPEN and ticket == self._era
 
     def succeeded(self) -> bool:
         """Note a batch of which an item succeeded; return whether that closed it."""
@@ -160,11 +163,11 @@ class CircuitBreaker:
     def ended(self, ticket: int) -> None:
         """Note that the batch of *ticket* is over; a probe that told nothing is followed by another."""
         if self._is_probe(ticket):
-            self._is_probing = False
+            self._probes -= 1
 
     def _move(self, state: BreakerState) -> None:
         self.state = state
-        self._is_probing = False
+        self._probes = 0
         self._era += 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -55,14 +54,16 @@ class Gate:
         while (seconds := self._breaker.delay(loop.time())) > 0:
             self._changed.clear()
             try:
-                async with asyncio.timeout(None if seconds == math.inf else seconds):
+                async with asyncio.timeout(seconds):
                     await self._changed.wait()
             except TimeoutError:
                 continue
 
     def claimed(self) -> int:
         """Note that a batch was claimed; return its ticket, to be given back by ``leave``."""
-        return 0 if self._breaker is None else self._breaker.claimed()
+        if self._breaker is None:
+            return 0
+        return self._breaker.claimed(asyncio.get_running_loop().time())
 
     def admits(self, ticket: int) -> bool:
         """Tell whether a batch that waited for its turn may still run."""

@@ -24,7 +24,7 @@ def made(chance: float = 0.0, limits: Breaker = LIMITS) -> CircuitBreaker:
 
 def fail(breaker: CircuitBreaker, times: int, now: float = 0.0) -> list[float | None]:
     """Let *times* batches fail, each of three other items."""
-    return [breaker.failed(breaker.claimed(), range(n * 3, n * 3 + 3), now) for n in range(times)]
+    return [breaker.failed(breaker.claimed(now), range(n * 3, n * 3 + 3), now) for n in range(times)]
 
 
 def opened(chance: float = 0.0, limits: Breaker = LIMITS) -> CircuitBreaker:
@@ -53,8 +53,8 @@ def test_a_success_between_them_starts_the_count_anew() -> None:
 def test_few_items_that_fail_again_and_again_do_not_open_it() -> None:
     breaker = made()
     for _ in range(100):
-        assert breaker.failed(breaker.claimed(), ["a", "b"], 0.0) is None
-    assert breaker.failed(breaker.claimed(), ["c"], 0.0) == 1.0
+        assert breaker.failed(breaker.claimed(0.0), ["a", "b"], 0.0) is None
+    assert breaker.failed(breaker.claimed(0.0), ["c"], 0.0) == 1.0
 
 
 def test_no_more_items_are_looked_at_than_matter() -> None:
@@ -64,30 +64,54 @@ def test_no_more_items_are_looked_at_than_matter() -> None:
         yield from range(4)
         raise AssertionError("one more was read")
 
-    assert [breaker.failed(breaker.claimed(), names(), 0.0) for _ in range(3)] == [None, None, 1.0]
+    assert [breaker.failed(breaker.claimed(0.0), names(), 0.0) for _ in range(3)] == [None, None, 1.0]
 
 
 def test_after_the_cool_down_one_batch_is_claimed_and_no_other_until_it_has_ended() -> None:
     breaker = opened()
     assert breaker.delay(1.0) == 0.0
     assert breaker.state is HALF_OPEN
-    probe = breaker.claimed()
+    probe = breaker.claimed(1.0)
     assert breaker.admits(probe)
-    assert breaker.delay(1000.0) == math.inf
+    assert breaker.delay(1.0) > 0.0
     assert breaker.succeeded()
-    assert (breaker.state, breaker.delay(1000.0)) == (CLOSED, 0.0)
+    assert (breaker.state, breaker.delay(1.0)) == (CLOSED, 0.0)
+
+
+def test_a_probe_that_hangs_is_followed_by_another_after_the_longest_cool_down() -> None:
+    breaker = opened()
+    breaker.delay(1.0)
+    hanging = breaker.claimed(1.0)
+    assert [breaker.delay(at) for at in (1.0, 4.0, 11.0)] == [10.0, 7.0, 0.0]
+    second = breaker.claimed(11.0)
+    assert [breaker.delay(at) for at in (11.0, 21.0)] == [10.0, 0.0]
+    assert breaker.admits(hanging)
+    assert breaker.admits(second)
+    breaker.ended(second)
+    assert breaker.delay(12.0) == 9.0  # the first has not ended yet
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_each_of_two_probes_opens_it_again_if_it_fails_but_only_once(which: int) -> None:
+    breaker = opened()
+    breaker.delay(1.0)
+    probes = [breaker.claimed(1.0), breaker.claimed(11.0)]
+    assert breaker.failed(probes[which], ["a"], 12.0) == 2.0
+    assert breaker.failed(probes[1 - which], ["b"], 13.0) is None
+    assert (breaker.state, breaker.delay(13.0)) == (OPEN, 1.0)
+    assert not breaker.admits(probes[1 - which])
 
 
 def test_a_claim_that_finds_nothing_leaves_it_free_to_claim_again() -> None:
     breaker = opened()
     assert [breaker.delay(at) for at in (1.0, 1.0, 500.0)] == [0.0, 0.0, 0.0]
-    assert breaker.admits(breaker.claimed())
+    assert breaker.admits(breaker.claimed(0.0))
 
 
 def test_a_probe_that_tells_nothing_is_followed_by_another() -> None:
     breaker = opened()
     breaker.delay(1.0)
-    breaker.ended(breaker.claimed())  # it was given back, or failed for good
+    breaker.ended(breaker.claimed(0.0))  # it was given back, or failed for good
     assert (breaker.state, breaker.delay(1.0)) == (HALF_OPEN, 0.0)
 
 
@@ -103,7 +127,7 @@ def test_each_probe_that_fails_doubles_the_cool_down_up_to_the_longest(
     while len(found) < len(waits):
         now += breaker.delay(now)
         assert breaker.delay(now) == 0.0
-        found.append(breaker.failed(breaker.claimed(), ["a"], now))
+        found.append(breaker.failed(breaker.claimed(now), ["a"], now))
     assert found == waits
     assert breaker.openings == 1
 
@@ -117,9 +141,9 @@ def test_the_cool_down_is_within_its_bounds_whatever_the_chance() -> None:
 def test_after_a_success_the_cool_down_is_short_again() -> None:
     breaker = opened()
     breaker.delay(1.0)
-    assert breaker.failed(breaker.claimed(), ["a"], 1.0) == 2.0
+    assert breaker.failed(breaker.claimed(0.0), ["a"], 1.0) == 2.0
     breaker.delay(3.0)
-    breaker.claimed()
+    breaker.claimed(0.0)
     assert breaker.succeeded()
     assert fail(breaker, 3, 4.0) == [None, None, 1.0]
     assert breaker.openings == 2
@@ -127,15 +151,15 @@ def test_after_a_success_the_cool_down_is_short_again() -> None:
 
 def test_what_was_claimed_before_it_opened_does_not_run_until_it_is_closed() -> None:
     breaker = made()
-    early = breaker.claimed()
+    early = breaker.claimed(0.0)
     fail(breaker, 3)
-    late = breaker.claimed()  # its claim was under way
+    late = breaker.claimed(0.0)  # its claim was under way
     assert not breaker.admits(early)
     assert not breaker.admits(late)
     breaker.delay(1.0)
     assert not breaker.admits(early)
     assert not breaker.admits(late)
-    breaker.claimed()
+    breaker.claimed(0.0)
     assert not breaker.admits(early)
     breaker.succeeded()
     assert breaker.admits(early)
@@ -143,15 +167,15 @@ def test_what_was_claimed_before_it_opened_does_not_run_until_it_is_closed() -> 
 
 def test_a_batch_that_began_before_it_opened_closes_it_if_it_succeeds_and_tells_nothing_if_not() -> None:
     breaker = made()
-    early = breaker.claimed()
+    early = breaker.claimed(0.0)
     fail(breaker, 3)
     assert breaker.failed(early, ["x"], 0.5) is None
     assert breaker.delay(0.5) == 0.5
     breaker.delay(1.0)
-    breaker.claimed()
+    breaker.claimed(1.0)
     assert breaker.failed(early, ["x"], 1.0) is None
     breaker.ended(early)
-    assert (breaker.state, breaker.delay(1.0)) == (HALF_OPEN, math.inf)
+    assert (breaker.state, breaker.delay(1.0)) == (HALF_OPEN, 10.0)
     assert breaker.succeeded()
     assert breaker.state is CLOSED
 
@@ -159,14 +183,14 @@ def test_a_batch_that_began_before_it_opened_closes_it_if_it_succeeds_and_tells_
 def test_a_probe_of_an_earlier_time_is_none_any_more() -> None:
     breaker = opened()
     breaker.delay(1.0)
-    probe = breaker.claimed()
+    probe = breaker.claimed(0.0)
     breaker.succeeded()  # another batch, that began earlier
     fail(breaker, 3, 2.0)
     breaker.delay(3.0)
-    second = breaker.claimed()
+    second = breaker.claimed(3.0)
     assert breaker.failed(probe, ["a"], 3.0) is None
     breaker.ended(probe)
-    assert breaker.delay(3.0) == math.inf
+    assert breaker.delay(3.0) == 10.0
     assert breaker.failed(second, ["a"], 3.0) == 2.0
 
 

@@ -25,7 +25,9 @@ ATTEMPTS = Retry(attempts=3, base=0.0)
 
 def options(batches: int = 3, wait: float = 0.01, **others: Any) -> QueueOptions:
     return QueueOptions(
-        retry=ATTEMPTS, breaker=Breaker(batches=batches, items=1, wait=wait, max_wait=wait), **others
+        retry=ATTEMPTS,
+        breaker=Breaker(batches=batches, items=1, wait=wait, max_wait=max(wait, 60.0)),
+        **others,
     )
 
 
@@ -264,6 +266,19 @@ async def test_it_is_said_once_that_it_opened_and_once_that_it_closed(caplog: An
         "INFO",
         "a batch of q succeeded: it is worked again, after 7.5 s",
     )
+
+
+@pytest.mark.looptime
+async def test_a_batch_that_is_tried_and_hangs_does_not_hold_up_the_queue_for_ever() -> None:
+    gate = Gate("q", Breaker(batches=1, items=1, wait=10.0, max_wait=10.0), Policy())
+    said(gate, gate.claimed(), DOWN)
+    await gate.enter()
+    gate.claimed()  # and nothing is heard of it
+    async with asyncio.timeout(1000.0):
+        await gate.enter()
+    said(gate, gate.claimed(), None)
+    await gate.enter()
+    assert asyncio.get_running_loop().time() == pytest.approx(10.0 + 10.0)
 
 
 @pytest.mark.looptime
