@@ -160,6 +160,12 @@ class CircuitBreaker:
         self._move(BreakerState.OPEN)
         return seconds
 
+    def hasten(self, now: float) -> None:
+        """End the cool-down, so that the next batch is tried at once; how often it doubled is forgotten."""
+        if self.state is BreakerState.OPEN:
+            self._until = now
+            self._longest = min(self._limits.max_wait, 2 * self._limits.wait)
+
     def ended(self, ticket: int) -> None:
         """Note that the batch of *ticket* is over; a probe that told nothing is followed by another."""
         if self._is_probe(ticket):

@@ -8,10 +8,13 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
+from gristmill.errors import StoreError
+from gristmill.model.job import JobState
 from gristmill.model.lease import Claim
 from gristmill.model.queue import BreakerState, BreakerStatus
 from gristmill.model.settling import Answers, Policy
 from gristmill.queue.breaker import Breaker, CircuitBreaker, has_succeeded, passing_failures
+from gristmill.queue.store import Store
 
 _LOG = logging.getLogger("gristmill.queue")
 
@@ -37,6 +40,9 @@ class Gate:
         self._policy = policy
         self._breaker = None if limits is None else CircuitBreaker(limits, chance)
         self._opened_at = 0.0
+        self._jobs: set[str] = set()
+        self._suspect: str | None = None  # the one job of all batches that failed in a row
+        self._accused: str | None = None  # the last suspect that the log was told of
         self._changed = asyncio.Event()
 
     @property
@@ -74,6 +80,8 @@ class Gate:
         if self._breaker is None:
             return
         if has_succeeded(claim, answers):
+            self._jobs.clear()
+            self._accused = self._suspect = None
             if self._breaker.succeeded():
                 self._say_closed()
             return
@@ -81,12 +89,48 @@ class Gate:
         first = next(failures, None)
         if first is None:
             return
+        if len(self._jobs) <= 1:
+            self._jobs.update(chunk.job for chunk in claim.chunks)
         names = (name for name, _ in itertools.chain((first,), failures))
         was_closed = self._breaker.state is BreakerState.CLOSED
         now = asyncio.get_running_loop().time()
         seconds = self._breaker.failed(ticket, names, now)
         if seconds is not None:
+            survives = self._policy.retry.attempts > 1 and all(chunk.attempt == 0 for chunk in claim.chunks)
+            self._suspect = min(self._jobs) if survives and len(self._jobs) == 1 else None
             self._say_open(seconds, first[1], now, is_news=was_closed)
+
+    async def look_around(self, store: Store) -> None:
+        """Let the next batch be tried at once if other jobs wait behind one that alone fails.
+
+        If that job is bad, and what the handler needs is there, they would wait for a cool-down for each of
+        its batches. If not, this costs its items their first attempt and no other: only a batch that is fresh
+        makes it a suspect, and as soon as the next job fails too, none is.
+
+        Args:
+            store: Asked which jobs there are, when the breaker has just opened.
+        """
+        job = self._suspect
+        if self._breaker is None or job is None:
+            return
+        try:
+            do_others_wait = await _do_others_wait(store, self._queue, job)
+        except StoreError:
+            return
+        if not do_others_wait or self._suspect != job:
+            return
+        self._suspect = None
+        self._breaker.hasten(asyncio.get_running_loop().time())
+        self._changed.set()
+        if job != self._accused:
+            self._accused = job
+            _LOG.warning(
+                "all batches of %s that fail are of %s, and other jobs wait: it is tried on, one batch at a "
+                "time; if it is bad, cancel it",
+                self._queue,
+                job,
+                extra={"handler": self._queue},
+            )
 
     def leave(self, ticket: int) -> None:
         """Note that the batch of *ticket* is over, whatever became of it."""
@@ -116,3 +160,13 @@ class Gate:
             asyncio.get_running_loop().time() - self._opened_at,
             extra={"handler": self._queue},
         )
+
+
+async def _do_others_wait(store: Store, queue: str, job: str) -> bool:
+    """Tell whether another job than *job* is due in *queue*, as far as a look at the newest can tell."""
+    now = await store.now()
+    for state in (JobState.QUEUED, JobState.RUNNING):
+        page = await store.jobs(queue=queue, state=state)
+        if any(each.id != job and each.due_at <= now and each.counts.queued for each in page.jobs):
+            return True
+    return False

@@ -206,6 +206,7 @@ class Lane:
                 await self._settle(claim, settlement)
             elif not is_admitted:
                 await self._release(claim)
+            await self.gate.look_around(self._store)
         except asyncio.CancelledError as error:
             if "lost" not in error.args:
                 await self._release(claim)

@@ -166,6 +166,66 @@ async def test_items_that_fail_for_good_do_not_open_it(mill: Any) -> None:
     assert opened(mill) == 0
 
 
+async def test_a_bad_job_does_not_hold_up_those_behind_it(mill: Any, caplog: Any) -> None:
+    jobs = mill.make(options(wait=3600.0), max_size=2)
+
+    def behave(items: list[int]) -> list[Any]:
+        if min(items) < 0:
+            raise KeyError
+        return items
+
+    mill.behave = behave
+    bad = await jobs.enqueue("numbers", range(-20, 0))
+    good = await jobs.enqueue("numbers", range(20))
+    await jobs.start()
+    assert (await good.wait(30)).counts.succeeded == 20
+    assert f"are of {bad.id}, and other jobs wait" in caplog.text
+    assert set(mill.attempts[:10]) == {1}
+
+
+async def test_a_job_alone_waits_for_the_cool_down(mill: Any) -> None:
+    jobs = mill.make(options(wait=3600.0), max_size=2)
+    mill.behave = raising
+    await jobs.enqueue("numbers", range(20))
+    later = await jobs.enqueue("numbers", range(20), delay=3600.0)  # it does not wait for a worker
+    await jobs.start()
+    await mill.until(lambda: opened(mill))
+    (lane,) = jobs.worker.lanes
+    await mill.until(lambda: not lane.is_busy)
+    await asyncio.sleep(0.01)
+    assert len(mill.batches) == 3
+    await later.cancel()
+
+
+async def test_an_outage_costs_the_first_of_many_jobs_one_attempt_and_the_others_next_to_none(
+    mill: Any,
+) -> None:
+    jobs = mill.make(options(wait=3600.0), max_size=2)
+    mill.behave = raising
+    refs = [await jobs.enqueue("numbers", range(20)) for _ in range(5)]
+    await jobs.start()
+    await mill.until(lambda: len(mill.batches) >= 11)
+    (lane,) = jobs.worker.lanes
+    await mill.until(lambda: not lane.is_busy)
+    await asyncio.sleep(0.01)
+    assert mill.attempts == [1] * 11
+    assert [(await ref.status()).counts.queued for ref in refs] == [20] * 5
+
+
+async def test_items_with_a_single_attempt_are_not_spent_to_see_whether_their_job_is_bad(mill: Any) -> None:
+    made = options(wait=3600.0)
+    jobs = mill.make(QueueOptions(retry=Retry(attempts=1), breaker=made.breaker), max_size=2)
+    mill.behave = raising
+    for _ in range(2):
+        await jobs.enqueue("numbers", range(20))
+    await jobs.start()
+    await mill.until(lambda: opened(mill))
+    (lane,) = jobs.worker.lanes
+    await mill.until(lambda: not lane.is_busy)
+    await asyncio.sleep(0.01)
+    assert len(mill.batches) == 3
+
+
 async def test_without_a_breaker_every_attempt_is_made(mill: Any) -> None:
     jobs = mill.make(QueueOptions(retry=ATTEMPTS, breaker=None), max_size=1)
     mill.behave = raising
