@@ -106,17 +106,28 @@ class Scheduler:
         self._sleep = sleep
 
     async def serve(self) -> None:
-        """Fire until cancelled. What was missed in the last minute is made up for, nothing older."""
-        at = await self._clock() - _GRACE
+        """Fire until cancelled. At the start, what was missed in the last minute is made up for, nothing older.
+
+        Of what was missed later, because the store was away or the process stood still, the latest is: a
+        firing whose next one has been missed for a minute too is left out, so that an outage of hours is not
+        followed by hundreds at once.
+        """
+        now = await self._clock()
+        at = now - _GRACE
         while True:
             due = {schedule.name: schedule.next_after(at) for schedule in self._schedules}
             if not due:
                 return
             at = min(due.values())
-            while (now := await self._clock()) < at:
+            while now < at:
                 await self._sleep(min(30.0, at - now))
+                now = await self._clock()
             for schedule in self._schedules:
-                if due[schedule.name] == at:
+                if due[schedule.name] != at:
+                    continue
+                if schedule.next_after(at) <= now - _GRACE:
+                    _LOG.info("schedule %s: the firing of %s was missed, and later ones", schedule.name, _iso(at))
+                else:
                     await self._fire(schedule, at)
 
     async def _clock(self) -> float:
@@ -128,7 +139,7 @@ class Scheduler:
                 await self._sleep(1.0)
 
     async def _fire(self, schedule: Schedule, at: float) -> None:
-        moment = dt.datetime.fromtimestamp(at, dt.UTC).isoformat()
+        moment = _iso(at)
         try:
             items = schedule.made()
         except Exception:  # noqa: BLE001 - the user's own function: the other schedules go on
@@ -153,3 +164,7 @@ class Scheduler:
                 return
             else:
                 return
+
+
+def _iso(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat()

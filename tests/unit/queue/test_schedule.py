@@ -70,6 +70,32 @@ async def test_a_store_that_is_away_for_a_moment_misses_no_firing() -> None:
     assert len(await fired([schedule("*/5 * * * *")], 400, away)) == 2
 
 
+@pytest.mark.parametrize(
+    ("cron", "moments"),
+    [
+        ("*/5 * * * *", ["12:00", "15:00", "15:05"]),  # not the 35 between
+        ("30 13 * * *", ["13:30"]),  # late, but it is the latest of its schedule
+    ],
+)
+async def test_of_what_was_missed_in_an_outage_of_hours_the_latest_is_made_up_for(
+    cron: str, moments: list[str]
+) -> None:
+    clock = Clock(START, START + 3 * 3600 + 300)
+    found: list[str] = []
+
+    async def note(_queue: str, _items: Any, *, unique: str, **_options: Any) -> None:
+        found.append(unique)
+
+    async def sleep(seconds: float) -> None:
+        await clock.sleep(seconds)
+        if clock.at < START + 3600:
+            clock.at = START + 3 * 3600 + 60  # the store was away, or the process stood still
+
+    with pytest.raises(asyncio.CancelledError):
+        await Scheduler([schedule(cron)], note, clock.now, sleep).serve()
+    assert found == [f"cron:s:2026-03-28T{moment}:00+00:00" for moment in moments]
+
+
 async def test_a_firing_that_was_refused_does_not_stop_the_next() -> None:
     calls = 0
 
