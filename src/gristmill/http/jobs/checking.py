@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from gristmill.http.batch_request import too_many_items
 from gristmill.http.bench import Bench
@@ -69,7 +69,9 @@ class Checker:
     def failure(self, found: Problem, line: int | None) -> Failure:
         """Return what is kept of an item that is none; raises ``Refused`` if that is strict."""
         if self._strict:
-            raise Refused(found)
+            # The offset is one in the line, and would be read as one in the body.
+            at_line = {} if line is None else {"detail": message_of(found, line), "offset": UNSET}
+            raise Refused(structs.replace(found, **at_line))
         return Failure(found.code, message_of(found, line), 0)
 
     def _item(self, text: bytes, at: str) -> Any:

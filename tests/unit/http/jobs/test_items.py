@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from gristmill import batch
@@ -72,6 +73,22 @@ def test_one_item_is_always_strict() -> None:
 def test_strict_refuses_at_the_first_bad_one() -> None:
     with pytest.raises(Refused, match="malformed_json"):
         told(by_piece(Form.LINES, b"1\n{\n", 100, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("body", "told_of"),
+    [
+        (b'1\n2\n{"a"\n4\n', "line 3: the body is not JSON"),
+        (b'1\n2\n"3"\n4\n', "line 3: "),
+        (b"1\n2\n\xff\n4\n", "line 3: the line is not UTF-8"),
+    ],
+)
+def test_strict_says_which_line_is_bad(body: bytes, told_of: str) -> None:
+    with pytest.raises(Refused) as caught:
+        told(by_piece(Form.LINES, body, 100, strict=True))
+    found = caught.value.problem
+    assert str(found.detail).startswith(told_of)
+    assert found.offset is msgspec.UNSET  # that would be of the line
 
 
 def test_a_line_is_text_after_a_byte_order_mark_or_fails_alone() -> None:
