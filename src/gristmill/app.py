@@ -19,7 +19,7 @@ from gristmill.http.jobs.paths import JobDesk
 from gristmill.http.openapi import openapi_document
 from gristmill.http.problems import Statuses
 from gristmill.http.replays import Replays
-from gristmill.http.routes import docs_paths, handler_paths, service_paths, starlette_app
+from gristmill.http.routes import RESERVED, docs_paths, handler_paths, service_paths, starlette_app
 from gristmill.http.service import FixedEndpoint, document_reply
 from gristmill.http.settings import HttpLimits
 from gristmill.http.watch import Receive
@@ -42,7 +42,6 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-_RESERVED = frozenset(("jobs", "queues", "dead"))
 
 
 class App:
@@ -166,7 +165,7 @@ class App:
         pages = docs_paths(FixedEndpoint(lambda: document_reply(document())), self._counter) if docs else {}
         self._inner_paths = {"/metrics", *pages}
         self._paths = paths | pages
-        self._routed = starlette_app(self._paths, self._drain, self._counter)
+        self._routed = starlette_app(self._paths, self.prefix, self._drain, self._counter)
 
     @property
     def handlers(self) -> tuple[BatchHandler[Any, Any], ...]:
@@ -177,7 +176,7 @@ class App:
         """Serve ``/metrics``, ``/docs`` and ``/openapi.json`` no longer: others can reach the address."""
         self.docs = False
         shown = {path: methods for path, methods in self._paths.items() if path not in self._inner_paths}
-        self._routed = starlette_app(shown, self._drain, self._counter)
+        self._routed = starlette_app(shown, self.prefix, self._drain, self._counter)
 
     def serve_files(self, folder: str | os.PathLike[str]) -> None:
         """Let callers make jobs of the files of *folder*: ``POST /v1/{name}/jobs?path=in/people.csv``.
@@ -325,7 +324,7 @@ def _checked(handlers: Sequence[BatchHandler[Any, Any]]) -> tuple[BatchHandler[A
                 f"the name {handler.name!r} cannot stand in a path; give one of letters, digits, _ and -: "
                 '@batch(name="...")'
             )
-        if handler.name in _RESERVED:
+        if handler.name in RESERVED:
             raise ConfigurationError(f"the name {handler.name!r} is reserved; give another: @batch(name=...)")
         if handler.name in names:
             raise ConfigurationError(f"two handlers are named {handler.name!r}; rename one: @batch(name=...)")

@@ -85,6 +85,25 @@ def test_an_item_type_that_is_not_json_is_refused_at_once() -> None:
         App(handlers=[odd])
 
 
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/nope", "there is no handler 'nope'"),
+        ("/nope/jobs", "there is no handler 'nope'"),
+        ("/echo/jobs", "there are no jobs: the App has no store"),
+        ("/echo/batch/x", "There is nothing here"),
+        ("/jobs", "There is nothing here"),
+        ("/", "There is nothing here"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["/v1", "/api/v2"])
+async def test_a_handler_that_is_not_there_is_named(prefix: str, path: str, detail: str) -> None:
+    async with client(App(handlers=[handler()], store=None, prefix=prefix)) as http:
+        answer = await http.post(f"{prefix}{path}", json={"text": "a"})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.json()["detail"].startswith(detail)
+
+
 async def test_routes_follow_the_prefix() -> None:
     async with client(App(handlers=[handler()], prefix="/a/b")) as caller:
         assert (await caller.post("/a/b/echo", json={"text": "x"})).status_code == 200

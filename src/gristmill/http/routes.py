@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from starlette.applications import Starlette
@@ -29,6 +30,11 @@ from gristmill.queue.service import Jobs
 from gristmill.telemetry.requests import RequestCounter
 
 _READ = ("GET", "HEAD")
+RESERVED = frozenset(("jobs", "queues", "dead"))
+"""Names that no handler may have: routes of jobs begin so."""
+
+_TAILS = ("", "batch", "stream", "jobs")
+_SHOWN = 100  # characters of a name in a detail
 
 
 class Methods:
@@ -110,17 +116,23 @@ def _read_only(endpoints: Mapping[str, Endpoint], counter: RequestCounter) -> di
 
 
 def starlette_app(
-    paths: Mapping[str, Mapping[str, Served]], drain: Drain, counter: RequestCounter
+    paths: Mapping[str, Mapping[str, Served]], prefix: str, drain: Drain, counter: RequestCounter
 ) -> Starlette:
-    """Return an application of all *paths*, whose own errors are problems too."""
+    """Return an application of all *paths*, whose own errors are problems too.
 
-    async def refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's interface
+    *prefix* is what stands before the names of handlers.
+    """
+
+    async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         headers = (error.headers or {}) if isinstance(error, HTTPException) else {}
         code = {404: "not_found", 405: "method_not_allowed"}.get(status, "internal_error")
         counter.count("", "other", status)
         fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        return response(problem_reply(problem(code, status=status), fields))
+        found = problem(code, status=status)
+        if status == HTTPStatus.NOT_FOUND and (why := _what_is_missing(request.url.path, prefix, paths)):
+            found.detail = why
+        return response(problem_reply(found, fields))
 
     async def failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's interface
         return response(internal_error(error))
@@ -134,6 +146,18 @@ def starlette_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _what_is_missing(path: str, prefix: str, known: Collection[str]) -> str | None:
+    """Return why a *path* that looks like one of a handler's routes is none; None for any other."""
+    if not path.startswith(f"{prefix}/"):
+        return None
+    name, _, tail = path.removeprefix(f"{prefix}/").partition("/")
+    if tail not in _TAILS or not name or name in RESERVED:
+        return None
+    if f"{prefix}/{name}" not in known:
+        return f"there is no handler {name[:_SHOWN]!r}"
+    return "there are no jobs: the App has no store" if tail == "jobs" else None
 
 
 def response(reply: Reply) -> Response:

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
 
-from gristmill.errors import GristmillError, InvalidItem, ItemNotFound, QueueError, StoreError, UniqueConflict
+from gristmill.errors import (
+    GristmillError,
+    InvalidItem,
+    ItemNotFound,
+    JobNotFound,
+    QueueError,
+    StoreError,
+    UniqueConflict,
+    UnknownHandler,
+)
 from gristmill.http.asgi import Scope, Served
 from gristmill.http.body import ClientGone
 from gristmill.http.headers import Wanted, read_headers, wanted
@@ -21,6 +30,7 @@ from gristmill.wire import Complaint, Problem
 
 _LOG = logging.getLogger("gristmill.http")
 _UNAVAILABLE = 503
+_SHOWN = 100  # characters of what is no id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Call:
         """The job that the path names; raises ``Refused`` if it can be none, before any store is asked."""
         found = self.params["job"]
         if not is_job_id(found):
-            raise Refused(problem("not_found"))
+            raise Refused(problem("not_found", detail=f"there is no job {found[:_SHOWN]!r}"))
         return found
 
 
@@ -127,7 +137,7 @@ def problem_of(error: GristmillError) -> Problem:
             found.retry_after_s = 2
         _LOG.warning("the store: %s (%s)", error, found.instance, extra={"instance": found.instance})
         return found
-    if isinstance(error, ItemNotFound):
+    if isinstance(error, JobNotFound | ItemNotFound | UnknownHandler):
         return problem("not_found", detail=str(error))
     code = getattr(error, "code", "")
     return problem(code if code in KINDS else "not_found")

@@ -4,9 +4,11 @@ import pytest
 
 from gristmill.errors import (
     InvalidItem,
+    ItemNotFound,
     JobNotFinal,
     JobNotFound,
     LeaseLost,
+    QueueError,
     StoreError,
     StoreUnavailable,
     StoreVersion,
@@ -19,8 +21,6 @@ from gristmill.http.jobs.call import problem_of
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (JobNotFound("x"), 404, "not_found"),
-        (UnknownHandler("x"), 404, "not_found"),
         (JobNotFinal("x"), 409, "job_not_final"),
         (UniqueConflict("x", job="j"), 422, "idempotency_key_reused"),
         (InvalidItem("x", index=3), 422, "invalid_item"),
@@ -34,6 +34,14 @@ def test_each_error_of_the_queue_has_its_problem(error: StoreError, status: int,
     found = problem_of(error)
     assert (found.status, found.code) == (status, code)
     assert str(error) not in str(found.detail)
+
+
+@pytest.mark.parametrize(
+    "error", [JobNotFound("there is no job j"), ItemNotFound("j has no item 9"), UnknownHandler("no h")]
+)
+def test_what_is_not_there_is_named(error: QueueError) -> None:
+    found = problem_of(error)
+    assert (found.status, found.code, found.detail) == (404, "not_found", str(error))
 
 
 def test_an_item_is_pointed_at() -> None:

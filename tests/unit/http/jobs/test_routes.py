@@ -42,6 +42,7 @@ async def test_a_job_that_is_not_there_is_not_found(desk: Any, method: str, tail
     before = desk.store.calls
     answer = await desk.client.request(method, f"/v1/jobs/{job}{tail}")
     assert code(answer) == (404, "not_found")
+    assert "there is no job" in answer.json()["detail"]
     if job != NOBODY:
         assert desk.store.calls == before
 
