@@ -106,7 +106,7 @@ class Scheduler:
         self._sleep = sleep
 
     async def serve(self) -> None:
-        """Fire until cancelled. At the start, what was missed in the last minute is made up for, nothing older.
+        """Fire until cancelled; at the start, what was missed in the last minute, and nothing older.
 
         Of what was missed later, because the store was away or the process stood still, the latest is: a
         firing whose next one has been missed for a minute too is left out, so that an outage of hours is not
@@ -126,7 +126,7 @@ class Scheduler:
                 if due[schedule.name] != at:
                     continue
                 if schedule.next_after(at) <= now - _GRACE:
-                    _LOG.info("schedule %s: the firing of %s was missed, and later ones", schedule.name, _iso(at))
+                    _LOG.info("schedule %s: that of %s and the next were missed", schedule.name, _iso(at))
                 else:
                     await self._fire(schedule, at)
 
