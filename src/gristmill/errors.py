@@ -174,6 +174,17 @@ class UniqueConflict(QueueError):
         self.job = job
 
 
+class UploadInFlight(UniqueConflict):
+    """Another submission holds the unique key, and its items are still coming.
+
+    Nobody knows yet whether it will be a job: try again later. If its process died, the key is free an hour
+    after its last items.
+    """
+
+    code = "idempotency_in_flight"
+    retryable = True
+
+
 class InvalidItem(QueueError, ValueError):
     """An item is not of the handler's type, or too large; nothing was stored.
 

@@ -10,7 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gristmill.batching.handler import BatchHandler
-from gristmill.errors import ConfigurationError, ItemNotFound, JobNotFound, UniqueConflict, UnknownHandler
+from gristmill.errors import (
+    ConfigurationError,
+    ItemNotFound,
+    JobNotFound,
+    UniqueConflict,
+    UnknownHandler,
+    UploadInFlight,
+)
 from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, Job, JobPage, JobState, NewJob, Unique
 from gristmill.model.lease import ResultKind
 from gristmill.model.queue import BreakerStatus, DeadFilter, DeadGroup, QueueStatus
@@ -234,6 +241,7 @@ class Jobs:
 
         Raises:
             UnknownHandler, InvalidItem, UniqueConflict: Nothing was stored.
+            UploadInFlight: Nor now; what holds *unique* is still being stored, and may come to nothing.
             StoreError: Nothing is known to have been stored; with *unique* it is safe to try again.
         """
         name = handler if isinstance(handler, str) else handler.name
@@ -267,14 +275,24 @@ class Jobs:
         return await self._referred(job, await intake.take_ready(job, source, key=key))
 
     async def _referred(self, job: NewJob, found: Enqueued) -> JobRef:
+        unique = None if job.unique is None else job.unique.key
+        if not found.created and await self._is_coming(found.job):
+            raise UploadInFlight(
+                f"job {found.job} holds the key {unique!r}, and its items are still coming: try again later",
+                job=found.job,
+            )
         if not found.matches:
-            unique = None if job.unique is None else job.unique.key
             raise UniqueConflict(
                 f"job {found.job} holds the key {unique!r} for something else", job=found.job
             )
         if self.worker is None and self._should_work:
             await self.start_when_there()
         return JobRef(self, found.job, created=found.created)
+
+    async def _is_coming(self, job: str) -> bool:
+        """Tell whether *job* may still come to nothing."""
+        found = await self.store.job(job)
+        return found is not None and found.state is JobState.RECEIVING
 
     _should_work = False
 

@@ -17,6 +17,7 @@ from gristmill.errors import (
     JobNotFound,
     UniqueConflict,
     UnknownHandler,
+    UploadInFlight,
 )
 from gristmill.model.job import JobState
 from gristmill.queue.memory.store import MemoryStore
@@ -70,6 +71,27 @@ async def test_an_upload_under_a_key_that_is_held_stores_nothing(mill: Any, monk
     first = await jobs.enqueue("numbers", range(100), unique="k")
     second = await jobs.enqueue("numbers", range(100), unique="k")
     assert (second.id, first.created, second.created) == (first.id, True, False)
+
+
+@pytest.mark.parametrize("fingerprint", ["a", "b"])
+async def test_a_job_whose_items_are_still_coming_answers_for_no_other(
+    mill: Any, monkeypatch: Any, fingerprint: str
+) -> None:
+    monkeypatch.setattr("gristmill.queue.intake._WINDOW", 50)
+    jobs = mill.make()
+    refused: list[UploadInFlight] = []
+
+    async def items() -> AsyncIterator[int]:
+        for n in range(100):
+            yield n
+        with pytest.raises(UploadInFlight) as caught:  # it may yet come to nothing, and this with it
+            await jobs.enqueue("numbers", [1], unique="k", fingerprint=fingerprint)
+        refused.append(caught.value)
+
+    ref = await jobs.enqueue("numbers", items(), unique="k", fingerprint="a")
+    assert [each.job for each in refused] == [ref.id]
+    again = await jobs.enqueue("numbers", [1], unique="k", fingerprint="a")
+    assert (again.id, again.created) == (ref.id, False)
 
 
 async def test_a_unique_key_used_for_something_else_is_refused(mill: Any) -> None:

@@ -17,6 +17,7 @@ from gristmill.errors import (
     StoreError,
     UniqueConflict,
     UnknownHandler,
+    UploadInFlight,
 )
 from gristmill.http.asgi import Scope, Served
 from gristmill.http.body import ClientGone
@@ -125,6 +126,8 @@ def problem_of(error: GristmillError) -> Problem:
 
     Texts of stores may hold addresses: they go to the log.
     """
+    if isinstance(error, UploadInFlight):
+        return problem(error.code, retryable=True, retry_after_s=1)
     if isinstance(error, UniqueConflict):
         return problem("idempotency_key_reused")
     if isinstance(error, InvalidItem):

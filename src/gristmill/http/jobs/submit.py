@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from gristmill.errors import GristmillError, JobNotFound, QueueError, StoreError, UniqueConflict
+from gristmill.errors import QueueError, StoreError
 from gristmill.http.batch_request import Ids
 from gristmill.http.bench import Bench
 from gristmill.http.headers import CSV, JSON, NDJSON, TSV, Form, Wanted, form_of
@@ -25,8 +25,8 @@ from gristmill.http.jobs.items import from_json, one_item, reading, streamed
 from gristmill.http.jobs.query import Query, invalid_option
 from gristmill.http.jobs.shown import job_reply, path_of, shown
 from gristmill.http.jobs.watching import Watching
-from gristmill.http.problems import CLOSE, Refused, Reply, problem, problem_reply
-from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT, Job, JobState, NewJob, ids_to_json
+from gristmill.http.problems import CLOSE, Reply, problem_reply
+from gristmill.model.job import DEFAULT_PRIORITY, LATEST, URGENT, Job, NewJob, ids_to_json
 from gristmill.queue.ids import JobIds
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.service import Jobs
@@ -106,7 +106,7 @@ class Submitter:
         try:
             ref = await self._stored(incoming, wish)
         except (StoreError, QueueError) as error:
-            return await self._refused(error, incoming)
+            return problem_reply(problem_of(error), () if incoming.is_whole else (CLOSE,))
         return await self._answer(call, ref, wish.preferred)
 
     def _wish(self, call: Call) -> _Wish:
@@ -166,22 +166,8 @@ class Submitter:
             return one_item(body, self._bench), None
         return from_json(body, self._bench, strict=strict)
 
-    async def _refused(self, error: GristmillError, incoming: Incoming) -> Reply:
-        found = problem_of(error)
-        if isinstance(error, UniqueConflict) and await self._is_in_flight(error.job):
-            found = problem("idempotency_in_flight", retryable=True, retry_after_s=1)
-        return problem_reply(found, () if incoming.is_whole else (CLOSE,))
-
-    async def _is_in_flight(self, job: str) -> bool:
-        try:
-            return (await self._jobs.get(job)).state is JobState.RECEIVING
-        except JobNotFound:
-            return False
-
     async def _answer(self, call: Call, ref: JobRef, preferred: Wanted) -> Reply:
         job = await self._jobs.get(ref.id)
-        if not ref.created and job.state is JobState.RECEIVING:
-            raise Refused(problem("idempotency_in_flight", retryable=True, retry_after_s=1))
         if preferred.wait is not None:
             seconds = min(preferred.wait, self._bench.limits.longest_wait)
             job = await Watching(self._jobs, self._bench.drain, call.receive).final(job.id, seconds)
