@@ -43,6 +43,8 @@ class Gate:
         self._jobs: set[str] = set()
         self._suspect: str | None = None  # the one job of all batches that failed in a row
         self._accused: str | None = None  # the last suspect that the log was told of
+        self._last: set[tuple[str, int]] = set()  # job and first place of the chunks that failed last
+        self._spent: set[tuple[str, int]] = set()  # and of all that cost a suspect an attempt
         self._changed = asyncio.Event()
 
     @property
@@ -81,6 +83,7 @@ class Gate:
             return
         if has_succeeded(claim, answers):
             self._jobs.clear()
+            self._spent.clear()
             self._accused = self._suspect = None
             if self._breaker.succeeded():
                 self._say_closed()
@@ -96,16 +99,19 @@ class Gate:
         now = asyncio.get_running_loop().time()
         seconds = self._breaker.failed(ticket, names, now)
         if seconds is not None:
-            survives = self._policy.retry.attempts > 1 and all(chunk.attempt == 0 for chunk in claim.chunks)
-            self._suspect = min(self._jobs) if survives and len(self._jobs) == 1 else None
+            self._last = {(chunk.job, chunk.places[0][0]) for chunk in claim.chunks}
+            survives = all(chunk.attempt + 1 < self._policy.retry.attempts for chunk in claim.chunks)
+            is_first = self._spent.isdisjoint(self._last)
+            self._suspect = min(self._jobs) if survives and is_first and len(self._jobs) == 1 else None
             self._say_open(seconds, first[1], now, is_news=was_closed)
 
     async def look_around(self, store: Store) -> None:
         """Let the next batch be tried at once if other jobs wait behind one that alone fails.
 
         If that job is bad, and what the handler needs is there, they would wait for a cool-down for each of
-        its batches. If not, this costs its items their first attempt and no other: only a batch that is fresh
-        makes it a suspect, and as soon as the next job fails too, none is.
+        its batches. If not, this costs each of its items one attempt, and not the last: what has failed is
+        due after those that wait, so one of them comes before it comes again. Otherwise nobody waits who
+        would come, and the cool-downs are as always; they are, too, as soon as a second job fails.
 
         Args:
             store: Asked which jobs there are, when the breaker has just opened.
@@ -120,6 +126,7 @@ class Gate:
         if not do_others_wait or self._suspect != job:
             return
         self._suspect = None
+        self._spent |= self._last
         self._breaker.hasten(asyncio.get_running_loop().time())
         self._changed.set()
         if job != self._accused:

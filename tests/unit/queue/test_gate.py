@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from gristmill import Breaker, Failed, Retry, batch
-from gristmill.model.chunk import Chunk
+from gristmill.errors import StoreUnavailable
+from gristmill.model.chunk import Chunk, NewChunk
+from gristmill.model.job import NewJob
 from gristmill.model.lease import Claim
 from gristmill.model.queue import BreakerState
 from gristmill.model.settling import Answers, Policy
@@ -288,18 +290,20 @@ async def test_batches_in_a_transaction_count_too(tmp_path: Path) -> None:
         await jobs.stop(0)
 
 
-def said(gate: Gate, ticket: int, failure: Failed | None) -> None:
+def said(
+    gate: Gate, ticket: int, failure: Failed | None, *, job: str = "j", place: int = 0, attempt: int = 0
+) -> None:
     """Let *gate* know of a batch of one item."""
     chunk = Chunk(
         id=1,
         queue="q",
-        job="j",
-        places=((0, 1),),
+        job=job,
+        places=((place, 1),),
         items=1,
         body=b"[0]",
         key=None,
         line=1,
-        attempt=0,
+        attempt=attempt,
         crashes=0,
     )
     answers = Answers(values=None, failures={} if failure is None else {0: failure})
@@ -351,3 +355,65 @@ async def test_a_success_of_a_batch_that_ran_already_ends_the_cool_down() -> Non
     said(gate, early, None)
     await waiting
     assert asyncio.get_running_loop().time() == pytest.approx(10)
+
+
+class Suspicion:
+    """A gate that opens at each failure of its queue, and the seconds until the next batch of it."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.gate = Gate("q", Breaker(batches=1, items=1, wait=100.0, max_wait=100.0), Policy(retry=ATTEMPTS))
+        self.store = store
+
+    async def after(self, failure: Failed | None, **which: Any) -> float:
+        await self.gate.enter()
+        said(self.gate, self.gate.claimed(), failure, **which)
+        await self.gate.look_around(self.store)
+        began = asyncio.get_running_loop().time()
+        await self.gate.enter()
+        return asyncio.get_running_loop().time() - began
+
+
+async def waiting(store: MemoryStore, *ids: str) -> Suspicion:
+    """Store jobs of one item with *ids* whose items are due."""
+    for each in ids:
+        chunk = NewChunk(job=each, places=((0, 1),), items=1, body=b"[0]")
+        await store.enqueue([(NewJob(id=each, queue="q"), [chunk])])
+    return Suspicion(store)
+
+
+@pytest.mark.looptime
+async def test_each_batch_of_a_job_that_others_wait_behind_is_tried_once_without_a_cool_down() -> None:
+    suspicion = await waiting(MemoryStore(), "bad", "good")
+    for place in range(5):
+        assert await suspicion.after(DOWN, job="bad", place=place) == 0.0
+    assert await suspicion.after(DOWN, job="bad", place=5, attempt=1) == 0.0  # it was tried before all this
+    assert await suspicion.after(DOWN, job="bad", place=3, attempt=1) >= 100.0  # nobody came between
+    assert await suspicion.after(None, job="good") == 0.0
+    assert await suspicion.after(DOWN, job="bad", place=3, attempt=1) == 0.0
+
+
+@pytest.mark.looptime
+async def test_a_second_job_that_fails_makes_it_an_outage() -> None:
+    suspicion = await waiting(MemoryStore(), "a", "b", "c")
+    assert await suspicion.after(DOWN, job="a") == 0.0
+    assert await suspicion.after(DOWN, job="b") >= 100.0
+    assert await suspicion.after(DOWN, job="a", place=1) >= 100.0
+
+
+@pytest.mark.looptime
+async def test_no_last_attempt_is_spent_on_a_suspicion() -> None:
+    suspicion = await waiting(MemoryStore(), "bad", "good")
+    assert await suspicion.after(DOWN, job="bad", attempt=ATTEMPTS.attempts - 1) >= 100.0
+
+
+@pytest.mark.looptime
+async def test_a_store_that_is_away_when_the_others_are_looked_for_leaves_the_cool_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suspicion = await waiting(MemoryStore(), "bad", "good")
+
+    async def away(**_options: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(suspicion.store, "jobs", away)
+    assert await suspicion.after(DOWN, job="bad") >= 100.0
