@@ -8,6 +8,7 @@ from typing import Any
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.batching.reply import Settled
+from gristmill.errors import HandlerFailed, StoreError
 from gristmill.model.chunk import Chunk
 from gristmill.model.lease import Claim
 from gristmill.model.outcome import Failed, failed_from
@@ -79,6 +80,26 @@ async def answer(
         settled = await handler.run_batch(items, attempt=attempt, transaction=transaction, bisect=bisect)
         _hand_out(pieces, settled)
     return [_answers(codec, entry) for entry in opened]
+
+
+class Undone(Exception):
+    """Rolls a transaction back."""
+
+
+def undo_if_all_failed(claim: Claim, answers: Sequence[Answers]) -> None:
+    """Leave the transaction by ``Undone`` where nothing that the handler wrote may stay."""
+    if sum(len(each.failures) for each in answers) == claim.items:
+        raise Undone
+
+
+def all_failed(claim: Claim, error: StoreError) -> list[Answers]:
+    """Return the answers to *claim* where the transaction it ran in was refused by *error*."""
+    raised = HandlerFailed(f"the transaction of the batch was refused: {error}")
+    raised.__cause__ = error.__cause__ or error
+    failed = failed_from(raised)
+    return [
+        Answers(values=None, failures=dict.fromkeys(range(chunk.items), failed)) for chunk in claim.chunks
+    ]
 
 
 def _batches(opened: Sequence[_Open], cap: int) -> Iterator[list[_Piece]]:

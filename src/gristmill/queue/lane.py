@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from gristmill.model.lease import Claim, Idle, Settled, Settlement
 from gristmill.model.settling import DEFAULT_RETRY, Answers, Policy, settle, split_in_two
 from gristmill.queue.backoff import Backoff
 from gristmill.queue.coding import QueueCodec
-from gristmill.queue.execution import answer
+from gristmill.queue.execution import Undone, all_failed, answer, undo_if_all_failed
 from gristmill.queue.gate import Gate
 from gristmill.queue.keeper import LeaseKeeper
 from gristmill.queue.options import QueueOptions
@@ -75,6 +75,7 @@ class Lane:
         self._slots = asyncio.Semaphore(handler.slots)
         self._running: set[asyncio.Task[None]] = set()
         self._winding_up: set[asyncio.Task[None]] = set()  # cheap work that no stop cancels
+        self._rollbacks = Backoff(random.random)
         self._settling: set[int] = set()  # leases of which the store itself says whether they hold
 
     def __repr__(self) -> str:
@@ -221,7 +222,12 @@ class Lane:
         return settle(claim, answers, self.policy, random.random)
 
     async def _run_in_transaction(self, claim: Claim, ticket: int) -> Settlement | None:
-        settlement: Settlement | None = None
+        """Run *claim* in a transaction that records it; None if that is done, or it is given back.
+
+        What the store itself refuses at the end, such as a constraint that is deferred, a transaction that
+        the handler has ended or in which it went on after an error, has failed as if the handler had raised.
+        """
+        answers: list[Answers] = []
         try:
             async with self._store.transaction(claim) as transaction:
                 answers = await answer(
@@ -231,24 +237,32 @@ class Lane:
                     transaction=transaction.connection,
                     bisect=False,
                 )
-                self.gate.note(ticket, claim, answers)
-                settlement = settle(claim, answers, self.policy, random.random)
-                _undo_if_all_failed(claim, answers)
+                undo_if_all_failed(claim, answers)
                 self._settling.add(claim.lease)
-                settled = await transaction.settle(settlement)
-        except _Undone:
-            if self._handler.limits.on_error == "bisect" and claim.items > 1:
-                return split_in_two(claim, claim.chunks[0].attempt)
-            return settlement
+                settled = await transaction.settle(settle(claim, answers, self.policy, random.random))
+        except Undone:
+            pass
         except LeaseLost:
             self.counts["stale"] += 1
             return None
         except StoreError as error:
-            _LOG.warning("a transaction of %s was rolled back, and is tried again: %s", self.name, error)
-            await self._release(claim)
+            if not answers or error.retryable:
+                _LOG.warning("a transaction of %s was rolled back, and is tried again: %s", self.name, error)
+                await asyncio.sleep(self._rollbacks.failed())
+                await self._release(claim)
+                return None
+            _LOG.warning("a transaction of %s was refused: %s", self.name, error)
+            answers = all_failed(claim, error)
+        else:
+            self._rollbacks.succeeded()
+            self.gate.note(ticket, claim, answers)
+            self._count(claim, settled)
             return None
-        self._count(claim, settled)
-        return None
+        self._settling.discard(claim.lease)
+        self.gate.note(ticket, claim, answers)
+        if self._handler.limits.on_error == "bisect" and claim.items > 1:
+            return split_in_two(claim, claim.chunks[0].attempt)
+        return settle(claim, answers, self.policy, random.random)
 
     async def _settle(self, claim: Claim, settlement: Settlement) -> None:
         """Record *settlement*, however long the store is away: it counts while nobody else has the items."""
@@ -290,13 +304,3 @@ class Lane:
         left = self._running | self._winding_up
         if left:
             await asyncio.wait(left, timeout=_LAST)
-
-
-class _Undone(Exception):
-    """Rolls a transaction back."""
-
-
-def _undo_if_all_failed(claim: Claim, answers: Sequence[Answers]) -> None:
-    """Leave the transaction by an error where nothing that the handler wrote may stay."""
-    if sum(len(each.failures) for each in answers) == claim.items:
-        raise _Undone
