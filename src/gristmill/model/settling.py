@@ -142,7 +142,7 @@ class _Sorting:
         by_code: dict[str, list[int]] = {}
         for index, failed in sorted(self._answer.failures.items()):
             if not policy.admits(failed, self._attempt):
-                by_code.setdefault(failed.code, []).append(index)
+                by_code.setdefault(_storable(failed.code), []).append(index)
         for code, indices in by_code.items():
             first = self._answer.failures[indices[0]]
             failures = [_failure(self._answer.failures[index], self._attempt) for index in indices]
@@ -152,15 +152,20 @@ class _Sorting:
 
 def _failure(failed: Failed, attempts: int) -> Failure:
     message = failed.error if isinstance(failed.error, str) else ""
-    return Failure(failed.code, message, attempts)
+    return Failure(_storable(failed.code), _storable(message), attempts)
 
 
 def _reason(failed: Failed) -> str:
     """Return what operators are shown of a dead item: here an exception's text is no secret."""
     if isinstance(failed.error, str):
-        return failed.error
+        return _storable(failed.error)
     cause = failed.error.__cause__ or failed.error
-    return f"{type(cause).__name__}: {cause}"
+    return _storable(f"{type(cause).__name__}: {cause}")
+
+
+def _storable(text: str) -> str:
+    """Return *text* with what no store takes shown as ``?``: halves of surrogate pairs, as of file names."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _failed(chunk: Chunk, places: Runs, failures: Sequence[Failure]) -> NewResult:

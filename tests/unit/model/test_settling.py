@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +96,28 @@ def test_the_text_of_an_exception_is_for_operators_and_not_for_callers() -> None
     )
     assert found.chunks[0].error == "ValueError: pw=1"
     assert b"pw=1" not in (found.results[0].body or b"")
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "message", "error"),
+    [
+        (Failed("no file caf\udce9", "gone"), "gone", "no file caf?", "no file caf?"),
+        (Failed("gone", "caf\udce9"), "caf?", "gone", "gone"),
+        (Failed(FileNotFoundError("caf\udce9"), "gone"), "gone", "", "FileNotFoundError: caf?"),
+        (Failed("caf\u00e9", "gone"), "gone", "caf\u00e9", "caf\u00e9"),
+    ],
+)
+def test_what_no_store_takes_is_left_out_of_texts(
+    failure: Failed, code: str, message: str, error: str
+) -> None:
+    answers = Answers(values=[b"", b"1"], failures={0: failure})
+    found = settle(claim_of(chunk_of(2)), [answers], Policy(), lambda: 0.5)
+    (dead,) = found.chunks
+    assert (dead.code, dead.error) == (code, error)
+    (result,) = [each for each in found.results if each.kind is ResultKind.FAILED]
+    (told,) = json.loads(result.body or b"")
+    assert (told["code"], told["message"]) == (code, message)
+    json.dumps([dead.code, dead.error], ensure_ascii=False).encode()
 
 
 def test_values_that_nobody_keeps_are_counted() -> None:
