@@ -14,22 +14,25 @@ class Backoff:
 
     Args:
         chance: A new random number, 0 <= x < 1, at each call.
+
+    Attributes:
+        failures: Since the last success.
     """
 
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
-        self._failures = 0
+        self.failures = 0
 
     @property
     def is_failing(self) -> bool:
         """Whether the last try failed."""
-        return self._failures > 0
+        return self.failures > 0
 
     def failed(self) -> float:
         """Note a failure, and return the seconds to wait: a tenth at least of what they may be."""
-        self._failures += 1
-        return _WAITS.delay(self._failures, 0.1 + 0.9 * self._chance())
+        self.failures += 1
+        return _WAITS.delay(self.failures, 0.1 + 0.9 * self._chance())
 
     def succeeded(self) -> None:
         """Note a success."""
-        self._failures = 0
+        self.failures = 0

@@ -23,6 +23,8 @@ from gristmill.queue.quarantine import Quarantine
 from gristmill.queue.store import Store
 
 _LOG = logging.getLogger("gristmill.queue")
+_ROLLBACKS = 10
+"""Transactions in a row that may be lost before that costs an attempt: their handler may break them."""
 _POLL = 1.0
 """Seconds between looks at a queue of which nothing was heard."""
 _LAST = 10.0
@@ -246,7 +248,7 @@ class Lane:
             self.counts["stale"] += 1
             return None
         except StoreError as error:
-            if not answers or error.retryable:
+            if not answers or (error.retryable and self._rollbacks.failures < _ROLLBACKS):
                 _LOG.warning("a transaction of %s was rolled back, and is tried again: %s", self.name, error)
                 await asyncio.sleep(self._rollbacks.failed())
                 await self._release(claim)

@@ -115,3 +115,21 @@ async def test_a_store_that_goes_away_at_the_commit_costs_no_attempt(
     assert (await ref.wait(30)).counts.succeeded == 1
     assert [attempt for attempt, _ in ledger.seen] == [1, 1, 1]
     assert waits == [False, True, True]
+
+
+async def test_a_handler_that_breaks_its_connection_each_time_fails(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.queue.lane._ROLLBACKS", 2)
+
+    async def behave(connection: Any, _items: list[int]) -> None:
+        closing = connection.close()
+        if hasattr(closing, "__await__"):
+            await closing
+
+    ledger.behave = behave
+    ref = await ledger.jobs.enqueue("ledger", [1])
+    await ledger.jobs.start()
+    assert (await ref.wait(30)).counts.failed == 1
+    attempts = [attempt for attempt, _ in ledger.seen]
+    assert (attempts[-1], attempts[0]) == (2, 1)

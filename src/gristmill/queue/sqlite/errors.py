@@ -23,8 +23,10 @@ STALE_CONNECTION = (
     apsw.PermissionsError,
     apsw.CorruptError,
     apsw.NotADBError,
+    apsw.ConnectionClosedError,
 )
-"""After these a new connection may do what the old one could not: the file was moved, or made writable."""
+"""After these a new connection may do what the old one could not: the file was moved, or made writable, or a
+handler has closed the one that it was lent."""
 
 _TEXTS: dict[type[apsw.Error], tuple[type[StoreError], str]] = {
     apsw.BusyError: (StoreUnavailable, "another connection held the lock on {path} for too long"),
