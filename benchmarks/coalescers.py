@@ -17,6 +17,7 @@ import uvloop
 
 CALLERS = 10_000
 LIST_LENGTH = 1000
+SLICE = 2000
 
 Call = Callable[[int], Awaitable[int]]
 
@@ -117,7 +118,7 @@ async def burst(subject: str, size: int, seconds: float) -> dict[str, float]:
 
 
 async def lone(subject: str, size: int, seconds: float) -> dict[str, float]:
-    """One caller, one call at a time."""
+    """One caller, one call at a time; of the fastest slice, as ``timeit`` has it: the rest is neighbours'."""
     if subject == "handler":
 
         async def call(item: int) -> int:
@@ -126,13 +127,13 @@ async def lone(subject: str, size: int, seconds: float) -> dict[str, float]:
     else:
         call = SUBJECTS[subject](size)
     stop_at = time.perf_counter() + seconds
-    done = 0
-    wall, cpu = time.perf_counter(), time.process_time()
+    slices = []
     while time.perf_counter() < stop_at:
-        for item in range(200):
+        wall, cpu = time.perf_counter(), time.process_time()
+        for item in range(SLICE):
             assert await call(item) == item
-        done += 200
-    return cost((time.perf_counter() - wall, time.process_time() - cpu), done)
+        slices.append(cost((time.perf_counter() - wall, time.process_time() - cpu), SLICE))
+    return {**min(slices, key=lambda each: each["us"]), "items": SLICE * len(slices)}
 
 
 async def many(subject: str, size: int, seconds: float) -> dict[str, float]:
