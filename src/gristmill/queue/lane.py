@@ -300,9 +300,13 @@ class Lane:
         """
         if self._running and seconds > 0:
             await asyncio.wait(self._running, timeout=seconds)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _LAST
+        if self._winding_up:  # a claim under way would find what is given back now
+            await asyncio.wait(self._winding_up, timeout=_LAST)
         for task in self._running:
             if not task.cancelling():  # once: a second time would stop it from giving back what it has
                 task.cancel("stopped")
         left = self._running | self._winding_up
         if left:
-            await asyncio.wait(left, timeout=_LAST)
+            await asyncio.wait(left, timeout=max(0.0, until - loop.time()))

@@ -89,6 +89,7 @@ async def test_an_outage_costs_a_few_batches_an_attempt_and_nobody_dies_of_it(mi
     while (mill.folder / "seen").read_bytes().count(b"\n") < SIZE * (OPENS_AFTER + 2):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     beside = await mill.jobs.enqueue("beside", FRESH)
+    alone_until, tried_alone = time.monotonic(), len(mill.moments())
     fresh = await mill.jobs.enqueue("numbers", FRESH)
     assert (await beside.wait(240)).counts.succeeded == len(FRESH)
     assert (await job.status()).counts.succeeded == (await fresh.status()).counts.succeeded == 0
@@ -97,10 +98,11 @@ async def test_an_outage_costs_a_few_batches_an_attempt_and_nobody_dies_of_it(mi
     assert (await fresh.wait(240)).counts.succeeded == len(FRESH)
     assert (await mill.done(job.id)).counts.succeeded == len(STORM)
 
-    # What was tried meanwhile: the batches that opened it, after each cool-down one, and each batch of the
-    # job once without a cool-down, since another job waited behind it.
+    # What was tried meanwhile: the batches that opened it, and after each cool-down one; once another job
+    # waits behind it, each batch of this one once without a cool-down, too.
     moments = mill.moments()
     began_at = min(at for _, _, at in moments)
+    assert tried_alone <= SIZE * (OPENS_AFTER + 1 + (alone_until - began_at) / COOL_DOWN)
     tried = OPENS_AFTER + 1 + len(STORM) / SIZE + (gone_at - began_at) / COOL_DOWN
     assert len(moments) - len(STORM) - len(FRESH) <= SIZE * tried
     # The store was asked for each batch twice, and for the one that was claimed ahead as it opened.
