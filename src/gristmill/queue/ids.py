@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import time
 
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-_LENGTH = 26
-_JOB = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
-_CHANCE = 10  # bytes of an id
+_DIGITS = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
+_OF_BYTE = _DIGITS * 8  # each digit stands for as many bytes as any other
+_CHANCE = 16  # digits of an id
 _POOL = 500 * _CHANCE
+_SHIFTS = range(45, -1, -5)  # of the digits of its time
+_JOB = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class JobIds:
@@ -22,18 +22,22 @@ class JobIds:
     """
 
     def __init__(self) -> None:
-        self._pool = b""
+        self._pool = ""
         self._pid = 0
+        self._time = 0
+        self._head = ""
 
     def new(self) -> str:
         """Return an id; also after a fork, whose sides must not share their chance."""
         if not self._pool or self._pid != os.getpid():
             self._pid = os.getpid()
-            self._pool = os.urandom(_POOL)
+            self._pool = os.urandom(_POOL).translate(_OF_BYTE).decode()
+        now = time.time_ns() // 1_000_000
+        if now != self._time:
+            self._time = now
+            self._head = "job_" + bytes(_DIGITS[now >> shift & 31] for shift in _SHIFTS).decode()
         chance, self._pool = self._pool[:_CHANCE], self._pool[_CHANCE:]
-        number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(chance, "big")
-        text = base64.b32encode(number.to_bytes(20, "big")).translate(_CROCKFORD)
-        return "job_" + text[-_LENGTH:].decode()
+        return self._head + chance
 
 
 def is_job_id(text: str) -> bool:

@@ -78,6 +78,12 @@ class Intake:
         Raises:
             InvalidItem: One is not of the handler's type; nothing was stored.
         """
+        if isinstance(source, list | tuple) and len(source) <= _AT_ONCE:
+            window = _Window(0)
+            for place, item in enumerate(source):
+                window.put(self._ready(item, place))
+            if window.size < _WINDOW or connection is not None:
+                return await self._enqueued(job, window, key, connection)
         return await self._take(job, self._written(source), key, connection)
 
     async def take_ready(self, job: NewJob, source: ReadySource, *, key: str | None) -> Enqueued:
@@ -96,16 +102,20 @@ class Intake:
                 if (held := await upload.add(self._chunks(job.id, window, key), window)) is not None:
                     return held
                 window = _Window(window.following)
-            rest = self._chunks(job.id, window, key)
             if not upload.is_begun and not window.failures:
-                (found,) = await self._store.enqueue([(job, rest)], connection=connection)
-                return found
+                return await self._enqueued(job, window, key, connection)
+            rest = self._chunks(job.id, window, key)
             if (held := await upload.add(rest, window)) is not None:
                 return held
             return await upload.commit()
         except BaseException:
             await upload.abort()
             raise
+
+    async def _enqueued(self, job: NewJob, window: _Window, key: str | None, connection: Any) -> Enqueued:
+        chunks = self._chunks(job.id, window, key)
+        (found,) = await self._store.enqueue([(job, chunks)], connection=connection)
+        return found
 
     async def _written(self, source: Source) -> AsyncIterator[Sequence[Ready]]:
         """Yield the items of *source* with their JSON."""

@@ -123,7 +123,9 @@ class Jobs:
         Raises:
             StoreError: It cannot be used; the next call tries again.
         """
-        if self._opening is not None and self._opening.done() and not _is_good(self._opening):
+        if self._opening is not None and self._opening.done():
+            if _is_good(self._opening):
+                return
             self._opening = None
         if self._opening is None:
             self._opening = asyncio.ensure_future(self.store.open())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self, TypeAlias
 
 from gristmill.errors import JobNotFound
 from gristmill.model.chunk import NewChunk
 from gristmill.model.job import Enqueued, NewJob
 from gristmill.model.lease import NewResult
+from gristmill.queue.sqlite.message import JointWork
+from gristmill.queue.sqlite.plain_jobs import PlainJobs, is_plain
 from gristmill.queue.sqlite.rows import RECEIVING, JobRow, Outcomes, put, unblock
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.statements import statement
@@ -23,16 +26,48 @@ _KEYS = statement("job_keys")
 _REMOVE = statement("job_remove")
 
 
-def size_of(jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]]) -> int:
+NewJobs: TypeAlias = Sequence[tuple[NewJob, Sequence[NewChunk]]]
+
+
+def size_of(jobs: NewJobs) -> int:
     """Return about how many bytes *jobs* take."""
     ids = sum(len(job.ids) for job, _ in jobs if job.ids is not None)
     return ids + sum(len(chunk.body) for _, chunks in jobs for chunk in chunks)
 
 
-def enqueue(session: Session, jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]]) -> list[Enqueued]:
+def enqueue(session: Session, jobs: NewJobs) -> list[Enqueued]:
     """Store whole jobs."""
     session.need_room(size_of(jobs))
     return [_store(session, job, chunks) for job, chunks in jobs]
+
+
+class Enqueue(JointWork[Session, list[Enqueued]]):
+    """Stores whole jobs; those of several callers by statements for all of them."""
+
+    def __init__(self, jobs: NewJobs) -> None:
+        self.jobs = jobs
+        self.size = size_of(jobs)
+
+    def __call__(self, session: Session) -> list[Enqueued]:
+        """Store the jobs of one caller."""
+        return enqueue(session, self.jobs)
+
+    @classmethod
+    def together(cls, session: Session, works: Sequence[Self]) -> list[list[Enqueued]]:
+        """Store the jobs of many callers, in their order."""
+        session.need_room(sum(work.size for work in works))
+        answers: list[list[Enqueued]] = []
+        plain = PlainJobs(session)
+        for work in works:
+            if all(is_plain(job, chunks) for job, chunks in work.jobs):
+                for job, chunks in work.jobs:
+                    plain.add(job, chunks)
+                answers.append([Enqueued(job=job.id, created=True) for job, _ in work.jobs])
+            else:
+                plain.write()
+                answers.append([_store(session, job, chunks) for job, chunks in work.jobs])
+        plain.write()
+        return answers
 
 
 def begin(session: Session, job: NewJob) -> Enqueued:

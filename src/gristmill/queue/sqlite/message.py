@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 C = TypeVar("C")
+
+
+class JointWork(ABC, Generic[C, T]):
+    """Work that is done sooner together with other work of its class."""
+
+    @abstractmethod
+    def __call__(self, context: C) -> T:
+        """Do it alone."""
+
+    @classmethod
+    @abstractmethod
+    def together(cls, context: C, works: Sequence[Self]) -> Sequence[T]:
+        """Do all of *works*, and return what came of each; raise if one of them fails."""
 
 
 class Message(Generic[C, T]):

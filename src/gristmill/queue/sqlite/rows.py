@@ -39,7 +39,7 @@ def put(
 ) -> None:
     """Store *chunks* of *job*, due at *due_at* and their delay; dead ones as dead."""
     for is_keyed, group in groupby(chunks, key=_is_keyed):
-        rows = (_row(session, job, chunk, due_at=due_at, state=state) for chunk in group)
+        rows = (row_of(session, job, chunk, due_at=due_at, state=state) for chunk in group)
         session.connection.executemany(_INSERT_KEYED if is_keyed else _INSERT, rows)
 
 
@@ -47,7 +47,8 @@ def _is_keyed(chunk: NewChunk) -> bool:
     return chunk.key is not None
 
 
-def _row(session: Session, job: JobRow, chunk: NewChunk, *, due_at: float, state: str) -> tuple[Any, ...]:
+def row_of(session: Session, job: JobRow, chunk: NewChunk, *, due_at: float, state: str) -> tuple[Any, ...]:
+    """Return what is bound to store *chunk*; its key, if it has one, and its body come last."""
     is_dead = chunk.code is not None
     return (
         job.number,

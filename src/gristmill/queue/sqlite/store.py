@@ -90,7 +90,8 @@ class SqliteStore:
             session = session_of(connection, self._path)
             with mapped(self._path), session.connection:
                 return incoming.enqueue(session, jobs)
-        return await self._writer.submit(partial(incoming.enqueue, jobs=jobs), incoming.size_of(jobs))
+        work = incoming.Enqueue(jobs)
+        return await self._writer.submit(work, work.size)
 
     async def begin(self, job: NewJob) -> Enqueued:
         """Store a job for an upload."""

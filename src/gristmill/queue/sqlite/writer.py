@@ -6,6 +6,7 @@ import contextlib
 import copy
 import shutil
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from gristmill.queue.sqlite.checkpoints import Checkpoint, Checkpoints
 from gristmill.queue.sqlite.database import BUSY_TIMEOUT, PAGE, open_for_writing, patience
 from gristmill.queue.sqlite.errors import STALE_CONNECTION, store_error
 from gristmill.queue.sqlite.fair_lock import FairLock
-from gristmill.queue.sqlite.message import Message, answer
+from gristmill.queue.sqlite.message import JointWork, Message, answer
 from gristmill.queue.sqlite.room import TIGHT, Room
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.thread import DatabaseThread
@@ -73,9 +74,10 @@ class Writer(DatabaseThread[Session]):
             self._refuse(group, error)
             return
         try:
-            for message in self._gathered(first):
-                group.append(message)
-                self._do(session, message)
+            for messages in self._gathered(first):
+                group += messages
+                for kind, its in groupby(messages, key=_kind):
+                    self._do_all(session, kind, list(its))
             session.connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - which of them it was shows when each is alone
             self._reason(error)
@@ -124,15 +126,39 @@ class Writer(DatabaseThread[Session]):
                 raise  # there may be room when it is done again
             message.error = self._reason(error)
 
-    def _gathered(self, first: Message[Session, Any]) -> Iterator[Message[Session, Any]]:
-        """Yield *first* and those that come until there is no other, or enough for one transaction."""
-        message: Message[Session, Any] | None = first
+    def _do_all(
+        self, session: Session, kind: type[JointWork[Session, Any]] | None, messages: _Messages
+    ) -> None:
+        """Do *messages*, together if their work is of a *kind* that can be done so; raise as ``_do`` does."""
+        if kind is not None and len(messages) > 1:
+            messages = [message for message in messages if not message.is_abandoned]
+            works: list[Any] = [message.work for message in messages]
+            before = session.connection.total_changes()
+            try:
+                values = kind.together(session, works)
+            except Exception:
+                if session.connection.total_changes() != before:
+                    raise  # else each is done alone, and its own error is for its caller
+            else:
+                for message, value in zip(messages, values, strict=True):
+                    message.value = value
+                return
+        for message in messages:
+            self._do(session, message)
+
+    def _gathered(self, first: Message[Session, Any]) -> Iterator[_Messages]:
+        """Yield *first* and what came meanwhile until there is nothing new, or enough for one transaction."""
+        following: Message[Session, Any] | None = first
         count = size = 0
-        while message is not None:
-            yield message
-            count += 1
-            size += message.size
-            message = self._waiting() if count < MOST_MESSAGES and size < MOST_BYTES else None
+        while following is not None:
+            messages: _Messages = []
+            while following is not None:
+                messages.append(following)
+                count += 1
+                size += following.size
+                following = self._waiting() if count < MOST_MESSAGES and size < MOST_BYTES else None
+            yield messages
+            following = self._waiting() if count < MOST_MESSAGES and size < MOST_BYTES else None
 
     def _others(self) -> Iterator[Message[Session, Any]]:
         """Yield all that wait."""
@@ -228,3 +254,7 @@ class Writer(DatabaseThread[Session]):
             self._checkpoints.was_cut()
         finally:
             connection.set_busy_handler(patience(BUSY_TIMEOUT))
+
+
+def _kind(message: Message[Session, Any]) -> type[JointWork[Session, Any]] | None:
+    return type(message.work) if isinstance(message.work, JointWork) else None

@@ -9,6 +9,7 @@ import pytest
 from gristmill.errors import JobNotFound, StoreUnavailable
 from gristmill.queue.sqlite import database, writer
 from gristmill.queue.sqlite.fair_lock import FairLock
+from gristmill.queue.sqlite.message import JointWork
 from gristmill.queue.sqlite.waiters import Waiters
 from gristmill.queue.sqlite.writer import MOST_BYTES, MOST_MESSAGES, Writer
 
@@ -103,6 +104,55 @@ async def test_a_refusal_leaves_its_neighbours_in_one_transaction(pen, path):
     assert isinstance(found[2], JobNotFound)
     assert found[0] is found[1] is found[3]
     assert notes(path) == [1, 2]
+
+
+class Joint(JointWork):
+    """Notes texts, all of them by one statement; *fails* says when that raises."""
+
+    def __init__(self, text, fails=""):
+        self.text, self.fails = text, fails
+
+    def __call__(self, session):
+        if self.fails:
+            raise JobNotFound(self.text)
+        session.connection.execute("INSERT INTO note VALUES (?)", (self.text,))
+        return "alone"
+
+    @classmethod
+    def together(cls, session, works):
+        if any(work.fails == "before" for work in works):
+            raise JobNotFound("together")
+        rows = ", ".join("(?)" for _ in works)
+        session.connection.execute(f"INSERT INTO note VALUES {rows}", [work.text for work in works])  # noqa: S608
+        if any(work.fails == "after" for work in works):
+            raise JobNotFound("together")
+        return ["together"] * len(works)
+
+
+async def test_work_of_one_kind_that_comes_meanwhile_is_done_together(pen, path):
+    _, *answers = await gathered(pen, [note("0"), Joint("1"), Joint("2"), note("3"), Joint("4")])
+    assert [answers[1], answers[2], answers[4]] == ["together", "together", "alone"]
+    assert notes(path) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_work_that_cannot_be_done_together_is_done_alone(pen, path, when):
+    _, first, failed, last = await gathered(pen, [Joint("1"), Joint("2", fails=when), Joint("3")])
+    assert (first, last) == ("alone", "alone")
+    assert isinstance(failed, JobNotFound)
+    assert str(failed) == "2"
+    assert notes(path) == ["1", "3"]
+
+
+async def test_of_work_done_together_that_of_a_cancelled_caller_is_left_out(pen, path):
+    gate = Gate()
+    pen.submit(gate)
+    await asyncio.to_thread(gate.reached.wait)
+    waiting = [pen.submit(Joint(text)) for text in "abc"]
+    waiting[1].cancel()
+    gate.open.set()
+    assert [await waiting[0], await waiting[2]] == ["together", "together"]
+    assert notes(path) == ["a", "c"]
 
 
 async def test_a_commit_that_fails_is_tried_for_each_alone(pen, path):

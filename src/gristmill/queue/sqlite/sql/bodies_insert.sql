@@ -1,0 +1,3 @@
+-- Store the bodies of chunks.
+INSERT INTO gristmill_body (chunk, body) VALUES
+(?, ?)
