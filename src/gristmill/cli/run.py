@@ -34,7 +34,7 @@ from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.engines.ray import RayEngine
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.pipeline import Pipeline
-from gristmill.streams.sinks.file import StandardOutput
+from gristmill.streams.sinks.unkept import UnkeptOutput
 from gristmill.streams.stopping import Interrupted, Stopping
 
 SOME_FAILED = 3
@@ -315,8 +315,8 @@ def run_to_end(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind
 
 
 def _goes_on(pipeline: Pipeline) -> str:
-    if isinstance(pipeline.sink, StandardOutput):
-        return "stopped; what is on standard output is not all of it"
+    if isinstance(pipeline.sink, UnkeptOutput):
+        return f"stopped; what is on {pipeline.sink.name} is not all of it"
     return "stopped; what was committed is safe: run the same command to go on"
 
 

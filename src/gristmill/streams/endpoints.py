@@ -20,8 +20,9 @@ from gristmill.streams.formats.ndjson_form import LineForm
 from gristmill.streams.formats.text_output import TextOutput
 from gristmill.streams.options import ReadOptions, WriteOptions
 from gristmill.streams.sinks.appending import Appending
-from gristmill.streams.sinks.file import FileSink, StandardOutput
+from gristmill.streams.sinks.file import FileSink
 from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sinks.unkept import DeviceOutput, StandardOutput, is_device
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.sources.table_files import TableFiles
 from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
@@ -193,10 +194,8 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
         ConfigurationError: Its format is not known, or it is one of *inputs*.
     """
     name = str(output)
-    if name == STANDARD:
-        return StandardOutput(
-            _text_output(Format.NDJSON if options.format is None else _format(options.format), name, options)
-        )
+    if name in (STANDARD, "/dev/stdout"):
+        return StandardOutput(_streamed_output(name, options))
     if is_database(name):
         return sql_sink(
             name,
@@ -212,6 +211,10 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
             raise ConfigurationError(f"{name} is an input too; write to another file")
     if name.endswith("/") or path.is_dir():
         return _folder(path, options)
+    if is_device(path):
+        return DeviceOutput(path, _streamed_output(name, options))
+    if path.is_symlink():
+        path = path.resolve()  # where it leads to, for the link itself would be replaced
     form = format_of(name, "--output-format") if options.format is None else _format(options.format)
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return FileSink(path, _text_output(form, name, options))
@@ -220,6 +223,15 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
     raise ConfigurationError(
         f"{name}: dead letters are written by runs only; name a file of another format with -o"
     )
+
+
+def _streamed_output(name: str, options: WriteOptions) -> Appending:
+    form = Format.NDJSON if options.format is None else _format(options.format)
+    if form in (Format.CSV, Format.TSV, Format.NDJSON):
+        return _text_output(form, name, options)
+    if form is Format.ARROW:
+        return _table_output(form, Path("stream.arrows"), options)
+    raise ConfigurationError(f"{form.value} cannot go to {name}; name a file with -o")
 
 
 def same_file(one: Path, other: Path) -> bool:

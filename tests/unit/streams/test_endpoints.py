@@ -9,7 +9,8 @@ import pytest
 from gristmill.errors import ConfigurationError, SourceError
 from gristmill.streams.endpoints import expanded, same_file, sink_of, source_of
 from gristmill.streams.options import ReadOptions, WriteOptions
-from gristmill.streams.sinks.file import FileSink, StandardOutput
+from gristmill.streams.sinks.file import FileSink
+from gristmill.streams.sinks.unkept import DeviceOutput, StandardOutput
 from gristmill.streams.sources.text_file import TextFiles
 
 
@@ -99,9 +100,21 @@ def test_sinks_are_files_or_standard_output() -> None:
     assert isinstance(sink, FileSink)
     assert sink.options["output compression"] == "gzip"
     assert sink.options["output columns"] == ["a"]
-    standard = sink_of("-", WriteOptions(), ["-"])
-    assert isinstance(standard, StandardOutput)
-    assert standard.options["output format"] == "ndjson"
+    for name in ("-", "/dev/stdout"):
+        standard = sink_of(name, WriteOptions(), ["-"])
+        assert isinstance(standard, StandardOutput)
+        assert standard.options["output format"] == "ndjson"
+
+
+def test_what_is_no_file_is_written_to_as_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    sink = sink_of(tmp_path / "pipe.csv", WriteOptions(format="csv"), ["a.csv"])
+    assert isinstance(sink, DeviceOutput)
+    assert isinstance(sink_of(os.devnull, WriteOptions(), ["a.csv"]), DeviceOutput)
+    with (tmp_path / "file").open("wb") as file:  # a shell's >(...) or 3>file is named so
+        sink = sink_of(f"/dev/fd/{file.fileno()}", WriteOptions(), ["a.csv"])
+    assert isinstance(sink, DeviceOutput)
+    assert isinstance(sink_of(tmp_path / "file.csv", WriteOptions(), ["a.csv"]), FileSink)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,9 +13,6 @@ from gristmill.streams.disk import begin_to_store, close_anyway, cut, sync_data,
 from gristmill.streams.journal import Journal
 from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.protocol import EncoderRecipe
-
-_STDOUT, _STDERR = 1, 2
-
 
 _STEP = 1 << 20
 """Bytes of one write: of more than 2 MiB, Linux takes several times as long, looking for large pages."""
@@ -167,78 +162,3 @@ class FileSink:
         """Let go of the files, and of the lock."""
         self.close_file()
         self.journal.close()
-
-
-class StandardOutput:
-    """Standard output: what is written is gone, so nothing of it can be resumed.
-
-    While it is open, whatever else is printed goes to standard error: by
-    handlers here, by workers that are started now, by libraries.
-
-    Args:
-        form: Encodes, and says what stands before and after the chunks.
-    """
-
-    def __init__(self, form: Appending) -> None:
-        self.name = "standard output"
-        self.length = 0
-        self.commit_seconds = 1.0
-        self._form = form
-        self._file: BinaryIO | None = None
-        self._is_begun = False
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What decides the output."""
-        return self._form.options
-
-    def recipe(self) -> EncoderRecipe:
-        """Return what encodes results in workers."""
-        return self._form.recipe()
-
-    def open(self, identity: Identity, *, overwrite: bool) -> Checkpoint | None:  # noqa: ARG002 - nothing is kept
-        """Begin; nothing can be resumed."""
-        if not self._form.is_streamed:
-            raise ConfigurationError("this format cannot go to standard output; name a file with -o")
-        sys.stdout.flush()
-        self._file = os.fdopen(os.dup(_STDOUT), "wb")
-        os.dup2(_STDERR, _STDOUT)
-        return None
-
-    def write(self, result: Result) -> None:
-        """Write the result's body."""
-        if len(result.body):
-            self._head(result.layout)
-            for part in self._form.frame(result.body):
-                self._append(part)
-
-    def _head(self, layout: bytes | None) -> None:
-        if not self._is_begun:
-            self._is_begun = True
-            self._append(self._form.head(layout))
-
-    def _append(self, data: bytes | bytearray | memoryview) -> None:
-        self._opened().write(data)
-        self.length += len(data)
-
-    def commit(self, checkpoint: Checkpoint) -> None:  # noqa: ARG002 - as above
-        """Pass on what was written."""
-        self._opened().flush()
-
-    def finish(self, checkpoint: Checkpoint, layout: bytes | None) -> None:  # noqa: ARG002 - as above
-        """Write what comes after the chunks."""
-        self._head(layout)
-        self._opened().flush()
-
-    def _opened(self) -> BinaryIO:
-        if self._file is None:
-            raise RuntimeError("standard output is not open")
-        return self._file
-
-    def close(self) -> None:
-        """Give standard output back."""
-        file, self._file = self._file, None
-        if file is not None:
-            sys.stdout.flush()
-            os.dup2(file.fileno(), _STDOUT)
-            close_anyway(file)
