@@ -77,8 +77,8 @@ class Task:
 
     Attributes:
         chunk: Which.
-        only: Run the rows [first, stop) alone, as one batch, and return nothing of them: a probe, to see
-            whether they kill the worker. None: run all and return the result.
+        only: Run the rows [first, stop) alone, in a few parts, and return nothing of them: a probe, to see
+            which of them kill the worker. None: run all and return the result.
         batch_size: Rows of a handler call at most; None for what the handler takes.
         limit: Rows to read at most; None for all of the chunk.
         convicted: number of a record in the chunk -> why it is not run but failed.

@@ -19,7 +19,7 @@ from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import RowsRefused, Sink
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.stopping import Interrupted, Stopping
-from gristmill.streams.window import ChunkSizer, Window
+from gristmill.streams.window import ChunkSizer, Rest, Window
 
 _TICK = 0.25
 """Seconds between looks at the clock and the signals while nothing happens."""
@@ -42,7 +42,7 @@ class Pace:
 
     chunk_bytes: int = 512 << 10
     most_bytes: int = 16 << 20
-    first_bytes: int = 64 << 10
+    first_bytes: int = 16 << 10
     chunk_seconds: float = 1.0
     window: int = 4
     window_bytes: int = 128 << 20
@@ -94,6 +94,7 @@ class Run:
     _progress: Progress = field(init=False)
     _window: Window = field(init=False)
     _sizer: ChunkSizer = field(init=False)
+    _rest: Rest = field(init=False)
     _ladder: Ladder = field(default_factory=Ladder, init=False)
     _again: deque[Task] = field(default_factory=deque, init=False)
     _plan: Iterator[Chunk] = field(init=False)
@@ -122,13 +123,15 @@ class Run:
             seconds=self.pace.chunk_seconds,
             first=self.pace.first_bytes,
             most=self.pace.most_bytes,
+            workers=self.engine.workers,
         )
-        self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.size)
+        total, done = self.source.total, self.source.weight(self.checkpoint)
+        self._rest = Rest(None if total is None else total - done)
+        self._plan = self.source.plan(self.checkpoint, lambda: self._sizer.next(self._rest.size))
         self._committed_at = self.clock()
         self._stalls = Stalls(self.clock)
-        done = self.source.weight(self.checkpoint)
         self.report = Report(
-            total=self.source.total,
+            total=total,
             counts=self._progress.counts,
             codes=self._progress.codes,
             stalls=self._stalls,
@@ -209,7 +212,10 @@ class Run:
             if self.stopping.insisted:
                 raise
             return None
-        self._is_planned = self._is_planned or chunk is None
+        if chunk is None:
+            self._is_planned = True
+        else:
+            self._rest.take(chunk)
         return chunk
 
     def _rows_left(self) -> int | None:

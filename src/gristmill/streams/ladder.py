@@ -1,10 +1,10 @@
 """Which row killed the worker? Decided death by death, so that it costs only the guilty row.
 
 Pure: told of each death, it says what to run next. A chunk whose worker died
-is probed: the rows that were with the handler are run alone, in halves, until
-one row stands alone; a row that kills a worker often enough is convicted and
-the chunk is run whole without it. Innocent rows run again, and that is all
-that befalls them.
+is probed: the rows that were with the handler are run alone, in parts, and
+the part that kills again likewise, until one row stands alone; a row that
+kills a worker often enough is convicted, and the chunk is run whole without
+it. Innocent rows run again, and that is all that befalls them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from gristmill.streams.chunk import Chunk, Crash, Task
-from gristmill.streams.engines.protocol import Died
+from gristmill.streams.engines.protocol import Died, Mark
 
 MAX_DEATHS = 3
 """Deaths of a worker with one row alone, after which the row is convicted."""
@@ -73,10 +73,11 @@ class Ladder:
             return self._next(case)
         first, stop = probed
         if stop - first > 1:
-            middle = (first + stop) // 2
-            case.suspects[:1] = [(first, middle), (middle, stop)]
-            case.deaths = 0
-            return self._next(case)
+            part = _part(probed, died.mark)
+            first, end = part or (first, (first + stop) // 2)
+            case.suspects[:1] = [(first, end), (end, stop)] if end < stop else [(first, end)]
+            if part is None or end - first > 1:
+                return self._next(case)
         case.deaths += 1
         if case.deaths < self._max_deaths:
             return self._next(case)
@@ -105,3 +106,10 @@ class Ladder:
     def close(self, chunk: Chunk) -> None:
         """Forget *chunk*: it ran."""
         self._cases.pop(chunk.number, None)
+
+
+def _part(probed: tuple[int, int], mark: Mark | None) -> tuple[int, int] | None:
+    """Return which of the rows *probed* were with the handler when it died; None if nobody knows."""
+    if mark is None or (mark.first, mark.stop) == probed:
+        return None
+    return max(probed[0], mark.first), min(probed[1], mark.stop)

@@ -12,6 +12,10 @@ _BATCHES = 4
 """Batches that a chunk should have, so that few are cut short by its end."""
 _MEMORY = 0.3
 """Weight of the latest chunk in what the sizer has learnt."""
+_SHARES = 2
+"""Chunks that each worker is to have of what is left: the last ones are small, so that all end together."""
+_SHORTEST = 0.1
+"""Seconds that a chunk should take even then: below, its fixed costs would show."""
 
 
 class ChunkSizer:
@@ -19,6 +23,9 @@ class ChunkSizer:
 
     Slow handlers get small chunks, so that little is lost with a worker,
     progress is seen and all workers end together; fast ones get large ones.
+    Towards the end of the input they shrink with what is left, which is
+    guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on
+    Computers, 1987).
 
     Args:
         largest: Bytes at most.
@@ -26,6 +33,10 @@ class ChunkSizer:
         smallest: Bytes at least.
         first: Bytes of the first chunk.
         most: Bytes of a chunk at most where the handler takes so many rows at once.
+        workers: Who share what is left.
+
+    Attributes:
+        size: Bytes of a chunk, far from the end.
     """
 
     def __init__(
@@ -33,16 +44,30 @@ class ChunkSizer:
         largest: int,
         *,
         seconds: float = 1.0,
-        smallest: int = 16 * 1024,
-        first: int = 64 * 1024,
+        smallest: int = 4 * 1024,
+        first: int = 16 * 1024,
         most: int = 0,
+        workers: int = 1,
     ) -> None:
         self._largest = largest
         self._most = max(largest, most)
         self._smallest = min(smallest, largest)
         self._seconds = seconds
+        self._shares = _SHARES * max(1, workers)
         self._per_byte: float | None = None
+        self._batch = 0
         self.size = min(first, largest)
+
+    def next(self, left: int | None) -> int:
+        """Return the bytes of the next chunk.
+
+        Args:
+            left: Bytes of the input that are in no chunk yet; None if nobody knows.
+        """
+        if left is None:
+            return self.size
+        shortest = self._smallest if self._per_byte is None else int(_SHORTEST / self._per_byte)
+        return min(self.size, max(left // self._shares, shortest, self._batch, self._smallest))
 
     def record(self, size: int, seconds: float, *, rows: int = 0, batch: int = 0) -> None:
         """Learn that a chunk of *size* bytes took *seconds*.
@@ -59,9 +84,37 @@ class ChunkSizer:
         known = self._per_byte
         self._per_byte = latest if known is None else known + _MEMORY * (latest - known)
         wanted = int(self._seconds / self._per_byte)
-        needed = min(_BATCHES * batch * size // rows, self._most) if rows else 0
+        self._batch = min(batch * size // rows, self._most) if rows else 0
+        needed = min(_BATCHES * self._batch, self._most)
         wanted = max(needed, min(wanted, self._largest), self._smallest)
         self.size = min(wanted, self.size * _GROWTH)
+
+
+@dataclass(slots=True)
+class Rest:
+    """How much of the input is in no chunk yet.
+
+    Args:
+        weight: Of it, as of ``Chunk.weight``; None if nobody knows.
+    """
+
+    weight: int | None
+    _sizes: int = 0
+    _weights: int = 0
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, about, as chunks are planned in; None if nobody knows."""
+        if self.weight is None or not self._weights:
+            return self.weight
+        return max(0, self.weight) * self._sizes // self._weights
+
+    def take(self, chunk: Chunk) -> None:
+        """Note that *chunk* was planned."""
+        if self.weight is not None:
+            self.weight -= chunk.weight
+        self._sizes += chunk.size
+        self._weights += chunk.weight
 
 
 @dataclass(slots=True)

@@ -95,6 +95,16 @@ def run(pool: LocalPool, tasks: Sequence[Task | bytes], number: int = 0) -> list
     return [events[entry.chunk.number] for entry in todo]
 
 
+def test_what_is_first_in_the_input_is_run_first_whenever_it_comes(start: Callable[..., LocalPool]) -> None:
+    pool = start()
+    for number in (3, 9, 1, 7):  # no worker has started before the first wait
+        pool.submit(task(number, b"pid"))
+    order: list[int] = []
+    while len(order) < 4:
+        order += [event.task.chunk.number for event in pool.wait()]
+    assert order == [1, 3, 7, 9]
+
+
 def pid_of(event: Event) -> int:
     assert isinstance(event, Finished), event
     return int(event.result.body)

@@ -11,8 +11,25 @@ from hypothesis import strategies as st
 from gristmill.streams.chunk import Chunk, Task
 from gristmill.streams.engines.protocol import Died, Mark
 from gristmill.streams.ladder import MAX_DEATHS, Ladder
+from gristmill.streams.worker.probing import PARTS, probe
 
 CHUNK = Chunk(number=5, source=0, start=0, end=1)
+
+
+class Killed(Exception):
+    """The worker is dead."""
+
+
+class Note:
+    """What a worker noted last."""
+
+    mark: Mark | None = None
+
+    def running(self, first: int, stop: int) -> None:
+        self.mark = Mark(first=first, stop=stop)
+
+    def idle(self) -> None:
+        self.mark = None
 
 
 class Ordeal:
@@ -53,8 +70,7 @@ class Ordeal:
         left = deque(number for number in range(self.rows) if number not in task.convicted)
         if task.only is not None:
             first, stop = task.only
-            probed = [number for number in left if first <= number < stop]
-            return Mark(first=first, stop=stop) if probed and self.kills(probed) else None
+            return self.probe([number for number in left if first <= number < stop])
         size = min(self.batch, task.batch_size or self.batch)
         while left:
             batch = [left.popleft() for _ in range(min(size, len(left)))]
@@ -62,10 +78,26 @@ class Ordeal:
                 return Mark(first=batch[0], stop=batch[-1] + 1)
         return None
 
+    def probe(self, numbers: Sequence[int]) -> Mark | None:
+        note = Note()
+
+        def call(start: int, stop: int) -> None:
+            if self.kills(numbers[start:stop]):
+                raise Killed
+
+        try:
+            probe(numbers, call, note)
+        except Killed:
+            return note.mark
+        return None
+
 
 def most_deaths(rows: int, batch: int, guilty: int) -> int:
-    """Count for each guilty row its batch, a halving at each level, and the deaths that convict it."""
-    return guilty * (1 + min(rows, batch).bit_length() + 1 + MAX_DEATHS)
+    """Count for each guilty row its batch, a part at each level, and the deaths that convict it."""
+    levels, size = 0, min(rows, batch)
+    while size > 1:
+        levels, size = levels + 1, -(-size // PARTS)
+    return guilty * (1 + max(0, levels - 1) + MAX_DEATHS)
 
 
 @given(st.data(), st.integers(1, 200), st.integers(1, 64))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.streams.chunk import Chunk, Result
-from gristmill.streams.window import ChunkSizer, Window
+from gristmill.streams.window import ChunkSizer, Rest, Window
 
 
 def chunk(number: int) -> Chunk:
@@ -72,7 +72,7 @@ def test_chunks_become_as_large_as_what_is_done_in_the_time() -> None:
     assert sizer.size == 1 << 20
     for _ in range(30):
         sizer.record(sizer.size, 60.0)
-    assert sizer.size == 16 * 1024
+    assert sizer.size == 4 * 1024
 
 
 def test_slow_handlers_get_what_takes_about_the_time() -> None:
@@ -97,6 +97,59 @@ def test_handlers_of_many_rows_get_chunks_of_some_batches() -> None:
     for _ in range(20):
         sizer.record(1000, 100.0, rows=10, batch=10**6)
     assert sizer.size == 50_000
+
+
+def planned(left: int, sizer: ChunkSizer) -> list[int]:
+    """Return the sizes of the chunks of what is left."""
+    sizes = []
+    while left > 0:
+        sizes.append(min(left, sizer.next(left)))
+        left -= sizes[-1]
+    return sizes
+
+
+def test_the_last_chunks_of_a_slow_handler_are_small_so_that_all_workers_end_together() -> None:
+    sizer = ChunkSizer(1 << 20, workers=2, first=1 << 17)
+    for _ in range(20):
+        sizer.record(100_000, 1.0)
+    sizes = planned(1_000_000, sizer)
+    assert 99_000 < sizes[0] <= 100_000
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(9_900 < size <= 10_000 for size in sizes[-4:-1])  # what takes a tenth of a second
+    assert sum(sizes) == 1_000_000
+
+
+def test_the_last_chunks_of_a_fast_handler_stay_large() -> None:
+    sizer = ChunkSizer(1 << 20, workers=4)
+    for _ in range(60):
+        sizer.record(sizer.size, sizer.size / 50_000_000)
+    assert set(planned(10 << 20, sizer)) == {1 << 20}
+
+
+def test_the_last_chunks_have_a_whole_batch() -> None:
+    sizer = ChunkSizer(1 << 20, workers=2, first=1 << 17)
+    for _ in range(20):
+        sizer.record(100_000, 100.0, rows=1000, batch=500)
+    assert planned(1_000_000, sizer)[-2] == 50_000
+
+
+def test_the_first_chunks_of_a_short_input_leave_work_for_all() -> None:
+    assert planned(60_000, ChunkSizer(1 << 20, workers=3))[:3] == [10_000, 8333, 6944]
+    assert planned(10_000, ChunkSizer(1 << 20, workers=3)) == [4096, 4096, 1808]
+
+
+def test_of_an_input_of_unknown_length_chunks_keep_their_size() -> None:
+    assert ChunkSizer(1 << 20).next(None) == 16 * 1024
+    assert Rest(None).size is None
+
+
+def test_what_is_left_of_a_compressed_input_is_counted_as_text() -> None:
+    rest = Rest(1000)
+    assert rest.size == 1000
+    rest.take(Chunk(number=0, source=0, start=0, end=800, weight=100))
+    assert rest.size == 7200
+    rest.take(Chunk(number=1, source=0, start=800, end=8000, weight=1100))  # its header counts as well
+    assert rest.size == 0
 
 
 def test_a_chunk_that_waits_again_keeps_its_place_in_the_order() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import sys
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing import util
@@ -130,7 +131,7 @@ class LocalPool:
     def submit(self, task: Task) -> None:
         """Take *task*; it is answered by exactly one event of ``wait``. Never waits, whatever its size.
 
-        A task beyond ``room`` waits here for its turn.
+        A task beyond ``room`` waits here for its turn; that of the lowest chunk is the next.
 
         Raises:
             ConfigurationError: The pool does not run.
@@ -139,7 +140,7 @@ class LocalPool:
             raise ConfigurationError("the LocalPool does not run: call start() before submit()")
         if not self._waiting:
             self._failed_starts = 0
-        self._waiting.append(Held(task))
+        self._line_up(Held(task))
         self._staff()
 
     def wait(self, timeout: float | None = None) -> Sequence[Event]:
@@ -230,6 +231,10 @@ class LocalPool:
         if sys.platform != "win32":  # a selector takes sockets only there; _inspect asks after the process
             self._selector.register(worker.sentinel, selectors.EVENT_READ, (worker, True))
         self._selector.register(worker.socket, _interest(worker), (worker, False))
+
+    def _line_up(self, held: Held) -> None:
+        """Put *held* in its place in the line, by its place in the input: results may wait for the first."""
+        insort(self._waiting, held, key=lambda each: each.task.chunk.number)
 
     def _give(self, worker: LocalProcess) -> None:
         worker.give(self._waiting.popleft())
@@ -357,7 +362,8 @@ class LocalPool:
         elif not death.taken and not worker.is_dismissed:
             self._failed_starts += 1
             self._last_failure = death.end
-        self._waiting.extendleft(reversed(worker.held))
+        for held in worker.held:
+            self._line_up(held)
 
 
 def _interest(worker: LocalProcess) -> int:

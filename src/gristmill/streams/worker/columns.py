@@ -17,6 +17,7 @@ from gristmill.streams.sinks.protocol import ContinuingEncoder, CopyingEncoder, 
 from gristmill.streams.sources.protocol import Columns, ReaderRecipe
 from gristmill.streams.worker.column_calls import Called, ColumnCaller
 from gristmill.streams.worker.letters import Letters
+from gristmill.streams.worker.probing import probe
 from gristmill.streams.worker.rows import Numbered
 from gristmill.streams.worker.untouched import goes_on, memory_of, untouched
 
@@ -80,10 +81,11 @@ class ColumnRunner:
 
     def _probe(self, only: tuple[int, int], columns: Columns, marker: Marker) -> None:
         first, stop = (bisect_left(columns.numbers, number) for number in only)
-        if stop > first:
-            marker.running(*only)
-            self._caller.probe(columns.batch.slice(first, stop - first))
-            marker.idle()
+        probe(
+            columns.numbers[first:stop],
+            lambda start, end: self._caller.probe(columns.batch.slice(first + start, end - start)),
+            marker,
+        )
 
     def _result(self, task: Task, columns: Columns, called: Called) -> Result:
         letters = Letters(self._reader, self._sources[task.chunk.source], columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from gristmill.streams.sinks.protocol import Encoded, EncoderRecipe, RowEncoder
 from gristmill.streams.sources.protocol import ReaderRecipe, Rows
 from gristmill.streams.worker.calls import Called, Caller
 from gristmill.streams.worker.letters import Letters
+from gristmill.streams.worker.probing import probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +106,12 @@ class RowRunner:
         result.batch_cap = self._caller.batch
 
     def _probe(self, only: tuple[int, int], items: list[Any], numbers: Sequence[int], marker: Marker) -> None:
-        first, stop = only
-        probed = [item for item, number in zip(items, numbers, strict=True) if first <= number < stop]
-        if probed:
-            marker.running(first, stop)
-            self._caller.probe(probed)
-            marker.idle()
+        first, stop = (bisect_left(numbers, number) for number in only)
+        probe(
+            numbers[first:stop],
+            lambda start, end: self._caller.probe(items[first + start : first + end]),
+            marker,
+        )
 
     def close(self) -> None:
         """End the event loop of the handler."""
