@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -105,6 +106,9 @@ def test_rows_that_kill_their_worker_are_found_and_no_other_is_blamed(mill: Any)
     assert [(int(each["item"]["id"]), each["row"]) for each in letters] == [(n, n + 1) for n in guilty]
     assert {(each["stage"], each["code"], each["attempts"]) for each in letters} == {("crash", "crashed", 3)}
     assert ["SIGSEGV" in letters[0]["message"], "SIGKILL" in letters[1]["message"]] == [True, True]
+    deaths = re.search(r"(\d+) workers died", ran.said)
+    assert deaths is not None
+    assert int(deaths[1]) <= len(guilty) * 5  # of a batch, of a part of it, and three times alone
 
 
 def test_a_row_that_hangs_is_found_by_the_timeout_of_its_handler(mill: Any) -> None:
