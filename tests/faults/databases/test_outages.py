@@ -215,6 +215,22 @@ async def test_a_cancelled_batch_leaves_no_transaction_and_no_row_behind(server:
     assert len(await server.run("SELECT FROM users")) == 2
 
 
+async def test_a_caller_that_is_cancelled_twice_takes_no_connection_with_it(server: Any) -> None:
+    async with Pool(server.url, size=1, acquire_timeout=5) as pool:
+        writer = BulkWriter(pool, "users")
+        await writer.insert([{"email": "first"}])
+        async with Blocker(server, "x"):
+            task = asyncio.ensure_future(writer.insert([{"email": "first"}, {"email": "x"}]))
+            await server.waits()
+            task.cancel()
+            await asyncio.sleep(0)  # it has begun to roll back
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert codes(await writer.insert([{"email": "y"}])) == ["ok"]
+        assert pool.stats().in_use == 0
+
+
 async def test_a_storm_of_conflicts_stores_each_email_once_and_every_item_has_its_answer(server: Any) -> None:
     chance = random.Random(5)
     batches = [[{"email": f"{chance.randrange(300)}"} for _ in range(40)] for _ in range(40)]

@@ -142,6 +142,13 @@ class Connections:
                 await asyncio.wait_for(connection.execute("ROLLBACK"), _CLOSING)
         except EVERY:
             _cut_off(connection)
+        except BaseException:  # whoever was cancelled is so again; nobody else would bring it back
+            _cut_off(connection)
+            raise
+        finally:
+            await self._release(pool, connection)
+
+    async def _release(self, pool: Any, connection: Any) -> None:
         try:
             await pool.release(connection, timeout=_CLOSING)
         except EVERY as error:
