@@ -133,6 +133,21 @@ async def test_deferred_constraints_are_checked_row_by_row(postgres: Any) -> Non
     assert len(await postgres.run("SELECT FROM child")) == 7
 
 
+async def test_deferred_constraints_of_other_tables_are_found_row_by_row_too(postgres: Any) -> None:
+    await postgres.run(
+        "CREATE TABLE plan (id int PRIMARY KEY);"
+        "CREATE TABLE step (plan int REFERENCES plan DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO plan SELECT generate_series(1, 5); INSERT INTO step VALUES (3);"
+    )
+    async with BulkWriter(postgres.url, "plan") as writer:
+        assert codes(await writer.delete([3])) == ["foreign_key_violation"]
+        found = codes(await writer.delete([1, 2, 3, 4]))
+        atomic = codes(await writer.delete([3, 5], atomic=True))
+    assert found == ["ok", "ok", "foreign_key_violation", "ok"]
+    assert atomic == ["foreign_key_violation", "rolled_back"]
+    assert await postgres.run("SELECT id FROM plan ORDER BY id") == [(3,), (5,)]
+
+
 async def test_rows_that_a_trigger_leaves_out_or_refuses(postgres: Any) -> None:
     await postgres.run(
         "CREATE FUNCTION pick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

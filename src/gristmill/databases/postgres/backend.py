@@ -21,7 +21,7 @@ from gristmill.databases.postgres.statements import selection
 from gristmill.databases.postgres.values import adapted, json_readers, with_json
 from gristmill.databases.settings import PoolCounts, PoolSettings
 from gristmill.databases.table import Table
-from gristmill.errors import CommitUnknown
+from gristmill.errors import CommitUnknown, DatabaseFailed
 from gristmill.model.outcome import Failed
 from gristmill.model.pool import PoolStats
 
@@ -141,6 +141,7 @@ class _Writing:
         self._session = session
         self._work = work
         self._is_joined = joined is not None
+        self._checks_at_once = work.table.has_deferred
         self._fillings = [
             Filling(
                 session,
@@ -163,7 +164,14 @@ class _Writing:
                 if self._fillings[0].count == 1:
                     return [[refused.failed]]
                 is_refused = True
-        return await self._in_transaction(is_refused=is_refused)
+        try:
+            return await self._in_transaction(is_refused=is_refused)
+        except RowRefused:  # by the commit: what this table brought about broke a constraint of another one
+            self._checks_at_once = True
+        try:
+            return await self._in_transaction(is_refused=True)
+        except RowRefused as refused:
+            raise DatabaseFailed("PostgreSQL refused the commit; nothing of this batch was stored") from refused
 
     def _may_go_alone(self) -> bool:
         table = self._work.table
@@ -194,7 +202,7 @@ class _Writing:
         if self._is_joined:
             if self._work.atomic:
                 await self._session.execute(f"SAVEPOINT {_BATCH_POINT}")
-        elif self._work.table.has_deferred:  # checked row by row, or the commit would fail for all
+        elif self._checks_at_once:  # checked row by row, or the commit would fail for all
             await self._session.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE")
         else:
             await self._session.execute("BEGIN")
