@@ -113,6 +113,41 @@ async def test_a_bad_row_among_many_that_go_by_copy(postgres: Any) -> None:
     assert len(await postgres.run("SELECT FROM users")) == 4997 + 199
 
 
+@pytest.mark.parametrize("kind", ["date", "interval", "point"])
+async def test_values_of_the_wrong_type_among_many_that_go_by_copy(postgres: Any, kind: str) -> None:
+    await postgres.run(f"CREATE TABLE t (v {kind});")
+    good = {"date": date(2020, 1, 1), "interval": timedelta(1), "point": (1, 2)}[kind]
+    async with BulkWriter(postgres.url, "t") as writer:
+        stored = await writer.insert([{"v": "x" if n in (3, 90) else good} for n in range(120)])
+    assert [n for n, each in enumerate(codes(stored)) if each == "type_mismatch"] == [3, 90]
+    assert await postgres.run("SELECT count(*) FROM t") == [(118,)]
+
+
+async def test_many_rows_of_a_type_that_does_not_go_by_copy(postgres: Any, watched_pool: Any) -> None:
+    await postgres.run("CREATE TABLE t (id serial, v money);")
+    writer = BulkWriter(watched_pool, "t")
+    rows = [{"v": f"{n}"} for n in range(150)]
+    assert codes(await writer.insert(rows)) == ["ok"] * 150
+    postgres.asked.clear()
+    assert codes(await writer.insert(rows)) == ["ok"] * 150
+    assert len(about_rows(postgres.asked)) == 1  # it is known by now
+    order = "SELECT v::numeric::int FROM t ORDER BY id"
+    assert await postgres.run(order) == [(n % 150,) for n in range(300)]
+
+
+async def test_many_rows_by_a_codec_of_the_owner_of_the_pool(postgres: Any) -> None:
+    async def as_text(connection: Any) -> None:
+        await connection.set_type_codec("int4", encoder=str, decoder=int, schema="pg_catalog", format="text")
+
+    await postgres.run("CREATE TABLE t (n int);")
+    async with asyncpg.create_pool(postgres.url, min_size=1, max_size=1, init=as_text) as pool:
+        assert codes(await BulkWriter(pool, "t").insert([{"n": n} for n in range(150)])) == ["ok"] * 150
+        async with pool.acquire() as connection, connection.transaction():
+            writer = BulkWriter(pool, "t")
+            assert codes(await writer.insert([{"n": 1}] * 150, connection=connection)) == ["ok"] * 150
+    assert await postgres.run("SELECT count(*) FROM t") == [(300,)]
+
+
 async def test_keys_that_only_the_database_finds_equal_are_written_in_their_order(postgres: Any) -> None:
     await postgres.run("CREATE TABLE price (key numeric(9, 2) PRIMARY KEY, n integer); SELECT 1")
     rows = [{"key": Decimal(f"1.00{n}"), "n": n} for n in range(5)]

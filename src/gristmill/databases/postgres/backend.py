@@ -48,6 +48,7 @@ class PostgresBackend:
         self._settings = settings
         self._counts = PoolCounts()
         self._connections = Connections(target, settings, self._counts)
+        self.uncopied: set[Any] = set()
         self._sizes: OrderedDict[tuple[Any, ...], None] = OrderedDict()
 
     async def table(self, name: TableName, joined: Any) -> Table:
@@ -150,6 +151,7 @@ class _Writing:
                 group,
                 may_copy=backend.may_copy_json and not self._is_joined,
                 recurs=backend.recurs(work.table.name, work.operation, group.columns, len(group.indices)),
+                uncopied=backend.uncopied,
             )
             for group in work.groups
         ]
@@ -171,7 +173,9 @@ class _Writing:
         try:
             return await self._in_transaction(is_refused=True)
         except RowRefused as refused:
-            raise DatabaseFailed("PostgreSQL refused the commit; nothing of this batch was stored") from refused
+            raise DatabaseFailed(
+                "PostgreSQL refused the commit; nothing of this batch was stored"
+            ) from refused
 
     def _may_go_alone(self) -> bool:
         table = self._work.table

@@ -50,8 +50,13 @@ _NOT_LET_IN = (
 EVERY = (asyncpg.PostgresError, *LOST)
 
 
-NOT_COPIED = (TypeError, ValueError, ArithmeticError)
+NOT_COPIED = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError)
 """What a value that cannot be encoded raises in a COPY, which has begun then."""
+
+
+class NoCopy(Exception):
+    """A type of the rows cannot go by COPY: the driver, or a codec of the pool's owner, writes it as text."""
+
 
 _ARGUMENT = re.compile(r"query argument \$(\d+)")
 
@@ -82,6 +87,11 @@ def sorted_error(error: BaseException, columns: Sequence[str] = ()) -> Exception
     return Interrupted(
         DatabaseUnavailable(f"{text} ({error})" if str(error) else text), is_lost=True, was_answered=is_unsent
     )
+
+
+def is_no_copy(error: BaseException) -> bool:
+    """Tell whether *error* says ``NoCopy``; the connection is as good as before then."""
+    return isinstance(error, asyncpg.InternalClientError) and "no binary format encoder" in str(error)
 
 
 def not_copied(error: Exception) -> RowRefused:

@@ -7,10 +7,18 @@ from typing import Any
 
 from gristmill.databases.faults import RowRefused
 from gristmill.databases.operation import IGNORED, NOT_FOUND, Group, Operation, Stored
-from gristmill.databases.postgres.errors import EVERY, NOT_COPIED, not_copied, sorted_error
+from gristmill.databases.postgres.errors import (
+    EVERY,
+    NOT_COPIED,
+    NoCopy,
+    is_no_copy,
+    not_copied,
+    sorted_error,
+)
 from gristmill.databases.postgres.statements import Form, choose, most_rows, statement
 from gristmill.databases.postgres.values import adapted, json_readers, with_json
 from gristmill.databases.settings import PoolCounts
+from gristmill.databases.slugs import refusal
 from gristmill.databases.table import Family, Table
 
 _POINT = "gristmill_rows"
@@ -46,7 +54,11 @@ class Session:
         return rows
 
     async def copy(self, table: Table, columns: Sequence[str], rows: Any) -> str:
-        """Send *rows* by COPY and return its tag."""
+        """Send *rows* by COPY and return its tag.
+
+        Raises:
+            NoCopy: A type of theirs cannot be sent so.
+        """
         self._counts.round_trips += 1
         try:
             return str(
@@ -55,6 +67,8 @@ class Session:
                 )
             )
         except EVERY as error:
+            if is_no_copy(error):
+                raise NoCopy from error
             raise sorted_error(error) from error
         except NOT_COPIED as error:
             raise not_copied(error) from error
@@ -86,6 +100,7 @@ class Filling:
         group: The rows.
         may_copy: Whether the connection's codecs are known to be the driver's own.
         recurs: Whether a batch of as many rows came before.
+        uncopied: Tables and columns that were found not to go by COPY; added to.
     """
 
     def __init__(
@@ -97,6 +112,7 @@ class Filling:
         *,
         may_copy: bool,
         recurs: bool,
+        uncopied: set[Any],
     ) -> None:
         self._session = session
         self._table = table
@@ -108,6 +124,8 @@ class Filling:
             self._adapt()
         self._may_copy = may_copy
         self._recurs = recurs
+        self._uncopied = uncopied
+        self._copied = (table.name, group.columns)
         self.count = len(group.indices)
         self._json = json_readers([table.columns[name] for name in operation.returning])
 
@@ -117,7 +135,7 @@ class Filling:
         return most_rows(self._form(self.count), self._columns)
 
     def _form(self, count: int) -> Form:
-        return choose(
+        form = choose(
             self._operation,
             self._table,
             self._columns,
@@ -125,6 +143,7 @@ class Filling:
             may_copy=self._may_copy,
             recurs=self._recurs and count == self.count,
         )
+        return "unnest" if form == "copy" and self._copied in self._uncopied else form
 
     def _adapt(self) -> None:
         """Bring the values into the form that the driver takes."""
@@ -159,7 +178,11 @@ class Filling:
         if count != self.count:
             values = [column[start:stop] for column in values]
         if form == "copy":
-            tag = await self._session.copy(self._table, self._columns, zip(*values, strict=True))
+            try:
+                tag = await self._session.copy(self._table, self._columns, zip(*values, strict=True))
+            except NoCopy as error:
+                self._uncopied.add(self._copied)
+                raise RowRefused(refusal("type_mismatch")) from error  # so it is tried again, by halves
             return self._whole(tag, count)
         sql = statement(self._operation, self._table, self._columns, form, count)
         given: Any = values or (count,)
