@@ -97,10 +97,15 @@ _MYSQL = {
     1264: "number_out_of_range",
     1690: "number_out_of_range",
     1265: "type_mismatch",
+    1300: "type_mismatch",  # bytes that are no text
+    1411: "type_mismatch",
+    1416: "type_mismatch",  # no geometry
+    1441: "number_out_of_range",  # a date or time
     1292: "type_mismatch",
     1366: "type_mismatch",
     1367: "type_mismatch",
     3140: "type_mismatch",  # JSON
+    3988: "type_mismatch",  # as 1300
     4078: "type_mismatch",
     1118: "too_big",
     1139: "too_big",

@@ -90,3 +90,37 @@ async def test_generated_columns_are_not_written_and_defaults_may_be(mariadb: An
         assert stored == [{"id": 1, "twice": 4}, {"id": 2, "twice": 6}]
         assert codes(await writer.insert([{"a": 1, "twice": 2}])) == ["unknown_column"]
         assert codes(await writer.insert([{"a": 1, "at": "2024-01-02 03:04:05.678"}])) == ["ok"]
+
+
+async def test_values_that_the_driver_cannot_write_fail_alone(mariadb: Any) -> None:
+    await mariadb.run("CREATE TABLE t (n DOUBLE, b VARBINARY(9))")
+    values = [
+        {"n": 1.5},
+        {"n": float("nan")},
+        {"n": float("inf")},
+        {"b": bytearray(b"ab")},
+        {"b": memoryview(b"c")},
+    ]
+    async with BulkWriter(mariadb.url, "t") as writer:
+        stored = await writer.insert(values)
+        assert writer.stats().lost == 0
+    assert [each and each.code for each in stored] == [None, "type_mismatch", "type_mismatch", None, None]
+    assert await mariadb.run("SELECT b FROM t WHERE b IS NOT NULL ORDER BY b") == [(b"ab",), (b"c",)]
+
+
+async def test_a_signal_of_a_trigger_refuses_its_row_whatever_number_it_gives(mariadb: Any) -> None:
+    import aiomysql  # noqa: PLC0415 - only where a test needs it
+
+    from gristmill.databases.mysql.backend import options_of  # noqa: PLC0415 - as above
+
+    await mariadb.run("CREATE TABLE t (n INT)")
+    connection = await aiomysql.connect(**options_of(mariadb.url), autocommit=True)
+    async with connection.cursor() as cursor:
+        await cursor.execute(
+            "CREATE TRIGGER odd BEFORE INSERT ON t FOR EACH ROW BEGIN IF NEW.n % 2 = 1 THEN "
+            "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 31001; END IF; END"
+        )
+    connection.close()
+    async with BulkWriter(mariadb.url, "t") as writer:
+        stored = await writer.insert([{"n": n} for n in range(4)])
+    assert [each and each.code for each in stored] == [None, "constraint_violation"] * 2

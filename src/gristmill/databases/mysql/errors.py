@@ -15,7 +15,8 @@ from gristmill.databases.faults import Interrupted, RowRefused
 from gristmill.databases.slugs import refusal, slug_of_mysql
 from gristmill.errors import ConfigurationError, DatabaseConflict, DatabaseFailed, DatabaseUnavailable
 
-EVERY = (pymysql.err.MySQLError, OSError, TimeoutError, EOFError)
+MySQLError = pymysql.err.MySQLError
+EVERY = (MySQLError, OSError, TimeoutError, EOFError)
 
 _CONFLICTS = frozenset({1205, 1213, 1020, 3101})
 _AWAY = frozenset(
@@ -23,6 +24,9 @@ _AWAY = frozenset(
 )
 _NOT_LET_IN = frozenset({1044, 1045, 1049, 1130, 1698, 2054})
 _STATEMENT = frozenset({1054, 1064, 1146, 1142, 1143, 1227, 1290})
+
+_SIGNAL = "45000"
+"""The SQLSTATE of a trigger's own SIGNAL, whatever number it gives."""
 
 _COLUMN = re.compile(r"[Cc]olumn '([^']+)'|Field '([^']+)'")
 _KEY = re.compile(r"for key '([^']+)'$")
@@ -36,10 +40,11 @@ def sorted_error(error: BaseException) -> Exception:
     """
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1]) if len(error.args) > 1 else ""
-    if not isinstance(error, pymysql.err.MySQLError) or number in _AWAY or number == 0:
+    if not isinstance(error, MySQLError) or number in _AWAY or number == 0:
         away = DatabaseUnavailable("MySQL is away, or did not answer in time")
         return Interrupted(away, is_lost=True, was_answered=False)
-    slug = slug_of_mysql(number)
+    is_signal = getattr(error, "sqlstate", None) == _SIGNAL
+    slug = slug_of_mysql(number) or ("constraint_violation" if is_signal else None)
     if slug is not None:
         column = _first(_COLUMN, text)
         constraint = _first(_KEY, text) or _first(_NAMED, text)

@@ -9,12 +9,13 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+import aiomysql
 import msgspec
 
 from gristmill.codec.results import encode_hook
 from gristmill.databases.faults import RowRefused
 from gristmill.databases.mysql import statements
-from gristmill.databases.mysql.errors import EVERY, sorted_error
+from gristmill.databases.mysql.errors import EVERY, MySQLError, sorted_error
 from gristmill.databases.operation import NOT_FOUND, Group, Stored, Work
 from gristmill.databases.rows import as_scalar
 from gristmill.databases.settings import PoolCounts
@@ -52,8 +53,8 @@ class Session:
         The server hangs up on a statement that is larger than it takes, so that is refused here.
         """
         try:
-            async with self.connection.cursor() as cursor, asyncio.timeout(self._timeout):
-                text = sql if values is None else cursor.mogrify(sql, values)
+            async with self.connection.cursor(_Quiet) as cursor, asyncio.timeout(self._timeout):
+                text = sql if values is None else _written(self.connection, sql, values)
                 if (len(text) if text.isascii() else len(text.encode())) > self._largest:
                     raise RowRefused(refusal("too_big"), is_sent=False)
                 self._counts.round_trips += 1
@@ -141,6 +142,32 @@ class Filling:
         return [value for row in rows for value in self._key_of(row)]
 
 
+class _Quiet(aiomysql.Cursor):  # type: ignore[misc]  # aiomysql has no types
+    """A cursor that does not fetch the server's warnings, at a round trip each time, to print them."""
+
+    async def _show_warnings(self, _: Any) -> None:
+        pass
+
+
+def _written(connection: Any, sql: str, values: Sequence[Any]) -> str:
+    """Return *sql* with *values* in it; nothing is sent yet, so what the driver refuses is a value.
+
+    Raises:
+        RowRefused: It cannot write one: a float that is no number, a text that is no Unicode.
+    """
+    try:
+        return sql % tuple(_literal(connection, value) for value in values)
+    except (MySQLError, TypeError, ValueError) as error:
+        raise RowRefused(refusal("type_mismatch"), is_sent=False) from error
+
+
+def _literal(connection: Any, value: Any) -> str:
+    if isinstance(value, bytes):  # which not every pair of releases of aiomysql and PyMySQL writes
+        return f"_binary X'{value.hex()}'"
+    text: str = connection.escape(value)
+    return text
+
+
 def adapted(value: Any) -> Any:
     """Return *value* as the driver takes it: dicts and lists as JSON, UUIDs and Enums as text.
 
@@ -149,6 +176,8 @@ def adapted(value: Any) -> Any:
     """
     if isinstance(value, _TAKEN):
         return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
     try:
         return _JSON.encode(value).decode() if isinstance(value, dict | list) else as_scalar(value)
     except Exception as error:
