@@ -44,6 +44,9 @@ class Backend(Protocol):
 
         Returns:
             (key, values of *columns*) of each row found, in any order.
+
+        Raises:
+            RowRefused: A key is none that its column can have.
         """
 
     def stats(self) -> PoolStats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from enum import Enum
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
@@ -13,6 +14,7 @@ from uuid import UUID
 from gristmill.batching.context import BatchContext
 from gristmill.batching.decorator import batch
 from gristmill.batching.handler import BatchHandler
+from gristmill.databases.faults import RowRefused
 from gristmill.databases.names import table_name
 from gristmill.databases.outages import OUTAGES, failed_of
 from gristmill.databases.pool import backend_for
@@ -143,7 +145,8 @@ class BulkLoader(Generic[R]):
         Raises:
             ItemMissing: There is none, and ``missing="error"``.
             ItemFailed: The database was not available, in time or at all;
-                the code tells, and it is retryable.
+                the code tells, and it is retryable. Or the key is none that
+                the column can have (``type_mismatch``, ``number_out_of_range``).
         """
         if key in self._cache:
             self._cache.move_to_end(key)
@@ -154,6 +157,8 @@ class BulkLoader(Generic[R]):
 
     async def load_many(self, keys: Iterable[Any]) -> list[R | Failed | None]:
         """Return one entry a key, in their order: the row; None, or ``Failed`` if ``missing="error"``.
+
+        ``Failed``, too, of a key that the column cannot have; see ``load``.
 
         Raises nothing for a single key.
         """
@@ -220,25 +225,44 @@ class BulkLoader(Generic[R]):
             table = await self._described()
             key = table.key_or(self._key)
             fit = [one for one in keys if len(key) == 1 or (isinstance(one, tuple) and len(one) == len(key))]
-            rows = (
-                await self._backend.select(table, self._builder.columns, key, fit, self._joined)
-                if fit
-                else []
-            )
+            rows, refused = await self._selected(table, key, fit)
+            if refused and await self._is_altered(table):
+                return await self._look_up(keys)
         except OUTAGES as error:
             return [failed_of(error)] * len(keys)
         except ConfigurationError:
             self._table = None  # it may have been altered
             raise
         built = self._builder.build_all([values for _, values in rows])
-        found = {_plain(stored): one for (stored, _), one in zip(rows, built, strict=True)}
-        return [self._answer(key, found) for key in keys]
+        uuids = [table.columns[name].type == "uuid" for name in key]
+        found = {_plain(stored, uuids): one for (stored, _), one in zip(rows, built, strict=True)}
+        return [refused[one] if one in refused else self._answer(one, uuids, found) for one in keys]
 
-    def _answer(self, key: Any, found: dict[Any, R]) -> R | Failed | None:
-        value = found.get(_plain(key))
-        if value is not None:
-            self._keep(key, value)
-            return value
+    async def _selected(
+        self, table: Table, key: tuple[str, ...], keys: list[Any]
+    ) -> tuple[list[tuple[Any, Sequence[Any]]], dict[Any, Failed]]:
+        """Return the rows with *keys*, and key -> why of those that its column cannot have, by halves."""
+        if not keys:
+            return [], {}
+        try:
+            return await self._backend.select(table, self._builder.columns, key, keys, self._joined), {}
+        except RowRefused as refused:
+            if len(keys) == 1:
+                return [], {keys[0]: refused.failed}
+        middle = len(keys) // 2
+        rows, left = await self._selected(table, key, keys[:middle])
+        more, right = await self._selected(table, key, keys[middle:])
+        return rows + more, left | right
+
+    async def _is_altered(self, table: Table) -> bool:
+        self._table = None
+        return await self._described() != table
+
+    def _answer(self, key: Any, uuids: Sequence[bool], found: dict[Any, R]) -> R | Failed | None:
+        plain = _plain(key, uuids)
+        if plain in found:
+            self._keep(key, found[plain])
+            return found[plain]
         if not self._is_strict:
             return None
         return Failed(ItemMissing(f"there is no such row in {self._name}"), ItemMissing.code)
@@ -257,8 +281,15 @@ class BulkLoader(Generic[R]):
         return self._table
 
 
-def _plain(key: Any) -> Any:
+def _plain(key: Any, uuids: Sequence[bool]) -> Any:
     """Return *key* so that what is asked for meets what is stored: a UUID as text, an Enum as its value."""
-    if isinstance(key, tuple):
-        return tuple(map(_plain, key))
-    return as_scalar(key) if isinstance(key, UUID | Enum) else key
+    if isinstance(key, tuple) and len(uuids) > 1:
+        return tuple(map(_plain_value, key, uuids))
+    return _plain_value(key, uuids[0])
+
+
+def _plain_value(value: Any, is_uuid: bool) -> Any:  # noqa: FBT001 - to map over
+    if is_uuid and isinstance(value, str):
+        with suppress(ValueError):
+            return str(UUID(value))
+    return as_scalar(value) if isinstance(value, UUID | Enum) else value

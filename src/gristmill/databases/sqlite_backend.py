@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import apsw
 
 from gristmill.databases.backend import other_database
+from gristmill.databases.faults import RowRefused
 from gristmill.databases.names import TableName
 from gristmill.databases.operation import IGNORED, NOT_FOUND, ROLLED_BACK, Stored, Work
 from gristmill.databases.rows import as_scalar
 from gristmill.databases.settings import PoolCounts, PoolSettings
-from gristmill.databases.sqlite_errors import batch_error
+from gristmill.databases.sqlite_errors import ROW_ERRORS, batch_error, row_failure
 from gristmill.databases.sqlite_opening import open_database
 from gristmill.databases.sqlite_rows import Answer, RowStatement, TransactionLost, run_rows, store
 from gristmill.databases.sqlite_statements import inspect, row_statement, selection
@@ -218,6 +219,10 @@ def _select(
     for start in range(0, len(keys), most):
         part = keys[start : start + most]
         values = list(part) if width == 1 else list(chain.from_iterable(part))
-        rows = cursor.execute(selection(table, columns, key, len(part)), values)
+        try:
+            rows = cursor.execute(selection(table, columns, key, len(part)), values).fetchall()
+        except ROW_ERRORS as error:
+            failed = row_failure(error, table=table.name.table, columns=key, values=values)
+            raise RowRefused(failed) from error
         found += [(row[0] if width == 1 else tuple(row[:width]), row[width:]) for row in rows]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 try:
@@ -102,7 +103,7 @@ def _together(names: list[str]) -> str:
 
 
 def _binding_failure(columns: Sequence[str], values: Sequence[Any]) -> Failed:
-    for column, value in zip(columns, values, strict=True):
+    for column, value in zip(cycle(columns), values):  # of several rows, over and over
         if isinstance(value, int) and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
             return Failed(f"{column} does not fit in 64 bits", "number_out_of_range")
         if isinstance(value, str) and not _is_encodable(value):

@@ -11,7 +11,7 @@ import pytest
 
 from gristmill import Failed
 from gristmill.databases import BulkLoader, BulkWriter
-from gristmill.errors import ConfigurationError, ItemMissing
+from gristmill.errors import ConfigurationError, ItemFailed, ItemMissing
 
 
 class User(msgspec.Struct):
@@ -47,6 +47,60 @@ async def test_a_missing_row_is_none_or_an_error_of_its_own(stored: Any) -> None
         assert found[0] == {"name": "n2"}
         assert isinstance(found[1], Failed)
         assert found[1].code == "not_found"
+
+
+@pytest.mark.parametrize("bad", [b"\xff", "\ud800", "nul\0", object(), 2**70])
+async def test_a_key_that_no_row_can_have_fails_or_misses_alone(stored: Any, bad: Any) -> None:
+    """Which of the two depends on the database: SQLite and MariaDB compare whatever they are given."""
+    for column, keys in (("id", [3, bad, 5]), ("email", ["e3", bad, "e5"])):
+        async with BulkLoader(stored.url, "users", key=column, returning="name") as users:
+            found = await users.load_many(keys)
+        assert (found[0], found[2]) == ("n3", "n5")
+        assert found[1] is None or found[1].code in {"type_mismatch", "number_out_of_range"}  # type: ignore[union-attr]
+
+
+async def test_keys_that_no_row_can_have_are_told_by_postgres(postgres: Any) -> None:
+    async with BulkWriter(postgres.url, "users") as writer:
+        await writer.insert([{"name": f"n{n}", "email": f"e{n}"} for n in range(1, 21)])
+    async with BulkLoader(postgres.url, "users", returning="name") as users:
+        found = await users.load_many([1, "x", 2, 2**70, 20, None])
+        assert [each.code if isinstance(each, Failed) else each for each in found] == [
+            "n1", "type_mismatch", "n2", "number_out_of_range", "n20", None,
+        ]  # fmt: skip
+        with pytest.raises(ItemFailed) as caught:
+            await users.load("x")
+        assert (caught.value.code, caught.value.retryable) == ("type_mismatch", False)
+
+
+async def test_a_key_that_is_refused_leaves_the_transaction_of_the_caller_alone(postgres: Any) -> None:
+    import asyncpg  # noqa: PLC0415 - only here
+
+    connection = await asyncpg.connect(postgres.url)
+    async with (
+        BulkWriter(postgres.url, "users") as writer,
+        BulkLoader(postgres.url, "users", key="email", returning="name") as users,
+        connection.transaction(),
+    ):
+        await writer.insert([{"name": "a", "email": "a"}], connection=connection)
+        inside = users.within(connection)
+        found = await inside.load_many(["a", "nul\0"])
+        await inside.aclose()
+        assert found[0] == "a"
+        assert await connection.fetchval("SELECT count(*) FROM users") == 1
+    await connection.close()
+
+
+async def test_a_null_is_the_value_of_a_row_that_is_there(stored: Any) -> None:
+    async with BulkLoader(stored.url, "users", returning="team", missing="error") as users:
+        assert await users.load_many([1]) == [None]
+
+
+async def test_a_table_that_is_altered_is_looked_at_again(postgres: Any) -> None:
+    await postgres.run("CREATE TABLE thing (id integer, n integer); INSERT INTO thing VALUES (1, 2)")
+    async with BulkLoader(postgres.url, "thing", key="id", returning="n") as things:
+        assert await things.load(1) == 2
+        await postgres.run("ALTER TABLE thing ALTER id TYPE text; UPDATE thing SET id = 'a'")
+        assert await things.load("a") == 2
 
 
 async def test_other_keys_and_keys_of_several_columns(stored: Any) -> None:
@@ -92,7 +146,8 @@ async def test_uuids_are_found_by_objects_and_by_text(postgres: Any) -> None:
     async with BulkWriter(postgres.url, "thing") as writer:
         await writer.insert([{"id": key, "n": 1}])
     async with BulkLoader(postgres.url, "thing", returning=("n",)) as things:
-        assert await things.load_many([key, str(key)]) == [{"n": 1}, {"n": 1}]
+        forms = [key, str(key), str(key).upper(), key.hex]
+        assert await things.load_many(forms) == [{"n": 1}] * 4
 
 
 async def test_what_cannot_be_is_said_clearly(place: Any) -> None:

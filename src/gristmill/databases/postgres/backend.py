@@ -65,7 +65,7 @@ class PostgresBackend:
         places = json_readers([table.columns[name] for name in (*key, *columns)])
 
         async def look(session: Session) -> list[tuple[Any, Sequence[Any]]]:
-            rows = await session.fetch(sql, given)
+            rows = await (session.fetch(sql, given) if joined is None else session.fetch_safely(sql, given))
             found = [with_json(row, places) for row in rows] if places else list(map(tuple, rows))
             width = len(key)
             return [(row[0] if width == 1 else tuple(row[:width]), row[width:]) for row in found]

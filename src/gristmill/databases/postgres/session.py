@@ -53,6 +53,19 @@ class Session:
             raise sorted_error(error, columns) from error
         return rows
 
+    async def fetch_safely(self, sql: str, values: Iterable[Any]) -> list[Any]:
+        """Do as ``fetch`` in the transaction of a caller, which outlasts a value that is refused."""
+        await self.savepoint()
+        try:
+            rows = await self.fetch(sql, values)
+        except RowRefused as refused:
+            if refused.is_sent:
+                await self.roll_back_to()
+            await self.release()
+            raise
+        await self.release()
+        return rows
+
     async def copy(self, table: Table, columns: Sequence[str], rows: Any) -> str:
         """Send *rows* by COPY and return its tag.
 
