@@ -117,9 +117,14 @@ def _by_shape(items: Sequence[Any]) -> list[tuple[object, Sequence[int]]]:
         if not issubclass(kind, dict):
             return [(kind, range(len(items)))]
     found: dict[object, list[int]] = {}
+    known: dict[object, object] = {}  # the keys of dicts in any order -> in that in which they came first
+    firsts: dict[object, object] = {}
     for index, item in enumerate(items):
-        shape = tuple(item) if isinstance(item, dict) else type(item)
-        found.setdefault(shape, []).append(index)
+        shape: object = tuple(item) if isinstance(item, dict) else type(item)
+        if shape not in known:
+            same = frozenset(shape) if isinstance(shape, tuple) else shape
+            known[shape] = firsts.setdefault(same, shape)
+        found.setdefault(known[shape], []).append(index)
     return list(found.items())
 
 
@@ -170,9 +175,10 @@ def _without_unset(group: Group) -> list[Group]:
 
 
 def one_row_a_key(groups: Sequence[Group], key: tuple[str, ...]) -> tuple[list[Group], dict[int, int]]:
-    """Keep, of rows with the same key, the last one, and sort rows by their keys.
+    """Make one row of those with the same key, and sort rows by their keys.
 
-    A statement may touch a row once only (PostgreSQL refuses a second time).
+    Of each column the last value counts: what one of them leaves out, an
+    earlier one may have. A statement may touch a row once only (PostgreSQL refuses a second time).
     The order is that in which locks are taken: batches that write the same
     rows at the same time take them alike, and so do not wait for each other
     in a circle. A key with a NULL in it equals none.
@@ -201,7 +207,37 @@ def one_row_a_key(groups: Sequence[Group], key: tuple[str, ...]) -> tuple[list[G
                 replaced[index] = winner
         if places:
             kept.append(group.kept(_sorted(places, keys)))
-    return kept, replaced
+    return _with_what_others_have(groups, kept, replaced), replaced
+
+
+def _with_what_others_have(
+    groups: Sequence[Group], kept: list[Group], replaced: dict[int, int]
+) -> list[Group]:
+    """Return *kept* where rows also have the columns of those that they replaced, in groups of their own."""
+    if len(groups) == 1 or not replaced:
+        return kept
+    merged: dict[int, dict[str, Any]] = {winner: {} for winner in replaced.values()}
+    rows: dict[int, tuple[Group, int]] = {
+        index: (group, place) for group in groups for place, index in enumerate(group.indices)
+    }
+    for index in sorted(rows):
+        row = merged.get(replaced.get(index, index))
+        if row is not None:
+            group, place = rows[index]
+            row.update((name, group.values[number][place]) for number, name in enumerate(group.columns))
+    wider = {index for index, row in merged.items() if len(row) > len(rows[index][0].columns)}
+    left = [
+        group.kept([place for place, index in enumerate(group.indices) if index not in wider])
+        for group in kept
+    ]
+    made: dict[tuple[str, ...], list[int]] = {}
+    for index in sorted(wider):
+        made.setdefault(tuple(sorted(merged[index])), []).append(index)
+    added = [
+        Group(columns, indices, [[merged[index][name] for index in indices] for name in columns])
+        for columns, indices in made.items()
+    ]
+    return [group for group in left if group.indices] + added
 
 
 def _sorted(places: list[int], keys: list[tuple[Any, ...]]) -> list[int]:

@@ -170,8 +170,8 @@ class BulkWriter:
     ) -> list[Any]:
         """Store rows, over those with the same key.
 
-        Of several rows of a batch with the same key the last one is written;
-        all of them are answered with it.
+        Of several rows of a batch with the same key one is made, with the last
+        value of each column; all of them are answered with it.
 
         Args:
             rows: See ``insert``.
@@ -228,7 +228,7 @@ class BulkWriter:
     ) -> list[Any]:
         """Set the other columns of the rows that have the keys; ``not_found`` where there is none.
 
-        Of several items with the same key the last one counts, for all of them. See ``upsert``.
+        Of several items with the same key the last value of each column counts, for all of them. See ``upsert``.
         """
         operation = Operation(kind="update")
         return await self._rows.write(operation, rows, returning, key=_names(key), **options)

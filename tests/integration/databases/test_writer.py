@@ -144,6 +144,20 @@ async def test_an_upsert_writes_the_last_row_of_a_key_and_answers_all_with_it(pl
     assert dict(await place.run("SELECT email, name FROM users")) == {"a": "three", "b": "new", "k": "kept"}
 
 
+async def test_items_of_one_key_with_other_columns_are_all_written(place: Any) -> None:
+    async with BulkWriter(place.url, "pair") as writer:
+        key = {"a": 1, "b": "x"}
+        await place.run("ALTER TABLE pair ADD COLUMN m INTEGER")
+        assert (
+            await writer.upsert([{**key, "n": 1}, {**key, "m": 2}], returning=("n", "m"))
+            == [{"n": 1, "m": 2}] * 2
+        )
+        assert (
+            await writer.update([{**key, "m": 3}, {"n": 4, **key}], returning=("n", "m"))
+            == [{"n": 4, "m": 3}] * 2
+        )
+
+
 async def test_an_upsert_sets_only_what_it_is_told_to(place: Any) -> None:
     async with BulkWriter(place.url, "users") as writer:
         await writer.insert([NewUser("old", "a", 5)])

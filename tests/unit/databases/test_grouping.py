@@ -38,6 +38,25 @@ def test_dicts_go_together_by_their_keys_wherever_they_stand() -> None:
     assert {index: failed.code for index, failed in bad.items()} == {3: "unknown_column"}
 
 
+def test_the_order_of_the_keys_of_a_dict_does_not_matter() -> None:
+    groups, _ = Grouper(TABLE, None).group([{"id": 1, "a": 2}, {"a": 3, "id": 4}], INSERT)
+    assert plain(groups) == [(("id", "a"), [0, 1], [[1, 4], [2, 3]])]
+
+
+def test_rows_of_one_key_with_other_columns_become_one_row_that_has_the_last_of_each() -> None:
+    items = [
+        {"id": 1, "a": 1},
+        {"id": 1, "b": 2},
+        {"id": 2, "a": 3},
+        {"id": 1, "a": 4},
+        {"id": 2, "a": 5, "b": 6},
+    ]
+    groups, _ = Grouper(TABLE, None).group(items, UPDATE)
+    kept, replaced = one_row_a_key(groups, ("id",))
+    assert plain(kept) == [(("id", "a", "b"), [4], [[2], [5], [6]]), (("a", "b", "id"), [3], [[4], [2], [1]])]
+    assert replaced == {0: 3, 1: 3, 2: 4}
+
+
 def test_a_field_that_is_unset_is_left_out() -> None:
     groups, _ = Grouper(TABLE, None).group([Row(1), Row(2, 5), Row(3)], INSERT)
     assert plain(groups) == [(("id",), [0, 2], [[1, 3]]), (("id", "a"), [1], [[2], [5]])]
