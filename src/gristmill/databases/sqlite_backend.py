@@ -20,7 +20,7 @@ from gristmill.databases.names import TableName
 from gristmill.databases.operation import IGNORED, NOT_FOUND, ROLLED_BACK, Stored, Work
 from gristmill.databases.rows import as_scalar
 from gristmill.databases.settings import PoolCounts, PoolSettings
-from gristmill.databases.sqlite_errors import ROW_ERRORS, batch_error, row_failure
+from gristmill.databases.sqlite_errors import ROW_ERRORS, batch_error, is_of_statement, row_failure
 from gristmill.databases.sqlite_opening import open_database
 from gristmill.databases.sqlite_rows import Answer, RowStatement, TransactionLost, run_rows, store
 from gristmill.databases.sqlite_statements import inspect, row_statement, selection
@@ -144,6 +144,8 @@ def _translated(work: Callable[[Any], T], given: Any) -> T:
     try:
         return work(given)
     except apsw.Error as error:
+        if is_of_statement(error):
+            raise ConfigurationError(f"SQLite refuses the statement: {error}") from error
         raise batch_error(error) from error
 
 

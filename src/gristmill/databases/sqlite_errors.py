@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
@@ -27,6 +28,10 @@ ROW_ERRORS = (
 """What a single INSERT raises when its row is at fault; anything else concerns the whole batch."""
 
 DANGLING = Failed("a row it refers to does not exist", "foreign_key_violation")
+
+_OF_STATEMENT = re.compile(
+    "^no such (table|column)|has no column named|^ON CONFLICT clause|^cannot (INSERT|UPDATE)"
+)
 
 _INTEGER_LIMIT = 2**63
 _STORED_TYPES = (type(None), int, float, str, bytes, bytearray, memoryview)
@@ -69,6 +74,11 @@ def batch_error(error: apsw.Error) -> DatabaseFailed:
         )
     text = _BATCH_TEXTS.get(type(error), str(error))
     return DatabaseFailed(f"{text}; nothing of this batch was stored")
+
+
+def is_of_statement(error: apsw.Error) -> bool:
+    """Tell whether a statement does not fit its table: it was altered, or no unique index has the key."""
+    return isinstance(error, apsw.SQLError) and _OF_STATEMENT.search(str(error)) is not None
 
 
 def _constraint_failure(error: apsw.ConstraintError, table: str) -> Failed:

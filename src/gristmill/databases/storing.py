@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from gristmill.batching.context import BatchContext
@@ -18,6 +20,9 @@ from gristmill.errors import ConfigurationError, WriterClosed
 from gristmill.model.outcome import Failed
 
 logger = logging.getLogger("gristmill.databases")
+
+_LOOK_AGAIN = 1.0
+"""Seconds for which a table is taken to be as it was; who sends wrong columns makes nobody ask more often."""
 
 
 class WriteOptions(TypedDict, total=False):
@@ -68,10 +73,9 @@ class RowStore:
         joined = connection if connection is not None or ctx is None else ctx.transaction
         if not items:
             return []
+        ask = _Ask(operation, key, () if builder is None else builder.columns, joined, atomic=atomic)
         try:
-            described = await self._described(joined)
-            operation = _completed(operation, described.table, key, builder)
-            return await self._stored(described, operation, items, builder, joined, atomic=atomic)
+            return _answers(await self._stored_at_last(ask, items), builder)
         except OUTAGES as error:
             logger.warning("%s: a batch of %d rows failed: %s", self._shown, len(items), error)
             return [failed_of(error)] * len(items)
@@ -79,33 +83,60 @@ class RowStore:
             self._tables.clear()  # it may have been altered
             raise
 
-    async def _stored(
-        self,
-        described: _Described,
-        operation: Operation,
-        items: list[Any],
-        builder: ResultBuilder[Any] | None,
-        joined: Any,
-        *,
-        atomic: bool,
-    ) -> list[Any]:
+    async def _stored_at_last(self, ask: _Ask, items: list[Any]) -> Sequence[Stored]:
+        """Store *items*; what looks as if the table had been altered is tried again if it has been."""
+        described = await self._described(ask.joined)
+        try:
+            stored = await self._stored(described, ask, items)
+        except ConfigurationError:
+            if ask.joined is not None:  # whose transaction may be void by now
+                raise
+            fresh = await self._altered(described, ask.joined)
+            if fresh is None:
+                raise
+            return await self._stored(fresh, ask, items)
+        doubtful = [index for index, each in enumerate(stored) if _is_doubtful(each)]
+        fresh = await self._altered(described, ask.joined) if doubtful else None
+        if fresh is None:
+            return stored
+        if ask.atomic:
+            return await self._stored(fresh, ask, items)
+        outcomes = list(stored)
+        again = await self._stored(fresh, ask, [items[index] for index in doubtful])
+        for index, each in zip(doubtful, again, strict=True):
+            outcomes[index] = each
+        return outcomes
+
+    async def _stored(self, described: _Described, ask: _Ask, items: list[Any]) -> Sequence[Stored]:
+        operation = ask.completed(described.table)
         groups, bad = described.grouper.group(items, operation)
         replaced: dict[int, int] = {}
         if operation.kind != "insert":
             groups, replaced = one_row_a_key(groups, operation.key)
-        if bad and atomic:
+        if bad and ask.atomic:
             return [bad.get(index, ROLLED_BACK) for index in range(len(items))]
-        work = Work(table=described.table, operation=operation, groups=groups, atomic=atomic)
-        parts = await self._backend.write(work, joined) if groups else []
+        work = Work(table=described.table, operation=operation, groups=groups, atomic=ask.atomic)
+        parts = await self._backend.write(work, ask.joined) if groups else []
         if len(groups) == 1 and groups[0].indices == range(len(items)):
-            return _answers(parts[0], builder)
-        outcomes: list[Any] = [bad.get(index) for index in range(len(items))]
+            return parts[0]
+        outcomes: list[Stored] = [bad.get(index) for index in range(len(items))]
         for group, part in zip(groups, parts, strict=True):
             for index, outcome in zip(group.indices, part, strict=True):
                 outcomes[index] = outcome
         for index, winner in replaced.items():
             outcomes[index] = outcomes[winner]
-        return _answers(outcomes, builder)
+        return outcomes
+
+    async def _altered(self, known: _Described, joined: Any) -> _Described | None:
+        """Return the table as it is now, if it is not as it was *known*; asked once in a while only."""
+        if time.monotonic() - known.at < _LOOK_AGAIN:
+            return None
+        table = await self._backend.table(self._name, joined)
+        if table == known.table:
+            known.at = time.monotonic()
+            return None
+        fresh = self._tables[joined is not None] = _Described(table, self._only)
+        return fresh
 
     async def _described(self, joined: Any) -> _Described:
         """Return the table, which the transaction of a caller may see as another one does not."""
@@ -127,26 +158,40 @@ class RowStore:
 
 
 class _Described:
-    """A table, and what sorts rows for it."""
+    """A table, when it was looked at, and what sorts rows for it."""
 
     def __init__(self, table: Table, only: tuple[str, ...] | None) -> None:
         self.table = table
+        self.at = time.monotonic()
         self.grouper = Grouper(table, only)
 
 
-def _completed(
-    operation: Operation, table: Table, key: tuple[str, ...] | None, builder: ResultBuilder[Any] | None
-) -> Operation:
-    returning: tuple[str, ...] = () if builder is None else builder.columns
-    table.check(returning, "columns of returning")
-    if operation.update is not None:
-        table.check(operation.update, "columns of update")
-    return Operation(
-        kind=operation.kind,
-        key=() if operation.kind == "insert" else table.key_or(key),
-        update=operation.update,
-        returning=returning,
-    )
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked for, whatever the table is like."""
+
+    operation: Operation
+    key: tuple[str, ...] | None
+    returning: tuple[str, ...]
+    joined: Any
+    atomic: bool = field(kw_only=True)
+
+    def completed(self, table: Table) -> Operation:
+        """Return the operation on *table*.
+
+        Raises:
+            ConfigurationError: A column is none of it.
+        """
+        table.check(self.returning, "columns of returning")
+        if self.operation.update is not None:
+            table.check(self.operation.update, "columns of update")
+        key = () if self.operation.kind == "insert" else table.key_or(self.key)
+        return replace(self.operation, key=key, returning=self.returning)
+
+
+def _is_doubtful(outcome: Stored) -> bool:
+    """Tell whether a row would be refused so if its table were not what it was."""
+    return isinstance(outcome, Failed) and outcome.code in {"type_mismatch", "unknown_column"}
 
 
 def _answers(stored: Sequence[Stored], builder: ResultBuilder[Any] | None) -> list[Any]:

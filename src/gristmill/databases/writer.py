@@ -228,7 +228,7 @@ class BulkWriter:
     ) -> list[Any]:
         """Set the other columns of the rows that have the keys; ``not_found`` where there is none.
 
-        Of several items with the same key the last value of each column counts, for all of them. See ``upsert``.
+        Of several items with the same key the last value of each column counts. See ``upsert``.
         """
         operation = Operation(kind="update")
         return await self._rows.write(operation, rows, returning, key=_names(key), **options)

@@ -283,6 +283,23 @@ async def test_a_table_that_is_altered_is_looked_at_again(postgres: Any) -> None
         assert await writer.insert([{"label": "b", "email": "b"}]) == [None]
 
 
+@pytest.mark.parametrize("atomic", [False, True])
+async def test_a_type_that_is_altered_is_noticed_in_the_same_batch(
+    postgres: Any, monkeypatch: pytest.MonkeyPatch, *, atomic: bool
+) -> None:
+    monkeypatch.setattr("gristmill.databases.storing._LOOK_AGAIN", 0.0)
+    await postgres.run("CREATE TABLE t (n integer, v text);")
+    async with BulkWriter(postgres.url, "t") as writer:
+        await writer.insert([{"n": 1}, {"n": 2}, {"n": 3}], returning="n")
+        await postgres.run("ALTER TABLE t ALTER n TYPE text;")
+        rows = [{"n": "a"}, {"n": "b"}, {"n": "c"}]
+        assert await writer.insert(rows, returning="n", atomic=atomic) == ["a", "b", "c"]
+        bad = [{"n": "d"}, {"n": "e", "v": "nul\0"}]
+        await writer.insert(bad, returning="n")  # prepares the statements of a transaction
+        await postgres.run("ALTER TABLE t ALTER n TYPE varchar(9);")
+        assert codes(await writer.insert(bad, returning="n")) == ["ok", "type_mismatch"]
+
+
 async def test_a_connection_of_ones_own_keeps_its_transaction(postgres: Any) -> None:
     connection = await asyncpg.connect(postgres.url)
     async with BulkWriter(postgres.url, "users") as writer:

@@ -239,6 +239,38 @@ async def test_columns_choose_the_fields_that_are_stored(place: Any) -> None:
         assert await writer.insert([row]) == [None]
 
 
+async def test_columns_that_come_and_go_are_noticed_in_the_same_batch(
+    place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.databases.storing._LOOK_AGAIN", 0.0)
+    async with BulkWriter(place.url, "team") as writer:
+        assert codes(await writer.insert([{"id": 3}, {"id": 4, "m": 1}])) == ["ok", "unknown_column"]
+        await place.run("ALTER TABLE team ADD COLUMN m INTEGER")
+        assert await writer.insert([{"id": 5, "m": 1}, {"id": 6}], returning=("id", "m")) == [
+            {"id": 5, "m": 1},
+            {"id": 6, "m": None},
+        ]
+        await place.run("ALTER TABLE team DROP COLUMN m")
+        assert codes(await writer.insert([{"id": 7, "m": 1}, {"id": 8}])) == ["unknown_column", "ok"]
+        with pytest.raises(ConfigurationError):
+            await writer.insert([{"id": 9}], returning=("m",))
+        await place.run("ALTER TABLE team RENAME TO gone")
+        with pytest.raises(ConfigurationError, match="there is no table team"):
+            await writer.insert([{"id": 9}])
+        await place.run("ALTER TABLE gone RENAME TO team")
+        assert codes(await writer.insert([{"id": 9}])) == ["ok"]
+    assert {row[0] for row in await place.run("SELECT id FROM team")} == {1, 2, 3, 5, 6, 8, 9}
+
+
+async def test_wrong_columns_make_nobody_ask_for_the_table_each_time(place: Any) -> None:
+    async with BulkWriter(place.url, "team") as writer:
+        assert codes(await writer.insert([{"id": 3}])) == ["ok"]
+        before = writer.stats().round_trips
+        for _ in range(3):
+            assert codes(await writer.insert([{"m": 1}])) == ["unknown_column"]
+        assert writer.stats().round_trips == before
+
+
 async def test_what_cannot_be_is_said_clearly(place: Any) -> None:
     async with BulkWriter(place.url, "nope") as writer:
         with pytest.raises(ConfigurationError, match="there is no table nope"):

@@ -35,6 +35,7 @@ _MET_ANOTHER = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,  # the table was altered; the driver has forgotten the statement now
 )
 _ENDED = (
     asyncpg.OperatorInterventionError,  # shut down, ended by an administrator, cancelled
