@@ -54,8 +54,18 @@ class Grouper:
             is_dict = isinstance(shape, tuple)
             values = [column_reader(name, is_dict=is_dict)(rows) for name in columns]
             group = Group(columns, indices, values)
-            groups += _without_unset(group) if may_be_unset else [group]
+            for each in _without_unset(group) if may_be_unset else [group]:
+                if computed := self._computed(each.columns, operation):
+                    text = f"the database computes {', '.join(computed)}: leave it out"
+                    bad.update(dict.fromkeys(each.indices, Failed(text, "unknown_column")))
+                else:
+                    groups.append(each)
         return groups, bad
+
+    def _computed(self, columns: Sequence[str], operation: Operation) -> list[str]:
+        """Return which of *columns* cannot be written; those of the key are only compared."""
+        known = self._table.columns
+        return [name for name in columns if known[name].is_generated and name not in operation.key]
 
     def _columns(
         self, shape: object, row: Any, operation: Operation
@@ -106,7 +116,13 @@ class Grouper:
         if operation.kind == "delete":
             return operation.key, False
         self._table.check(columns, f"fields of {kind.__name__}", "; pass columns= to use only some")
-        return (*columns, *keys), issubclass(kind, msgspec.Struct) and _may_be_unset(kind)
+        may_be_unset = issubclass(kind, msgspec.Struct) and _may_be_unset(kind)
+        if not may_be_unset and (computed := self._computed(columns, operation)):
+            raise ConfigurationError(
+                f"fields of {kind.__name__} that the database computes: {', '.join(computed)}; "
+                "pass columns= to use only the others, or make them msgspec.UNSET"
+            )
+        return (*columns, *keys), may_be_unset
 
 
 def _by_shape(items: Sequence[Any]) -> list[tuple[object, Sequence[int]]]:

@@ -64,9 +64,17 @@ _STATES = {
     "42804": "type_mismatch",
     "44000": "check_violation",  # WITH CHECK OPTION of a view
     "54000": "too_big",  # an index row larger than a page
-    "P0001": "constraint_violation",  # RAISE in a trigger
-    "P0004": "constraint_violation",
 }
+_CLASSES = {
+    "22": "type_mismatch",
+    "23": "constraint_violation",
+    "P0": "constraint_violation",  # RAISE in a trigger
+}
+_OF_POSTGRES = (
+    "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 "
+    "53 54 55 57 58 72 F0 HV P0 XX"
+)
+"""The classes of PostgreSQL's own SQLSTATEs, of two letters each (its manual, appendix A)."""
 
 
 def slug_of_sqlstate(state: str) -> str | None:
@@ -74,9 +82,9 @@ def slug_of_sqlstate(state: str) -> str | None:
     found = _STATES.get(state) or _CLASS_22.get(state)
     if found is not None:
         return found
-    if state[:2] == "22":
-        return "type_mismatch"
-    return "constraint_violation" if state[:2] == "23" else None
+    if state and state[:2] not in _OF_POSTGRES:  # RAISE ... USING ERRCODE, with a code of somebody's own
+        return "constraint_violation"
+    return _CLASSES.get(state[:2])
 
 
 _MYSQL = {

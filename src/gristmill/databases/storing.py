@@ -186,6 +186,12 @@ class _Ask:
         if self.operation.update is not None:
             table.check(self.operation.update, "columns of update")
         key = () if self.operation.kind == "insert" else table.key_or(self.key)
+        computed = [name for name in key if table.columns[name].is_generated]
+        if computed and self.operation.kind == "upsert":
+            raise ConfigurationError(
+                f"the database computes {', '.join(computed)} of {table.name}, so no row can be inserted "
+                "with it: upsert by another key, or update"
+            )
         return replace(self.operation, key=key, returning=self.returning)
 
 

@@ -14,7 +14,11 @@ _MAX_STATEMENTS = 256
 
 
 class Family(Enum):
-    """How values of a column are brought into the form its driver takes."""
+    """How values of a column are brought into the form its driver takes.
+
+    ARRAY: of whatever may come as a list or a tuple, and would be taken for a
+    part of the array of a column's values.
+    """
 
     TEXT = "text"
     JSON = "json"
@@ -48,7 +52,7 @@ class Table:
         name: Its name.
         columns: By their names, in their order.
         key: The columns of the primary key; none where there is no such key.
-        takes_copy: Whether COPY may fill it: a plain or partitioned table, without policies for rows.
+        takes_copy: Whether COPY may fill it: a plain or partitioned table, without rules or policies.
         has_deferred: Whether some constraint of it is checked at the commit only.
         may_ignore: Whether a rule or a trigger may leave a row out, silently.
         statements: Those that were made for it, by whoever made them.

@@ -205,6 +205,66 @@ class Mood(enum.Enum):
     GLAD = "glad"
 
 
+@pytest.mark.parametrize("state", ["ZX001", "45000", "P0002"])
+async def test_a_trigger_refuses_a_row_by_whatever_code_it_has(postgres: Any, state: str) -> None:
+    await postgres.run(
+        "CREATE TABLE t (n int);"
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '{state}'; END$$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON t FOR EACH ROW WHEN (NEW.n = 2) EXECUTE FUNCTION refuse();"
+    )
+    async with BulkWriter(postgres.url, "t") as writer:
+        stored = await writer.insert([{"n": n} for n in range(4)])
+    assert codes(stored) == ["ok", "ok", "constraint_violation", "ok"]
+
+
+async def test_a_rule_holds_however_many_rows_there_are(postgres: Any) -> None:
+    await postgres.run("CREATE TABLE t (n int); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING;")
+    async with BulkWriter(postgres.url, "t") as writer:
+        assert codes(await writer.insert([{"n": 1}] * 120)) == ["ignored"] * 120
+    assert await postgres.run("SELECT n FROM t") == []
+
+
+async def test_what_the_database_computes_is_refused_however_many_rows_there_are(postgres: Any) -> None:
+    class Numbered(msgspec.Struct):
+        id: int | msgspec.UnsetType
+        n: int
+
+    class Always(msgspec.Struct):
+        id: int
+        n: int
+
+    await postgres.run("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n int);")
+    async with BulkWriter(postgres.url, "t") as writer:
+        for count in (1, 150):
+            with pytest.raises(ConfigurationError, match="fields of Always that the database computes: id"):
+                await writer.insert([Always(7, 1)] * count)
+            refused = await writer.insert([Numbered(7, 1)] * count)
+            assert codes(refused) == ["unknown_column"] * count
+        assert await writer.insert([Numbered(msgspec.UNSET, 1), Numbered(7, 1)], returning="id") == [
+            1,
+            refused[0],
+        ]
+        with pytest.raises(ConfigurationError, match="upsert by another key"):
+            await writer.upsert([{"id": 1, "n": 1}])
+        assert await writer.update([Always(1, 5)], returning="n") == [5]
+
+
+async def test_values_of_several_parts_are_taken_the_same_whatever_came_before(postgres: Any) -> None:
+    await postgres.run(
+        "CREATE TYPE two AS (a int, b text);"
+        "CREATE TABLE t (id int PRIMARY KEY, p two, m int4multirange, w path);"
+    )
+    row = {"p": (1, "x"), "m": [asyncpg.Range(1, 5)], "w": asyncpg.Path((1, 2), (3, 4))}
+    async with BulkWriter(postgres.url, "t") as writer:
+        for turn in range(2):
+            rows = [{"id": turn * 2 + n, **row} for n in range(2)]
+            assert [tuple(each) for each in await writer.insert(rows, returning="p")] == [(1, "x")] * 2
+            assert codes(await writer.upsert(rows)) == codes(await writer.update(rows)) == ["ok"] * 2
+        many = [{"id": 100 + n, **row} for n in range(200)]
+        assert codes(await writer.insert(many)) == ["ok"] * 200
+
+
 async def test_types_go_in_and_come_out(postgres: Any) -> None:
     await postgres.run(
         "CREATE TYPE mood AS ENUM ('glad', 'sad');"

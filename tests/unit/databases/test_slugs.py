@@ -17,7 +17,7 @@ from gristmill.databases.slugs import SLUGS, refusal, slug_of_mysql, slug_of_sql
         ("check_violation", ("23514", "44000"), (3819, 4025), (apsw.SQLITE_CONSTRAINT_CHECK,)),
         ("foreign_key_violation", ("23503", "23001"), (1452,), (apsw.SQLITE_CONSTRAINT_FOREIGNKEY,)),
         ("exclusion_violation", ("23P01",), (), ()),
-        ("constraint_violation", ("P0001", "21000", "23000"), (1644,),
+        ("constraint_violation", ("P0001", "P0002", "ZX001", "45000", "21000", "23000"), (1644,),
          (apsw.SQLITE_CONSTRAINT_TRIGGER, apsw.SQLITE_CONSTRAINT, apsw.SQLITE_CONSTRAINT_VTAB)),
         ("string_too_long", ("22001",), (1406,), ()),
         ("number_out_of_range", ("22003", "22008"), (1264,), ()),

@@ -10,7 +10,7 @@ from gristmill.databases.names import TableName
 from gristmill.databases.table import Column, Family, Table, no_such_table
 
 _TABLE = """
-SELECT c.oid, c.relkind IN ('r', 'p') AND NOT row_security_active(c.oid) AS takes_copy,
+SELECT c.oid, c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT row_security_active(c.oid) AS takes_copy,
        c.relhasrules OR c.relkind <> 'r' OR EXISTS (
          SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype::int & 3 = 3
        ) AS may_ignore,
@@ -23,6 +23,7 @@ SELECT a.attname AS name,
        format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1) AS type,
        b.typcategory::text AS category,
        b.typtype::text AS kind,
+       b.typnamespace = 'pg_catalog'::regnamespace AS is_builtin,
        a.attgenerated <> '' OR a.attidentity = 'a' AS is_generated,
        array_position(i.indkey::int2[], a.attnum) AS place
 FROM pg_attribute AS a
@@ -32,6 +33,8 @@ LEFT JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
+_OF_PARTS = ("c", "m")  # composite types and multiranges
+_OF_POINTS = ("path", "polygon")
 _TIMES = ("date", "timestamp", "time")
 
 
@@ -64,7 +67,11 @@ def _column(row: Any) -> Column:
 def _family(row: Any) -> Family:
     if row["type"] in ("json", "jsonb"):
         return Family.JSON
-    if row["category"] == "A":
+    if row["category"] == "A" or row["kind"] in _OF_PARTS or row["type"] in _OF_POINTS:
+        return Family.ARRAY
+    if (
+        row["category"] == "U" and not row["is_builtin"]
+    ):  # of an extension: a codec may take lists, as pgvector's
         return Family.ARRAY
     if row["category"] == "S" or row["kind"] == "e":
         return Family.TEXT
