@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import aiomysql
+import pytest
 
 from gristmill import Failed
 from gristmill.databases import BulkWriter, Pool
 from gristmill.databases.mysql.backend import options_of
+from gristmill.errors import ConfigurationError
 
 MIB = 1 << 20
 
@@ -109,18 +112,46 @@ async def test_values_that_the_driver_cannot_write_fail_alone(mariadb: Any) -> N
 
 
 async def test_a_signal_of_a_trigger_refuses_its_row_whatever_number_it_gives(mariadb: Any) -> None:
-    import aiomysql  # noqa: PLC0415 - only where a test needs it
-
-    from gristmill.databases.mysql.backend import options_of  # noqa: PLC0415 - as above
-
     await mariadb.run("CREATE TABLE t (n INT)")
-    connection = await aiomysql.connect(**options_of(mariadb.url), autocommit=True)
-    async with connection.cursor() as cursor:
+    async with own(mariadb.url) as connection, connection.cursor() as cursor:
         await cursor.execute(
             "CREATE TRIGGER odd BEFORE INSERT ON t FOR EACH ROW BEGIN IF NEW.n % 2 = 1 THEN "
             "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 31001; END IF; END"
         )
-    connection.close()
     async with BulkWriter(mariadb.url, "t") as writer:
         stored = await writer.insert([{"n": n} for n in range(4)])
     assert [each and each.code for each in stored] == [None, "constraint_violation"] * 2
+
+
+@pytest.mark.parametrize("returns", [True, False])
+async def test_an_upsert_answers_with_the_row_that_a_collation_finds(
+    mariadb: Any, monkeypatch: pytest.MonkeyPatch, *, returns: bool
+) -> None:
+    if not returns:  # as MySQL has none
+        monkeypatch.setattr("gristmill.databases.mysql.session.Session.returns", False)
+    async with BulkWriter(mariadb.url, "users") as writer:
+        await writer.insert([{"name": "a", "email": "Ann@x"}, {"name": "b", "email": "Bob@x"}])
+        rows = [
+            {"name": "c", "email": "ann@X"},
+            {"name": "d", "email": "Bob@x"},
+            {"name": "e", "email": "new"},
+        ]
+        found = await writer.upsert(rows, key=("email",), returning=("name", "email"))
+    assert [each["name"] for each in found] == ["c", "d", "e"]
+    assert await mariadb.run("SELECT name FROM users ORDER BY name") == [("c",), ("d",), ("e",)]
+
+
+async def test_an_upsert_answers_with_what_was_rounded_or_numbered(mariadb: Any) -> None:
+    await mariadb.run("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, d DECIMAL(9, 2) UNIQUE, n INT)")
+    async with BulkWriter(mariadb.url, "t") as writer:
+        rounded = await writer.upsert([{"d": Decimal("1.001"), "n": 1}], key=("d",), returning=("d", "n"))
+        numbered = await writer.upsert([{"id": None, "n": 2}], returning=("id", "n"))
+    assert rounded == [{"d": Decimal("1.00"), "n": 1}]
+    assert numbered == [{"id": 2, "n": 2}]
+
+
+async def test_a_server_without_returning_says_so(mariadb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.databases.mysql.session.Session.returns", False)
+    async with BulkWriter(mariadb.url, "users") as writer:
+        with pytest.raises(ConfigurationError, match="MySQL has no RETURNING"):
+            await writer.insert([{"name": "a", "email": "b"}], returning="id")

@@ -20,6 +20,7 @@ from gristmill.databases.operation import NOT_FOUND, Group, Stored, Work
 from gristmill.databases.rows import as_scalar
 from gristmill.databases.settings import PoolCounts
 from gristmill.databases.slugs import refusal
+from gristmill.errors import ConfigurationError
 
 LARGEST = (16 << 20) - 1024
 """Bytes of a statement that MariaDB takes as it comes; MySQL takes more."""
@@ -46,6 +47,11 @@ class Session:
         self._counts = counts
         self._timeout = timeout
         self._largest = largest
+
+    @property
+    def returns(self) -> bool:
+        """Whether the server has RETURNING."""
+        return "MariaDB" in self.connection.get_server_info()
 
     async def fetch(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows.
@@ -99,11 +105,14 @@ class Filling:
         rows = [tuple(map(adapted, row)) for row in self._rows[start:stop]]
         if self._operation.pairs_by_number:
             return await self._by_key(rows)
-        sql = statements.insertion(self._operation, self._table, self._columns, len(rows))
+        operation, returns = self._operation, self._session.returns
+        if operation.returning and operation.kind == "insert" and not returns:
+            raise ConfigurationError("MySQL has no RETURNING: leave returning out, or use MariaDB")
+        sql = statements.insertion(operation, self._table, self._columns, len(rows), returns=returns)
         found = await self._session.fetch(sql, list(chain.from_iterable(rows)))
-        if not self._operation.returning:
+        if not operation.returning:
             return [None] * len(rows)
-        return found if self._operation.kind == "insert" else await self._looked_up(rows)
+        return found if returns else await self._looked_up(rows)
 
     async def _by_key(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Stored]:
         operation = self._operation
@@ -125,7 +134,16 @@ class Filling:
 
     async def _looked_up(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Stored]:
         there = await self._found(rows, self._operation.returning)
-        return [there.get(self._key_of(row), NOT_FOUND) for row in rows]
+        found: list[Stored] = [there.get(self._key_of(row), NOT_FOUND) for row in rows]
+        others = [place for place, each in enumerate(found) if each is NOT_FOUND]
+        if others:  # stored in another form than they came in
+            key, returning = self._operation.key, self._operation.returning
+            sql = statements.selection_of_each(self._table, returning, key, len(others))
+            for number, *values in await self._session.fetch(
+                sql, self._keys([rows[place] for place in others])
+            ):
+                found[others[number]] = values
+        return found
 
     async def _found(
         self, rows: Sequence[tuple[Any, ...]], columns: Sequence[str], *, locks: bool = False

@@ -14,15 +14,25 @@ MOST_ROWS = 500
 _QUOTE = "`"
 
 
-def insertion(operation: Operation, table: Table, columns: Sequence[str], count: int) -> str:
-    """Return an INSERT of *count* rows, which is an upsert where *operation* is one."""
+def insertion(
+    operation: Operation, table: Table, columns: Sequence[str], count: int, *, returns: bool
+) -> str:
+    """Return an INSERT of *count* rows, which is an upsert where *operation* is one.
+
+    Args:
+        operation: An insert or an upsert.
+        table: Where.
+        columns: Of the rows.
+        count: How many rows.
+        returns: Whether the server has RETURNING. It gives a row for each item, in their order.
+    """
     row = f"({', '.join(['%s'] * len(columns))})"
     sql = f"INSERT INTO {_table(table)} ({names(columns)}) VALUES {', '.join([row] * count)}"  # noqa: S608
     if operation.kind == "upsert":
         # VALUES(): MariaDB has no row alias, and MySQL still takes it.
         changes = ", ".join(f"{_name(each)} = VALUES({_name(each)})" for each in operation.updated(columns))
         sql += f" ON DUPLICATE KEY UPDATE {changes}"
-    elif operation.returning:
+    if operation.returning and returns:
         sql += f" RETURNING {names(operation.returning)}"
     return sql
 
@@ -47,6 +57,18 @@ def selection(table: Table, columns: Sequence[str], key: Sequence[str], count: i
     """Return the statement that looks *count* rows up: keys, then *columns*."""
     lock = " FOR UPDATE" if locks else ""
     return f"SELECT {names([*key, *columns])} FROM {_table(table)} WHERE {among(key, count)}{lock}"  # noqa: S608
+
+
+def selection_of_each(table: Table, columns: Sequence[str], key: Sequence[str], count: int) -> str:
+    """Return the statement that looks *count* rows up one by one: the number of the key, then *columns*.
+
+    So the database says which key finds which row: it may hold ``Ann`` for ``ann``.
+    """
+    match = " AND ".join(f"{_name(each)} = %s" for each in key)
+    return " UNION ALL ".join(
+        f"SELECT {number} AS gristmill_n, {names(columns)} FROM {_table(table)} WHERE {match}"  # noqa: S608
+        for number in range(count)
+    )
 
 
 def among(key: Sequence[str], count: int) -> str:

@@ -18,14 +18,14 @@ TABLE = Table(
 
 def test_an_insert_has_a_row_of_marks_for_each_row() -> None:
     insert = Operation(kind="insert", returning=("id",))
-    assert statements.insertion(insert, TABLE, ("a", "odd%`"), 2) == (
+    assert statements.insertion(insert, TABLE, ("a", "odd%`"), 2, returns=True) == (
         "INSERT INTO `shop`.`users` (`a`, `odd%%```) VALUES (%s, %s), (%s, %s) RETURNING `id`"
     )
 
 
 def test_an_upsert_sets_what_is_no_key() -> None:
     upsert = Operation(kind="upsert", key=("id",))
-    assert statements.insertion(upsert, TABLE, ("id", "a"), 1) == (
+    assert statements.insertion(upsert, TABLE, ("id", "a"), 1, returns=True) == (
         "INSERT INTO `shop`.`users` (`id`, `a`) VALUES (%s, %s) ON DUPLICATE KEY UPDATE `a` = VALUES(`a`)"
     )
 
