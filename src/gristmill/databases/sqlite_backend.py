@@ -25,6 +25,7 @@ from gristmill.databases.sqlite_opening import open_database
 from gristmill.databases.sqlite_rows import Answer, RowStatement, TransactionLost, run_rows, store
 from gristmill.databases.sqlite_statements import inspect, row_statement, selection
 from gristmill.databases.table import Table
+from gristmill.databases.turns import turn
 from gristmill.errors import ConfigurationError, DatabaseFailed, WriterClosed
 from gristmill.model.outcome import Failed
 from gristmill.model.pool import PoolStats
@@ -78,13 +79,14 @@ class SqliteBackend:
             return await asyncio.wrap_future(self._started().submit(lambda: self._in_thread(work)))
         if not isinstance(joined, apsw.Connection):
             raise other_database(joined, "SQLite")
-        self._counts.round_trips += 1
-        task: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(_translated, work, joined))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            raise
+        async with turn(joined):
+            self._counts.round_trips += 1
+            task: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(_translated, work, joined))
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await asyncio.wait([task])
+                raise
 
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:

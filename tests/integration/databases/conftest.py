@@ -89,6 +89,32 @@ class Place:
         finally:
             await connection.close()
 
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Yield a connection of the caller's own, in a transaction that is committed at the end."""
+        if self.kind == "sqlite":
+            import apsw  # noqa: PLC0415 - as above
+
+            with contextlib.closing(apsw.Connection(self.url.removeprefix("sqlite:///"))) as own, own:
+                yield own
+        elif self.kind == "mariadb":
+            import aiomysql  # noqa: PLC0415 - as above
+
+            from gristmill.databases.mysql.backend import options_of  # noqa: PLC0415 - as above
+
+            connection = await aiomysql.connect(**options_of(self.url))
+            await connection.begin()
+            yield connection
+            await connection.commit()
+            connection.close()
+        else:
+            import asyncpg  # noqa: PLC0415 - as above
+
+            connection = await asyncpg.connect(self.url)
+            async with connection.transaction():
+                yield connection
+            await connection.close()
+
     async def _run_mariadb(self, sql: str) -> list[tuple[Any, ...]]:
         import aiomysql  # noqa: PLC0415 - as above
 

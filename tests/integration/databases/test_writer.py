@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import Counter
 from typing import Any, TypedDict
 
 import msgspec
@@ -11,7 +12,7 @@ import pydantic
 import pytest
 
 from gristmill import BatchContext, Failed, batch
-from gristmill.databases import BulkWriter, Pool
+from gristmill.databases import BulkLoader, BulkWriter, Pool
 from gristmill.errors import ConfigurationError, WriterClosed
 
 
@@ -269,6 +270,27 @@ async def test_wrong_columns_make_nobody_ask_for_the_table_each_time(place: Any)
         for _ in range(3):
             assert codes(await writer.insert([{"m": 1}])) == ["unknown_column"]
         assert writer.stats().round_trips == before
+
+
+async def test_writers_and_loaders_share_the_transaction_of_a_caller(place: Any) -> None:
+    rows = [{"name": "a", "email": f"e{n % 3}"} for n in range(6)]
+    async with (
+        BulkWriter(place.url, "users") as users,
+        BulkWriter(place.url, "pair") as pairs,
+        BulkLoader(place.url, "team", returning="id") as teams,
+        place.transaction() as connection,
+        teams.within(connection) as within,
+    ):
+        found = await asyncio.gather(
+            *(users.insert(rows[n::2], connection=connection) for n in range(2)),
+            pairs.insert([{"a": 1, "b": "x"}, {"a": None, "b": "x"}], connection=connection, atomic=True),
+            within.load(1),
+        )
+    assert Counter(codes([*found[0], *found[1]])) == {"ok": 3, "unique_violation": 3}
+    assert codes(found[2]) == ["rolled_back", "not_null_violation"]
+    assert found[3] == 1
+    assert len(await place.run("SELECT id FROM users")) == 3
+    assert await place.run("SELECT a FROM pair") == []
 
 
 async def test_what_cannot_be_is_said_clearly(place: Any) -> None:

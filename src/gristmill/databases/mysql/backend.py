@@ -23,6 +23,7 @@ from gristmill.databases.names import TableName
 from gristmill.databases.operation import ROLLED_BACK, Stored, Work
 from gristmill.databases.settings import PoolCounts, PoolSettings
 from gristmill.databases.table import Column, Table, no_such_table
+from gristmill.databases.turns import turn
 from gristmill.errors import CommitUnknown, ConfigurationError, PoolTimeout
 from gristmill.model.outcome import Failed
 from gristmill.model.pool import PoolStats
@@ -109,7 +110,8 @@ class MysqlBackend:
         if joined is not None:
             if not isinstance(joined, aiomysql.Connection):
                 raise other_database(joined, "MySQL")
-            yield Session(joined, self._counts, largest=self._largest)
+            async with turn(joined):
+                yield Session(joined, self._counts, largest=self._largest)
             return
         pool, connection = await self._acquired()
         self._counts.in_use += 1

@@ -21,6 +21,7 @@ from gristmill.databases.postgres.statements import selection
 from gristmill.databases.postgres.values import adapted, json_readers, with_json
 from gristmill.databases.settings import PoolCounts, PoolSettings
 from gristmill.databases.table import Table
+from gristmill.databases.turns import turn
 from gristmill.errors import CommitUnknown, DatabaseFailed
 from gristmill.model.outcome import Failed
 from gristmill.model.pool import PoolStats
@@ -98,7 +99,8 @@ class PostgresBackend:
         elif not hasattr(joined, "copy_records_to_table"):
             raise other_database(joined, "PostgreSQL")
         else:
-            yield Session(joined, self._counts)
+            async with turn(joined):
+                yield Session(joined, self._counts)
 
     @property
     def may_copy_json(self) -> bool:
