@@ -40,8 +40,11 @@ _SLUGS = {
 _RETRYABLE = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 112, 50})
 """Not primary, shutting down, a write conflict, out of time: the same document may succeed later."""
 
-NOT_WRITABLE = (bson.errors.BSONError, OverflowError, pymongo.errors.DocumentTooLarge, TypeError)
+NOT_WRITABLE = (bson.errors.BSONError, OverflowError, TypeError, ValueError, RecursionError)
 """What a document raises that cannot be written as BSON."""
+
+LARGEST = 16 << 20
+"""Bytes of a document that MongoDB takes."""
 
 
 def failures_of(details: Mapping[str, Any], count: int) -> dict[int, Failed]:
@@ -75,8 +78,6 @@ def _failure(error: Mapping[str, Any]) -> Failed:
 
 def unwritable(error: Exception) -> Failed:
     """Return the outcome of a document for *error*, one of ``NOT_WRITABLE``."""
-    if isinstance(error, pymongo.errors.DocumentTooLarge):
-        return refusal("too_big")
     return refusal("number_out_of_range" if isinstance(error, OverflowError) else "type_mismatch")
 
 

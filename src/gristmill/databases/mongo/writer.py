@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import bson
 import msgspec
 import pymongo.errors
+from bson.codec_options import DEFAULT_CODEC_OPTIONS
 
 from gristmill.codec import pydantic_models
-from gristmill.databases.mongo.errors import NOT_WRITABLE, batch_error, failures_of, unwritable
+from gristmill.databases.mongo.errors import LARGEST, NOT_WRITABLE, batch_error, failures_of, unwritable
 from gristmill.databases.outages import OUTAGES, failed_of
+from gristmill.databases.slugs import refusal
 from gristmill.model.outcome import Failed
 
 logger = logging.getLogger("gristmill.databases")
@@ -45,6 +47,7 @@ class MongoWriter:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._codec = getattr(collection, "codec_options", DEFAULT_CODEC_OPTIONS)
 
     async def insert_many(self, items: Iterable[Any], *, session: Any = None) -> list[Any | Failed]:
         """Insert *items*.
@@ -71,11 +74,15 @@ class MongoWriter:
         for place, item in enumerate(wanted):
             try:
                 document = document_of(item)
-                bson.encode(document)
+                identity = document.setdefault("_id", bson.ObjectId())
+                size = len(bson.encode(document, codec_options=self._codec))
             except NOT_WRITABLE as error:
                 outcomes[place] = unwritable(error)
                 continue
-            outcomes[place] = document.setdefault("_id", bson.ObjectId())
+            if size > LARGEST:  # the driver would refuse all of the bulk, or what is left of it
+                outcomes[place] = refusal("too_big")
+                continue
+            outcomes[place] = identity
             documents.append(document)
             places.append(place)
         if documents:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import uuid
 from typing import Any
 
 import bson
 import msgspec
+import pymongo
 import pymongo.errors
 import pytest
 
@@ -50,6 +52,36 @@ async def test_ids_come_back_in_the_order_of_the_items() -> None:
     assert ids == [each["_id"] for each in collection.sent]
     assert ids[1] == 7
     assert isinstance(ids[0], bson.ObjectId)
+
+
+def endless() -> dict[str, Any]:
+    loop: dict[str, Any] = {}
+    loop["itself"] = loop
+    return loop
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ({"text": "\ud800"}, "type_mismatch"),
+        ({"key": uuid.UUID(int=1)}, "type_mismatch"),  # whose form in BSON the collection does not say
+        (endless(), "type_mismatch"),
+        ({"text": "x" * (16 << 20)}, "too_big"),
+    ],
+)
+async def test_a_document_that_cannot_be_sent_fails_alone(document: dict[str, Any], code: str) -> None:
+    collection = Collection()
+    stored = await MongoWriter(collection).insert_many([{"n": 1}, document, {"n": 2}])
+    assert stored[1].code == code
+    assert [each["n"] for each in collection.sent] == [1, 2]
+
+
+async def test_what_the_codec_of_the_collection_writes_is_sent() -> None:
+    collection: Any = pymongo.AsyncMongoClient(connect=False, uuidRepresentation="standard").shop.users
+    sending = Collection()
+    sending.codec_options = collection.codec_options  # type: ignore[attr-defined]
+    (stored,) = await MongoWriter(sending).insert_many([{"key": uuid.UUID(int=1)}])
+    assert stored == sending.sent[0]["_id"]
 
 
 async def test_a_refused_document_fails_alone_and_shows_no_value() -> None:
