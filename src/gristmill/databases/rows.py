@@ -38,13 +38,24 @@ def field_names(kind: type) -> dict[str, str]:
         if dataclasses.is_dataclass(kind):
             return {field.name: field.name for field in dataclasses.fields(kind)}
         if hasattr(kind, "model_validate"):
-            return {name: field.alias or name for name, field in kind.model_fields.items()}  # type: ignore[attr-defined]  # pydantic, by its shape
+            return {name: _decoded_key(kind, name, field) for name, field in kind.model_fields.items()}  # type: ignore[attr-defined]  # pydantic, by its shape
         if typing.is_typeddict(kind):
             return {name: name for name in typing.get_type_hints(kind)}
     name = getattr(kind, "__name__", kind)
     raise ConfigurationError(
         f"rows must be msgspec Structs, dataclasses, pydantic models or dicts, not {name}"
     )
+
+
+def _decoded_key(model: Any, name: str, field: Any) -> str:
+    """Return the key by which a pydantic *model* reads a field; of several, the first that is a plain one."""
+    if not model.model_config.get("validate_by_alias", True):
+        return name
+    alias = field.validation_alias or field.alias
+    for choice in getattr(alias, "choices", (alias,)):
+        if isinstance(choice, str):
+            return choice
+    return name
 
 
 def row_reader(columns: Sequence[str], *, is_dict: bool) -> ReadRow:

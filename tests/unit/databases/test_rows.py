@@ -4,7 +4,7 @@ from collections import namedtuple
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -125,3 +125,23 @@ def test_names_that_are_no_names_in_python_are_read_as_they_are(name: str) -> No
     odd = kind()
     setattr(odd, name, 7)
     assert column_reader(name, is_dict=False)([odd]) == [7]
+
+
+class Validated(pydantic.BaseModel):
+    name: str = pydantic.Field(validation_alias="firstName")
+
+
+class Chosen(pydantic.BaseModel):
+    name: str = pydantic.Field(validation_alias=pydantic.AliasChoices(pydantic.AliasPath("a", 0), "n"))
+
+
+class ByName(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(validate_by_name=True, validate_by_alias=False)
+    name: str = pydantic.Field(alias="firstName")
+
+
+@pytest.mark.parametrize("kind", [Validated, Chosen, ByName])
+def test_a_model_is_made_by_the_key_it_reads(kind: Any) -> None:
+    builder: ResultBuilder[Any] = ResultBuilder(kind)
+    assert builder.columns == ("name",)
+    assert builder.build(("Ann",)).name == "Ann"
