@@ -156,6 +156,27 @@ async def test_keys_that_only_the_database_finds_equal_are_written_in_their_orde
     assert await postgres.run("SELECT * FROM price") == [(Decimal("1.00"), 4)]
 
 
+async def test_updates_by_keys_that_only_the_database_finds_equal_are_written_in_their_order(
+    postgres: Any,
+) -> None:
+    await postgres.run("CREATE TABLE t (id uuid PRIMARY KEY, n int, m int);")
+    key, other = uuid.UUID(int=0xA), uuid.UUID(int=0xB)
+    async with BulkWriter(postgres.url, "t") as writer:
+        await writer.insert([{"id": key, "n": 0}, {"id": other, "n": 0}])
+        for last in (str(key), key.hex.upper(), key):
+            first = str(key).upper() if last is key else key
+            rows = [
+                {"id": first, "n": 1},
+                {"id": other, "n": 2},
+                {"id": last, "n": 3},
+                {"id": uuid.UUID(int=1), "n": 4},
+            ]
+            found = await writer.update(rows, returning="n")
+            assert found[:3] == [1, 2, 3]
+            assert codes(found)[3] == "not_found"
+            assert await postgres.run("SELECT n FROM t ORDER BY id") == [(3,), (2,)]
+
+
 async def test_deferred_constraints_are_checked_row_by_row(postgres: Any) -> None:
     await postgres.run(
         "CREATE TABLE child (id integer PRIMARY KEY,"

@@ -15,13 +15,15 @@ from gristmill.databases.postgres.errors import (
     not_copied,
     sorted_error,
 )
-from gristmill.databases.postgres.statements import Form, choose, most_rows, statement
+from gristmill.databases.postgres.statements import Form, choose, most_rows, selection, statement
 from gristmill.databases.postgres.values import adapted, json_readers, with_json
 from gristmill.databases.settings import PoolCounts
 from gristmill.databases.slugs import refusal
 from gristmill.databases.table import Family, Table
 
 _POINT = "gristmill_rows"
+_EXACT = frozenset({"smallint", "integer", "bigint", "text", "character varying", "boolean", "bytea", "date"})
+"""Types whose values are equal in Python if they are in PostgreSQL, by its own collations."""
 
 
 class Session:
@@ -140,6 +142,9 @@ class Filling:
         self._uncopied = uncopied
         self._copied = (table.name, group.columns)
         self.count = len(group.indices)
+        self._may_meet = operation.kind == "update" and any(
+            table.columns[name].type not in _EXACT for name in operation.key
+        )
         self._json = json_readers([table.columns[name] for name in operation.returning])
 
     @property
@@ -202,7 +207,10 @@ class Filling:
         if form == "values":
             given = _row_by_row(values, count)
         if self._operation.pairs_by_number:
-            return self._paired(await self._session.fetch(sql, given, self._columns), count)
+            stored = self._paired(await self._session.fetch(sql, given, self._columns), count)
+            if self._may_meet and count > 1 and 0 < stored.count(NOT_FOUND) < count:
+                await self._check_missing([n for n, each in enumerate(stored) if each is NOT_FOUND], values)
+            return stored
         if not self._operation.returning:
             tag = await self._session.execute(sql, given, self._columns)
             return self._whole(tag, count)
@@ -210,6 +218,17 @@ class Filling:
         if len(rows) != count:
             return self._short(len(rows), count)
         return [with_json(row, self._json) for row in rows] if self._json else rows
+
+    async def _check_missing(self, places: list[int], values: Sequence[Sequence[Any]]) -> None:
+        """Look whether items had no answer because others, by keys that are equal to the database, had it.
+
+        Raises:
+            RowRefused: They had: it takes a statement each, in their order.
+        """
+        key = self._operation.key
+        keys = [[values[self._columns.index(name)][place] for place in places] for name in key]
+        if await self._session.fetch(f"{selection(self._table, (), key)} LIMIT 1", keys, key):
+            raise RowRefused(IGNORED)
 
     def _whole(self, tag: str, count: int) -> Sequence[Stored]:
         written = int(tag.rpartition(" ")[2])
@@ -221,7 +240,7 @@ class Filling:
             raise RowRefused(IGNORED)
         return [IGNORED] * (count - written)
 
-    def _paired(self, rows: Sequence[Any], count: int) -> Sequence[Stored]:
+    def _paired(self, rows: Sequence[Any], count: int) -> list[Stored]:
         """Return the rows by the numbers they came with, from 1."""
         found: list[Stored] = [NOT_FOUND] * count
         answers = bool(self._operation.returning)
