@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -76,7 +76,9 @@ class SqliteBackend:
         A caller that is cancelled leaves it to end; it is awaited first where the connection is the caller's.
         """
         if joined is None:
-            return await asyncio.wrap_future(self._started().submit(lambda: self._in_thread(work)))
+            submitted = self._started().submit(lambda: self._in_thread(work))
+            submitted.add_done_callback(self._note_end)
+            return await asyncio.wrap_future(submitted)
         if not isinstance(joined, apsw.Connection):
             raise other_database(joined, "SQLite")
         async with turn(joined):
@@ -96,6 +98,10 @@ class SqliteBackend:
                 self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gristmill-sqlite")
             self._counts.waiting += 1
             return self._thread
+
+    def _note_end(self, submitted: Future[Any]) -> None:
+        if submitted.cancelled():  # it never came to the thread
+            self._counts.waiting -= 1
 
     def _in_thread(self, work: Callable[[apsw.Connection], T]) -> T:
         self._counts.waiting -= 1

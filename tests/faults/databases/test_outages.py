@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import warnings
 from collections import Counter
 from typing import Any, Self
 
@@ -229,6 +231,20 @@ async def test_a_caller_that_is_cancelled_twice_takes_no_connection_with_it(serv
                 await task
             assert codes(await writer.insert([{"email": "y"}])) == ["ok"]
         assert pool.stats().in_use == 0
+
+
+async def test_event_loops_that_ended_keep_no_connections(server: Any) -> None:
+    pool = Pool(server.url)
+
+    def run() -> None:
+        asyncio.run(BulkWriter(pool, "users").insert([{"n": 1}]))  # type: ignore[arg-type]
+
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # that nobody closed them
+        for _ in range(5):
+            await asyncio.to_thread(run)
+        assert pool.stats().open == 1
+        await pool.aclose()
+        gc.collect()
 
 
 async def test_a_storm_of_conflicts_stores_each_email_once_and_every_item_has_its_answer(server: Any) -> None:

@@ -293,6 +293,22 @@ async def test_writers_and_loaders_share_the_transaction_of_a_caller(place: Any)
     assert await place.run("SELECT a FROM pair") == []
 
 
+async def test_batches_that_are_cancelled_wait_no_longer(place: Any) -> None:
+    async with BulkWriter(place.url, "pair") as writer:
+        await writer.insert([{"a": 0, "b": "x"}])
+        rows = [[{"a": turn * 1000 + n, "b": "y"} for n in range(500)] for turn in range(3)]
+        tasks = [asyncio.ensure_future(writer.insert(each)) for each in rows]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        assert all(
+            isinstance(each, asyncio.CancelledError)
+            for each in await asyncio.gather(*tasks, return_exceptions=True)
+        )
+        assert await writer.insert([{"a": 1, "b": "x"}]) == [None]
+        assert (writer.stats().waiting, writer.stats().in_use) == (0, 0)
+
+
 async def test_what_cannot_be_is_said_clearly(place: Any) -> None:
     async with BulkWriter(place.url, "nope") as writer:
         with pytest.raises(ConfigurationError, match="there is no table nope"):

@@ -160,6 +160,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         room = self._rooms.get(loop)
         if room is None:
+            self._forget_ended_loops()
             pool = self._made()
             room = self._rooms[loop] = _Room(pool, Warm(partial(self._give_back, pool)))
         if not room.is_open:
@@ -181,6 +182,13 @@ class Connections:
             reset=_leave_as_it_is,
             connection_class=_Kept,
         )
+
+    def _forget_ended_loops(self) -> None:
+        """Let go of the connections of loops that are closed: nobody can close them any more."""
+        for reference in self._rooms.keyrefs():
+            loop = reference()
+            if loop is not None and loop.is_closed():
+                self._rooms.pop(loop, None)
 
     async def close(self) -> None:
         """Close the pool of this event loop, and forget those of loops that have ended."""
