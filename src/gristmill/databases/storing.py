@@ -95,6 +95,8 @@ class RowStore:
             if fresh is None:
                 raise
             return await self._stored(fresh, ask, items)
+        if Failed not in map(type, stored):
+            return stored
         doubtful = [index for index, each in enumerate(stored) if _is_doubtful(each)]
         fresh = await self._altered(described, ask.joined) if doubtful else None
         if fresh is None:
