@@ -123,6 +123,25 @@ async def test_values_of_the_wrong_type_among_many_that_go_by_copy(postgres: Any
     assert await postgres.run("SELECT count(*) FROM t") == [(118,)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("tsquery", "a & b", "a b"),
+        ("jsonpath", "$.a", "a b"),
+        ("regclass", "pg_class", "nope"),
+        ("regclass", "pg_class", "a b"),
+        ("regtype", "text", "nope"),
+    ],
+)
+async def test_a_value_with_a_syntax_of_its_own_fails_alone(
+    postgres: Any, kind: str, good: str, bad: str
+) -> None:
+    await postgres.run(f"CREATE TABLE t (v {kind});")
+    async with BulkWriter(postgres.url, "t") as writer:
+        stored = await writer.insert([{"v": value} for value in (good, bad, good)])
+    assert codes(stored) == ["ok", "type_mismatch", "ok"]
+
+
 async def test_many_rows_of_a_type_that_does_not_go_by_copy(postgres: Any, watched_pool: Any) -> None:
     await postgres.run("CREATE TABLE t (id serial, v money);")
     writer = BulkWriter(watched_pool, "t")

@@ -41,6 +41,7 @@ _ENDED = (
     asyncpg.OperatorInterventionError,  # shut down, ended by an administrator, cancelled
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby by now: a new connection may find who is not
 )
 _NOT_LET_IN = (
     ClientConfigurationError,
@@ -111,8 +112,18 @@ def _is_of_policy(error: asyncpg.PostgresError) -> bool:
     return bool(error.sqlstate == "42501" and error.server_source_function == "ExecWithCheckOptions")
 
 
+def _is_of_value(error: asyncpg.PostgresError) -> bool:
+    """Tell a value that is no tsquery, jsonpath or regclass from a statement that is wrong somewhere."""
+    is_somewhere = error.position or error.internal_position or error.internal_query
+    return error.sqlstate in {"42601", "42602", "42704", "42P01"} and bool(error.context) and not is_somewhere
+
+
 def _answered(error: asyncpg.PostgresError) -> Exception:
-    slug = "check_violation" if _is_of_policy(error) else slug_of_sqlstate(error.sqlstate or "")
+    slug = slug_of_sqlstate(error.sqlstate or "")
+    if _is_of_policy(error):
+        slug = "check_violation"
+    elif _is_of_value(error):
+        slug = "type_mismatch"
     if slug is not None:
         return RowRefused(refusal(slug, constraint=error.constraint_name, column=error.column_name))
     if isinstance(error, _MET_ANOTHER):
