@@ -65,6 +65,14 @@ def other_database(joined: Any, mine: str) -> ConfigurationError:
     )
 
 
+def no_transaction() -> ConfigurationError:
+    """Return the error for a connection to write in that has no transaction open."""
+    return ConfigurationError(
+        "the connection has no transaction open, so a refused row could not be undone: begin one, "
+        "or leave connection out"
+    )
+
+
 _SCHEMES = {
     "postgresql": ("gristmill.databases.postgres.backend", "PostgresBackend", "postgres"),
     "postgres": ("gristmill.databases.postgres.backend", "PostgresBackend", "postgres"),

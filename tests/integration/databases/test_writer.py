@@ -293,6 +293,27 @@ async def test_writers_and_loaders_share_the_transaction_of_a_caller(place: Any)
     assert await place.run("SELECT a FROM pair") == []
 
 
+async def test_a_connection_without_a_transaction_is_read_from_and_not_written_to(place: Any) -> None:
+    if place.kind == "sqlite":
+        pytest.skip("SQLite begins one with a savepoint")
+    async with (
+        BulkWriter(place.url, "team") as writer,
+        BulkLoader(place.url, "team", returning="id") as loader,
+        place.transaction() as connection,
+    ):
+        if place.kind == "postgres":
+            await connection.execute("ROLLBACK")
+        else:
+            await connection.rollback()
+            await connection.autocommit(True)
+        with pytest.raises(ConfigurationError, match="has no transaction open"):
+            await writer.insert([{"id": 7}, {"id": 7}], connection=connection)
+        async with loader.within(connection) as within:
+            assert await within.load_many([1, 7]) == [1, None]
+        if place.kind == "postgres":
+            await connection.execute("BEGIN")
+
+
 async def test_batches_that_are_cancelled_wait_no_longer(place: Any) -> None:
     async with BulkWriter(place.url, "pair") as writer:
         await writer.insert([{"a": 0, "b": "x"}])

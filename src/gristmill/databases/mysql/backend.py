@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiomysql
 
-from gristmill.databases.backend import other_database
+from gristmill.databases.backend import no_transaction, other_database
 from gristmill.databases.faults import Interrupted
 from gristmill.databases.isolating import isolate
 from gristmill.databases.mysql import statements
@@ -166,6 +166,8 @@ class MysqlBackend:
         return self._pools[loop]
 
     async def _write(self, session: Session, work: Work, *, is_joined: bool) -> list[list[Any]]:
+        if is_joined and not session.is_in_transaction:
+            raise no_transaction()
         await session.fetch(f"SAVEPOINT {_BATCH_POINT}" if is_joined else "BEGIN")
         parts: list[list[Any]] = []
         for group in work.groups:

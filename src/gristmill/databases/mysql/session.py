@@ -49,6 +49,11 @@ class Session:
         self._largest = largest
 
     @property
+    def is_in_transaction(self) -> bool:
+        """Whether one is open, or begins with the next statement."""
+        return bool(self.connection.get_transaction_status() or not self.connection.get_autocommit())
+
+    @property
     def returns(self) -> bool:
         """Whether the server has RETURNING."""
         return "MariaDB" in self.connection.get_server_info()

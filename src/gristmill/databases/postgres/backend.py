@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from gristmill.databases.backend import other_database
+from gristmill.databases.backend import no_transaction, other_database
 from gristmill.databases.faults import Interrupted, RowRefused
 from gristmill.databases.isolating import isolate
 from gristmill.databases.names import TableName
@@ -160,6 +160,8 @@ class _Writing:
 
     async def run(self) -> Sequence[Sequence[Stored]]:
         """Write the rows, by one statement alone if that does it."""
+        if self._is_joined and not self._session.is_in_transaction:
+            raise no_transaction()
         is_refused = False
         if self._may_go_alone():
             try:

@@ -38,6 +38,11 @@ class Session:
         self.connection = connection
         self._counts = counts
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether one is open; a connection that is closed tells it at the next statement."""
+        return bool(self.connection.is_closed() or self.connection.is_in_transaction())
+
     async def execute(self, sql: str, values: Iterable[Any] = (), columns: Sequence[str] = ()) -> str:
         """Run a statement and return its tag; *columns* are those of *values*, over and over."""
         self._counts.round_trips += 1
@@ -56,7 +61,9 @@ class Session:
         return rows
 
     async def fetch_safely(self, sql: str, values: Iterable[Any]) -> list[Any]:
-        """Do as ``fetch`` in the transaction of a caller, which outlasts a value that is refused."""
+        """Do as ``fetch`` in the transaction of a caller, if any, which outlasts a value that is refused."""
+        if not self.is_in_transaction:
+            return await self.fetch(sql, values)
         await self.savepoint()
         try:
             rows = await self.fetch(sql, values)
