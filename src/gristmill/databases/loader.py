@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Iterable, Sequence
-from contextlib import suppress
-from enum import Enum
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
-from uuid import UUID
 
 from gristmill.batching.context import BatchContext
 from gristmill.batching.decorator import batch
 from gristmill.batching.handler import BatchHandler
 from gristmill.databases.faults import RowRefused
+from gristmill.databases.keys import as_key, plain_key
 from gristmill.databases.names import table_name
 from gristmill.databases.outages import OUTAGES, failed_of
 from gristmill.databases.pool import backend_for
-from gristmill.databases.rows import ResultBuilder, as_scalar
+from gristmill.databases.rows import ResultBuilder
 from gristmill.databases.table import Table
 from gristmill.errors import ConfigurationError, ItemMissing
 from gristmill.model.outcome import Failed, Ok
@@ -144,10 +142,12 @@ class BulkLoader(Generic[R]):
 
         Raises:
             ItemMissing: There is none, and ``missing="error"``.
+            ConfigurationError: It is neither a value nor a tuple of values.
             ItemFailed: The database was not available, in time or at all;
                 the code tells, and it is retryable. Or the key is none that
                 the column can have (``type_mismatch``, ``number_out_of_range``).
         """
+        key = as_key(key)
         if key in self._cache:
             self._cache.move_to_end(key)
             known: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
@@ -160,9 +160,9 @@ class BulkLoader(Generic[R]):
 
         ``Failed``, too, of a key that the column cannot have; see ``load``.
 
-        Raises nothing for a single key.
+        Raises nothing for a single key, unless it is neither a value nor a tuple of values.
         """
-        wanted = list(keys)
+        wanted = [as_key(key) for key in keys]
         known = {key: self._cache[key] for key in wanted if key in self._cache} if self._cache else {}
         asked = [key for key in wanted if key not in known] if known else wanted
         outcomes = iter(await self._handler.outcomes(asked))
@@ -235,7 +235,7 @@ class BulkLoader(Generic[R]):
             raise
         built = self._builder.build_all([values for _, values in rows])
         uuids = [table.columns[name].type == "uuid" for name in key]
-        found = {_plain(stored, uuids): one for (stored, _), one in zip(rows, built, strict=True)}
+        found = {plain_key(stored, uuids): one for (stored, _), one in zip(rows, built, strict=True)}
         return [refused[one] if one in refused else self._answer(one, uuids, found) for one in keys]
 
     async def _selected(
@@ -259,7 +259,7 @@ class BulkLoader(Generic[R]):
         return await self._described() != table
 
     def _answer(self, key: Any, uuids: Sequence[bool], found: dict[Any, R]) -> R | Failed | None:
-        plain = _plain(key, uuids)
+        plain = plain_key(key, uuids)
         if plain in found:
             self._keep(key, found[plain])
             return found[plain]
@@ -279,17 +279,3 @@ class BulkLoader(Generic[R]):
             table.check(self._builder.columns, "columns of returning")
             self._table = table
         return self._table
-
-
-def _plain(key: Any, uuids: Sequence[bool]) -> Any:
-    """Return *key* so that what is asked for meets what is stored: a UUID as text, an Enum as its value."""
-    if isinstance(key, tuple) and len(uuids) > 1:
-        return tuple(map(_plain_value, key, uuids))
-    return _plain_value(key, uuids[0])
-
-
-def _plain_value(value: Any, is_uuid: bool) -> Any:  # noqa: FBT001 - to map over
-    if is_uuid and isinstance(value, str):
-        with suppress(ValueError):
-            return str(UUID(value))
-    return as_scalar(value) if isinstance(value, UUID | Enum) else value

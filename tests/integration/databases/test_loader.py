@@ -109,7 +109,11 @@ async def test_other_keys_and_keys_of_several_columns(stored: Any) -> None:
     async with BulkWriter(stored.url, "pair") as pairs:
         await pairs.insert([{"a": a, "b": b, "n": a} for a in (1, 2) for b in "xy"])
     async with BulkLoader(stored.url, "pair", returning=("n",)) as loader:
-        assert await loader.load_many([(1, "y"), (2, "z"), (2, "x"), 7]) == [{"n": 1}, None, {"n": 2}, None]
+        keys = [(1, "y"), (2, "z"), [2, "x"], 7]
+        assert await loader.load_many(keys) == [{"n": 1}, None, {"n": 2}, None]
+        assert await loader.load([2, "x"]) == {"n": 2}
+        with pytest.raises(ConfigurationError, match="a key is a value, or a tuple of them, and not dict"):
+            await loader.load({"a": 1, "b": "y"})
 
 
 async def test_a_cache_is_kept_only_when_asked_for_and_until_it_is_told_to_forget(stored: Any) -> None:
