@@ -6,6 +6,9 @@ the refused rows stand alone. For k of n rows that is O(k log n) statements
 (group testing by binary splitting, F. K. Hwang, 1972). Two things save round
 trips: a savepoint that was rolled back to serves again, and where a whole had
 failed and its left half succeeded, the right half is split without a try.
+Where more than 0.38 of the rows so far were refused, each of the next ones is
+tried alone: no test of groups is better then (P. Ungar, The cutoff point for
+group testing, 1960).
 
 Since earlier rows are written before later ones, of two rows that exclude each
 other the first one is stored.
@@ -19,6 +22,10 @@ from typing import Any, Protocol
 
 from gristmill.databases.faults import RowRefused
 from gristmill.databases.operation import Stored
+
+_CUTOFF = 0.38
+_FEW = 16
+"""Rows, of which fewer tell nothing."""
 
 
 class Savepoints(Protocol):
@@ -62,12 +69,14 @@ async def isolate(
     """
     outcomes: list[Any] = [None] * (stop - start)
     pending = [_Span(start, stop, is_bad=known_bad)]  # the last one is the next
+    decided = refusals = 0
     await points.savepoint()
     while pending:
         span = pending.pop()
         low, high = span.start, span.stop
-        if span.is_bad and high - low > 1:
-            pending += span.halves()
+        is_storm = decided >= _FEW and refusals > _CUTOFF * decided
+        if (span.is_bad or is_storm) and high - low > 1:
+            pending += span.halves(is_bad=span.is_bad)
             continue
         try:
             stored = await attempt(low, high)
@@ -75,10 +84,13 @@ async def isolate(
             if refused.is_sent:
                 await points.roll_back_to()
             if high - low > 1:
-                pending += span.halves()
+                pending += span.halves(is_bad=True)
             else:
                 outcomes[low - start] = refused.failed
+                decided += 1
+                refusals += 1
         else:
+            decided += high - low
             outcomes[low - start : high - start] = stored
             if pending:
                 if span.is_left:
@@ -97,7 +109,7 @@ class _Span:
     is_bad: bool = False
     is_left: bool = False
 
-    def halves(self) -> tuple[_Span, _Span]:
-        """Return the right half and the left one."""
+    def halves(self, *, is_bad: bool) -> tuple[_Span, _Span]:
+        """Return the right half and the left one; *is_bad*: one of their rows is known to be refused."""
         middle = (self.start + self.stop) // 2
-        return _Span(middle, self.stop), _Span(self.start, middle, is_left=True)
+        return _Span(middle, self.stop), _Span(self.start, middle, is_left=is_bad)

@@ -95,3 +95,16 @@ def test_one_bad_row_of_a_thousand_costs_about_log_n_tries(place: int) -> None:
     ledger = Ledger({place}, range(1000))
     run(ledger, 1000)
     assert ledger.tries <= 2 * math.ceil(math.log2(1000)) + 1
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_in_a_storm_of_bad_rows_each_row_is_tried_once(every: int) -> None:
+    ledger = Ledger(set(range(0, 1000, every)), range(1000))
+    run(ledger, 1000)
+    assert ledger.tries <= 1000 + 50
+
+
+def test_a_storm_that_is_over_costs_no_more_than_itself() -> None:
+    ledger = Ledger(set(range(100)), range(10_000))
+    run(ledger, 10_000)
+    assert ledger.tries <= 100 / 0.38 + 50
