@@ -214,6 +214,20 @@ async def test_keys_of_several_columns(place: Any) -> None:
     assert await place.run("SELECT * FROM pair") == [(1, "x", 3)]
 
 
+async def test_the_columns_of_a_key_come_in_the_order_of_the_key(place: Any) -> None:
+    await place.run(
+        "CREATE TABLE seat (number INTEGER NOT NULL, shop INTEGER NOT NULL, PRIMARY KEY (shop, number))"
+    )
+    async with (
+        BulkWriter(place.url, "seat") as seats,
+        BulkLoader(place.url, "seat", returning=("shop", "number")) as loader,
+    ):
+        await seats.insert([{"shop": 1, "number": 2}, {"shop": 2, "number": 1}])
+        assert await loader.load((1, 2)) == {"shop": 1, "number": 2}
+        assert await seats.delete([(1, 2)]) == [None]
+    assert await place.run("SELECT shop, number FROM seat") == [(2, 1)]
+
+
 async def test_callers_of_a_handler_get_their_own_rows_of_one_batch(place: Any) -> None:
     async with BulkWriter(place.url, "users") as writer:
 

@@ -34,10 +34,14 @@ logger = logging.getLogger("gristmill.databases")
 
 _TRIES = 3
 _BATCH_POINT = "gristmill_batch"
-_COLUMNS = (
-    "SELECT column_name, data_type, column_key, extra FROM information_schema.columns "
-    "WHERE table_name = %s AND table_schema = COALESCE(%s, DATABASE()) ORDER BY ordinal_position"
-)
+_COLUMNS = """
+SELECT c.column_name, c.data_type, s.seq_in_index, c.extra
+FROM information_schema.columns AS c
+LEFT JOIN information_schema.statistics AS s
+  ON s.table_schema = c.table_schema AND s.table_name = c.table_name
+  AND s.column_name = c.column_name AND s.index_name = 'PRIMARY'
+WHERE c.table_name = %s AND c.table_schema = COALESCE(%s, DATABASE()) ORDER BY c.ordinal_position
+"""
 _PACKET = "SELECT @@max_allowed_packet"
 _AROUND = 1024
 _STRICT = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"  # or it would cut texts silently
@@ -74,7 +78,7 @@ class MysqlBackend:
             columns={
                 row[0]: Column(name=row[0], type=row[1], is_generated=computes(str(row[3]))) for row in rows
             },
-            key=tuple(row[0] for row in rows if row[2] == "PRI"),
+            key=tuple(name for _, name in sorted((row[2], row[0]) for row in rows if row[2] is not None)),
         )
 
     async def write(self, work: Work, joined: Any) -> Sequence[Sequence[Stored]]:
