@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -155,3 +156,12 @@ async def test_a_server_without_returning_says_so(mariadb: Any, monkeypatch: pyt
     async with BulkWriter(mariadb.url, "users") as writer:
         with pytest.raises(ConfigurationError, match="MySQL has no RETURNING"):
             await writer.insert([{"name": "a", "email": "b"}], returning="id")
+
+
+async def test_times_with_an_offset_are_stored_in_utc(mariadb: Any) -> None:
+    await mariadb.run("CREATE TABLE t (id INT PRIMARY KEY, at DATETIME)")
+    at = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=5)))
+    plain = at.replace(tzinfo=None)
+    async with BulkWriter(mariadb.url, "t") as writer:
+        stored = await writer.insert([{"id": 1, "at": at}, {"id": 2, "at": plain}], returning="at")
+    assert stored == [plain - timedelta(hours=5), plain]

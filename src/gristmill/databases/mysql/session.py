@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -192,11 +192,13 @@ def _literal(connection: Any, value: Any) -> str:
 
 
 def adapted(value: Any) -> Any:
-    """Return *value* as the driver takes it: dicts and lists as JSON, UUIDs and Enums as text.
+    """Return *value* as the driver takes it: dicts and lists as JSON, UUIDs and Enums as text, times in UTC.
 
     Raises:
         RowRefused: It cannot be stored.
     """
+    if isinstance(value, datetime) and value.tzinfo is not None:  # whose offset the driver would leave out
+        return value.astimezone(UTC).replace(tzinfo=None)
     if isinstance(value, _TAKEN):
         return value
     if isinstance(value, bytearray | memoryview):
