@@ -12,6 +12,7 @@ from msgspec import Struct
 from gristmill.client.limits import Learnt
 from gristmill.client.sending import Sender
 from gristmill.client.transports.protocol import Request
+from gristmill.client.unreadable import UNREADABLE
 from gristmill.errors import BatchError, UnusableAnswer
 
 logger = logging.getLogger("gristmill.client")
@@ -108,7 +109,7 @@ class Describer:
         )
         try:
             found = _DECODER.decode(answer.body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise UnusableAnswer(f"{self._url} describes no handler: {error}") from error
         self._limits.at_most(found.limits.batch_items, found.limits.batch_bytes)
         self._limits.keeps_answers = found.limits.held_seconds > 0

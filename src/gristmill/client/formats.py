@@ -10,6 +10,7 @@ from msgspec import Raw, Struct, UnsetType
 
 from gristmill.client.refusals import item_error
 from gristmill.client.sealed import Sealed
+from gristmill.client.unreadable import UNREADABLE
 from gristmill.codec import pydantic_models
 from gristmill.codec.items import decode_hook
 from gristmill.codec.results import ResultCodec, UnusableResult
@@ -111,7 +112,7 @@ class HandlerFormat:
             ]
         try:
             found = _RAW.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise UnusableAnswer(
                 f"the answer to a batch is not what a server of Gristmill sends: {error}"
             ) from error
@@ -215,7 +216,7 @@ class ArrayFormat:
         """Return what ``decode`` makes of the answer, if it is as many results as there were items."""
         try:
             found = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise UnusableAnswer(f"the answer is no JSON: {error}") from error
         if self._decode is not None:
             try:

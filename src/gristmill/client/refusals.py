@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
+from gristmill.client.unreadable import UNREADABLE
 from gristmill.errors import (
     BatchCancelled,
     BatcherClosed,
@@ -68,6 +69,7 @@ _SERVER_ERROR = 500
 _IN_BATCH = re.compile(r"#/(?:items/\d+/data|\d+)\b")
 """Where an item is in its batch, which says nothing to its caller."""
 _PROBLEM = msgspec.json.Decoder(Problem)
+_LONGEST_WAIT = 10**9  # seconds; a number may have any digits
 _SHOWN = 200  # characters of a text that is no problem
 
 
@@ -77,7 +79,7 @@ def problem_in(headers: Mapping[str, str], body: bytes) -> Problem | None:
         return None
     try:
         return _PROBLEM.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 
@@ -109,6 +111,7 @@ def refused(
             may_have_run=status >= _SERVER_ERROR and status not in _UNTOUCHED,
             retry_after=wait,
         )
+    asked_here = _wait_in(found)
     in_flight = status == _CONFLICT and found.retryable
     return RequestRefused(
         f"{asked} {found.code}: {told(found)}",
@@ -117,7 +120,7 @@ def refused(
         retryable=found.retryable or status in _PASSING,
         may_have_run=not in_flight
         and (found.code in _UNSURE or (status >= _SERVER_ERROR and status not in _UNTOUCHED)),
-        retry_after=wait if isinstance(found.retry_after_s, UnsetType) else float(found.retry_after_s),
+        retry_after=wait if asked_here is None else asked_here,
         limit_items=None if isinstance(found.limit_items, UnsetType) else found.limit_items,
         limit_bytes=None if isinstance(found.limit_bytes, UnsetType) else found.limit_bytes,
     )
@@ -128,7 +131,9 @@ def told(found: Problem) -> str:
     text = found.title if isinstance(found.detail, UnsetType) else found.detail
     if not isinstance(found.errors, UnsetType) and found.errors:
         text = "; ".join(f"{each.detail} at {each.pointer}" for each in found.errors[:3])
-    return text
+    limits = (("limit_bytes", found.limit_bytes), ("limit_items", found.limit_items))
+    known = [f"{name} is {limit}" for name, limit in limits if not isinstance(limit, UnsetType)]
+    return f"{text} ({', '.join(known)})" if known else text
 
 
 def item_error(found: Problem) -> BatchError:
@@ -197,5 +202,9 @@ def wait_of(error: Exception) -> float | None:
     if isinstance(error, RequestRefused):
         return error.retry_after
     found = getattr(error, "problem", None)
-    seconds = found.retry_after_s if isinstance(found, Problem) else UNSET
-    return None if isinstance(seconds, UnsetType) else float(seconds)
+    return _wait_in(found) if isinstance(found, Problem) else None
+
+
+def _wait_in(found: Problem) -> float | None:
+    seconds = found.retry_after_s
+    return None if isinstance(seconds, UnsetType) else float(min(max(seconds, 0), _LONGEST_WAIT))

@@ -25,6 +25,8 @@ _LONGEST_HOLD = 120.0
 """Seconds after which a server is asked again that wanted a longer rest: it may have been wrong."""
 _FLIGHT = 1.0
 """Seconds between two looks whether a request under the same key is answered."""
+_SOONEST = 0.1
+"""Seconds between them at least, whatever it asks for."""
 _SPREAD = 0.1
 """Share of an asked wait that is added at random, so that callers do not come back all at once."""
 
@@ -107,7 +109,8 @@ class Sender:
                 _too_late(request, unsure or last)
             except RequestRefused as error:
                 if error.code == "idempotency_in_flight" and is_whole:  # it is being done: this is no try
-                    await self._pause(error.retry_after or _FLIGHT, deadline, unsure or error)
+                    wait = max(error.retry_after or _FLIGHT, _SOONEST)
+                    await self._pause(wait, deadline, unsure or error)
                     continue
                 if error.code == "idempotency_unknown" and unsure is not None:
                     raise unsure from error

@@ -142,3 +142,27 @@ def test_a_whole_request_that_failed_is_not_retried_item_by_item_as_well() -> No
     refusal = answered(503, told("queue_full", retryable=True))
     assert not may_retry(refusal, idempotent=True)
     assert not may_retry(of_items(refusal), idempotent=True)
+
+
+DEEP = b'{"type":"t","code":"c","title":"t","more":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+NO_UTF8 = b'{"type":"t","code":"c","title":"\xff"}'
+
+
+@pytest.mark.parametrize("body", [DEEP, NO_UTF8, b'{"code":'])
+def test_a_problem_that_cannot_be_read_is_told_as_a_text(body: bytes) -> None:
+    fields = {"content-type": "application/problem+json"}
+    found = refused("POST", "http://h", 503, fields, body, wait=2.0)
+    assert isinstance(found, RequestRefused)
+    assert (found.code, found.retryable, found.retry_after) == ("refused", True, 2.0)
+
+
+@pytest.mark.parametrize(("asked", "wait"), [(-5, 0.0), (10**400, 1e9), (7, 7.0)])
+def test_a_wait_in_a_problem_may_be_any_number(asked: int, wait: float) -> None:
+    found = told("queue_full", retryable=True, retry_after_s=asked)
+    assert wait_of(answered(503, found)) == wait
+    assert wait_of(item_error(found)) == wait
+
+
+def test_a_limit_is_told_with_its_number() -> None:
+    assert "limit_bytes is 100" in str(answered(413, told("content_too_large", limit_bytes=100)))
+    assert "limit_bytes is 7" in str(item_error(told("too_large", limit_bytes=7)))

@@ -264,3 +264,31 @@ async def test_a_handler_that_may_see_items_twice_gets_repeats_that_say_nothing(
     sent = [each.headers for each in server.seen if each.method == "POST"]
     assert len({each["idempotency-key"] for each in sent}) == 1
     assert not any("idempotency-repeat" in each for each in sent)
+
+
+async def test_a_request_in_flight_is_not_asked_about_without_a_pause(
+    script: Any, said: Any, told_problem: Any
+) -> None:
+    body = told_problem("idempotency_in_flight", retryable=True, retry_after_s=-5)
+    server = script(lambda _: said(body, 409))
+    async with client_of(server, timeout=5.0) as client:
+        with pytest.raises(RequestRefused):
+            await client.handler("users")(1)
+    assert len(server.seen) <= 60
+
+
+@pytest.mark.parametrize("body", [b'{"name": "\xff"}', b'{"name": "users", "limits": []}', b"[" * 100_000])
+async def test_a_description_that_cannot_be_read_keeps_nobody_from_calling(
+    script: Any, said: Any, told_verdicts: Any, body: bytes
+) -> None:
+    server = script(echoed(told_verdicts, said))
+    server.described = said(body)
+    async with client_of(server) as client:
+        assert await client.handler("users").many([1, 2]) == [1, 2]
+
+
+async def test_an_answer_that_is_no_utf8_is_told_as_unusable(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b'{"items":[{"index":0,"status":422,"error":{"code":"\xff"}}]}'))
+    async with client_of(server) as client:
+        with pytest.raises(UnusableAnswer):
+            await client.handler("users")(1)

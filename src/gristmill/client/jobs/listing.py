@@ -12,6 +12,7 @@ from gristmill.client.formats import ValueReader
 from gristmill.client.jobs.remote_job import RemoteJob
 from gristmill.client.jobs.requests import JobRequests, job_in, with_query
 from gristmill.client.sending import Sender
+from gristmill.client.unreadable import UNREADABLE
 from gristmill.errors import UnusableAnswer
 from gristmill.model.job import JobState
 from gristmill.wire import JobList
@@ -62,7 +63,7 @@ class RemoteJobs:
             answer = await self._requests.send("GET", with_query(f"{self._base}/jobs", query))
             try:
                 found = _LIST.decode(answer.body)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise UnusableAnswer(f"the answer lists no jobs: {error}") from error
             for job in found.jobs:
                 yield RemoteJob(self._requests, self._base, job, results)

@@ -16,6 +16,7 @@ from gristmill.client.formats import ValueReader
 from gristmill.client.jobs.requests import JobRequests, job_in, with_query
 from gristmill.client.jobs.streams import event_jobs, lines
 from gristmill.client.refusals import item_error
+from gristmill.client.unreadable import UNREADABLE
 from gristmill.errors import ClientError, DeadlineExceeded, StoreUnavailable, UnusableAnswer
 from gristmill.model.outcome import Ok, Outcome, failed_from
 from gristmill.wire import JobReply, Problem
@@ -178,7 +179,7 @@ class RemoteJob(Generic[R]):
     def _result(self, text: bytes) -> JobResult[R]:
         try:
             line = _LINE.decode(text)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise UnusableAnswer(f"a line of the results of {self.id} is none: {error}") from error
         if isinstance(line.error, UnsetType):
             try:
@@ -195,7 +196,13 @@ class RemoteJob(Generic[R]):
         """Yield the items that no batch has taken, as they were sent: ready to be sent again."""
         async with contextlib.aclosing(lines(self._requests, f"{self._url}/unprocessed")) as found:
             async for text in found:
-                yield msgspec.json.decode(text)
+                try:
+                    item = msgspec.json.decode(text)
+                except UNREADABLE as error:
+                    raise UnusableAnswer(
+                        f"a line of the unprocessed items of {self.id} is none: {error}"
+                    ) from error
+                yield item
 
     async def cancel(self, items: Sequence[int] | None = None) -> JobReply:
         """Cancel it, or some of its *items* by their places; batches that run go to their end."""

@@ -13,6 +13,7 @@ import msgspec
 from gristmill.client.refusals import of_job
 from gristmill.client.sending import Answer, Sender
 from gristmill.client.transports.protocol import Body, Request
+from gristmill.client.unreadable import UNREADABLE
 from gristmill.errors import ClientError, UnusableAnswer
 from gristmill.wire import JobReply
 
@@ -76,7 +77,7 @@ def job_of(text: bytes | str) -> JobReply:
     """Return the job that *text* is; raises ``UnusableAnswer`` if it is none."""
     try:
         return _JOB.decode(text)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UnusableAnswer(f"the answer shows no job: {error}") from error
 
 

@@ -21,6 +21,10 @@ class Event:
     id: str
 
 
+_DIGITS = 9
+"""Of the milliseconds to wait, at most."""
+
+
 class EventReader:
     """Reads events out of bytes as they come (the event stream of the WHATWG HTML standard).
 
@@ -54,7 +58,7 @@ class EventReader:
             self._name = value
         elif name == "data":
             self._data.append(value)
-        elif name == "id":
+        elif name == "id" and value.isascii() and value.isprintable():
             self.last_id = value
         elif name == "retry" and value.isdecimal():
-            self.retry = int(value) / 1000
+            self.retry = int(value[:_DIGITS]) / 1000

@@ -241,3 +241,16 @@ async def test_a_source_that_can_be_read_once_is_not_sent_again_while_its_key_is
         with pytest.raises(RequestRefused):
             await client.handler("users").enqueue(iter([1, 2]))
     assert [each.body for each in server.seen if each.method == "POST"] == [b"1\n2\n"]
+
+
+@pytest.mark.parametrize("line", [b'{"index": 0, "id": "\xff"}', b'{"index": 0, "more": ' + b"[" * 100_000])
+async def test_a_line_that_cannot_be_read_is_told(script: Any, said: Any, line: bytes) -> None:
+    def answer(seen: Any) -> Any:
+        return said(job()) if seen.path.endswith(ID) else said(line, 200)
+
+    async with client_of(script(answer)) as client:
+        found = await client.jobs.get(ID)
+        with pytest.raises(UnusableAnswer, match="a line of the results"):
+            await anext(found.results())
+        with pytest.raises(UnusableAnswer, match="a line of the unprocessed"):
+            await anext(found.unprocessed())

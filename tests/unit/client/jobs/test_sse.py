@@ -25,3 +25,16 @@ def test_events_come_whole_however_the_bytes_are_cut(size: int) -> None:
 
 def test_an_event_that_is_cut_off_is_none() -> None:
     assert list(EventReader().feed(b"event: done\ndata: {}\n")) == []
+
+
+@pytest.mark.parametrize("given", ["a\rb: c", "a\0", "\u20ac"])
+def test_an_id_that_no_header_can_hold_is_left_out(given: str) -> None:
+    reader = EventReader()
+    text = f"id: v1\ndata: 1\n\nid: {given}\ndata: 2\n\n".encode()
+    assert [event.id for event in reader.feed(text)] == ["v1", "v1"]
+
+
+def test_a_wait_of_any_digits_is_a_number() -> None:
+    reader = EventReader()
+    assert not list(reader.feed(b"retry: " + b"9" * 6_000 + b"\n"))
+    assert reader.retry > 1_000
