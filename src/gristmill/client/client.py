@@ -35,7 +35,7 @@ class Client:
             users = client.handler("users")
             user = await users({"name": "Ada"})
 
-    It belongs to the event loop that it is first used on.
+    It serves all event loops and threads, with connections of their own.
 
     Args:
         url: Of the server, or of the prefix of its routes: ``http://host`` means ``http://host/v1``.

@@ -79,7 +79,7 @@ class Describer:
         Raises:
             ClientError: The server gives none.
         """
-        if self._asking is None or (self._asking.done() and _failed(self._asking)):
+        if self._asking is None or not _serves(self._asking):
             self._asking = asyncio.create_task(self._ask(), name="gristmill description")
         return await asyncio.shield(self._asking)
 
@@ -117,11 +117,19 @@ class Describer:
 
     async def aclose(self) -> None:
         """End a request that nobody waits for any more."""
-        if self._asking is not None and not self._asking.done():
-            self._asking.cancel()
-            await asyncio.wait([self._asking])
-        if self._asking is not None:
-            _failed(self._asking)
+        asking = self._asking
+        if asking is None:
+            return
+        if not asking.done() and asking.get_loop() is asyncio.get_running_loop():
+            asking.cancel()
+            await asyncio.wait([asking])
+        if asking.done():
+            _failed(asking)
+
+
+def _serves(task: asyncio.Task[Any]) -> bool:
+    """Tell whether it has an answer, or will have one that this loop may wait for."""
+    return not _failed(task) if task.done() else task.get_loop() is asyncio.get_running_loop()
 
 
 def _failed(task: asyncio.Task[Any]) -> bool:

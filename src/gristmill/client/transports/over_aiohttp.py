@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gristmill.client.transports.per_loop import PerLoop
 from gristmill.client.transports.protocol import Body, Request, Response, lost, unreachable
 from gristmill.errors import AnswerLost, ConfigurationError
 
@@ -17,10 +18,11 @@ _AT_ONCE = 1 << 18
 
 
 class AiohttpTransport:
-    """Sends requests over aiohttp; belongs to the event loop of its first request.
+    """Sends requests over aiohttp; has connections of its own on each event loop.
 
     Args:
-        session: Your own ``aiohttp.ClientSession``, which is yours to close; by default one of its own.
+        session: Your own ``aiohttp.ClientSession``, which belongs to one event loop and is yours to close; by
+            default one of its own for each loop.
         connections: Open at once, at most.
         options: For the session: ``trust_env=True``, ``connector=...``.
 
@@ -37,7 +39,7 @@ class AiohttpTransport:
             ) from error
         self._aiohttp = aiohttp
         self._session = session
-        self._is_own = session is None
+        self._own: PerLoop[Any] = PerLoop(self._made, lambda own: own.close())
         self._connections = connections
         self._options = options
 
@@ -46,7 +48,7 @@ class AiohttpTransport:
         """Send *request*, as ``Transport`` says."""
         aiohttp = self._aiohttp
         try:
-            answer = await self._opened().request(
+            answer = await (self._session or self._own.here()).request(
                 request.method,
                 request.url,
                 data=_body(request.body),
@@ -64,24 +66,20 @@ class AiohttpTransport:
         async with answer:
             yield _Answer(answer, aiohttp.ClientError, request.url)
 
-    def _opened(self) -> Any:
-        if self._session is None:
-            aiohttp = self._aiohttp
-            options = {
-                "connector": aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE),
-                "cookie_jar": aiohttp.DummyCookieJar(),
-                "auto_decompress": False,
-                "skip_auto_headers": ("User-Agent", "Accept-Encoding"),
-                **self._options,
-            }
-            self._session = aiohttp.ClientSession(**options)
-        return self._session
+    def _made(self) -> Any:
+        aiohttp = self._aiohttp
+        options = {
+            "connector": aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE),
+            "cookie_jar": aiohttp.DummyCookieJar(),
+            "auto_decompress": False,
+            "skip_auto_headers": ("User-Agent", "Accept-Encoding"),
+            **self._options,
+        }
+        return aiohttp.ClientSession(**options)
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None and self._is_own:
-            await session.close()
+        """Close all connections of its own."""
+        await self._own.aclose()
 
 
 def _body(body: Body | None) -> Any:

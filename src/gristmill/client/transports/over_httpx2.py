@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gristmill.client.transports.per_loop import PerLoop
 from gristmill.client.transports.protocol import Request, Response, lost, unreachable
 from gristmill.errors import ConfigurationError
 
@@ -15,10 +16,11 @@ _CONNECT = 30.0
 
 
 class Httpx2Transport:
-    """Sends requests over httpx2; belongs to the event loop of its first request.
+    """Sends requests over httpx2; has connections of its own on each event loop.
 
     Args:
-        client: Your own ``httpx2.AsyncClient``, which is yours to close; by default one of its own.
+        client: Your own ``httpx2.AsyncClient``, which belongs to one event loop and is yours to close; by
+            default one of its own for each loop.
         connections: Open at once, at most.
         options: For the client: ``http2=True``, ``verify=...``.
 
@@ -33,14 +35,14 @@ class Httpx2Transport:
             raise ConfigurationError("this transport needs httpx2: pip install httpx2") from error
         self._httpx2 = httpx2
         self._client = client
-        self._is_own = client is None
+        self._own: PerLoop[Any] = PerLoop(self._made, lambda own: own.aclose())
         self._connections = connections
         self._options = options
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[Response, None]:
         """Send *request*, as ``Transport`` says."""
-        httpx2, client = self._httpx2, self._opened()
+        httpx2, client = self._httpx2, self._client or self._own.here()
         try:
             built = client.build_request(
                 request.method, request.url, content=request.body, headers=dict(request.headers)
@@ -57,28 +59,24 @@ class Httpx2Transport:
         finally:
             await answer.aclose()
 
-    def _opened(self) -> Any:
-        if self._client is None:
-            httpx2 = self._httpx2
-            limits = httpx2.Limits(
-                max_connections=self._connections,
-                max_keepalive_connections=self._connections,
-                keepalive_expiry=_IDLE,
-            )
-            options = {
-                "limits": limits,
-                "timeout": httpx2.Timeout(None, connect=_CONNECT),
-                "headers": {"accept-encoding": "identity"},
-                **self._options,
-            }
-            self._client = httpx2.AsyncClient(**options)
-        return self._client
+    def _made(self) -> Any:
+        httpx2 = self._httpx2
+        limits = httpx2.Limits(
+            max_connections=self._connections,
+            max_keepalive_connections=self._connections,
+            keepalive_expiry=_IDLE,
+        )
+        options = {
+            "limits": limits,
+            "timeout": httpx2.Timeout(None, connect=_CONNECT),
+            "headers": {"accept-encoding": "identity"},
+            **self._options,
+        }
+        return httpx2.AsyncClient(**options)
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        client, self._client = self._client, None
-        if client is not None and self._is_own:
-            await client.aclose()
+        """Close all connections of its own."""
+        await self._own.aclose()
 
 
 class _Answer:

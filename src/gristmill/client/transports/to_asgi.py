@@ -34,7 +34,7 @@ class ASGITransport:
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[Response, None]:
         """Send *request*, as ``Transport`` says."""
-        if self._lifespan is None:
+        if self._lifespan is None or self._lifespan.is_cut_off:
             self._lifespan = _Lifespan(self._application)
         await self._lifespan.begun()
         exchange = _Exchange(request)
@@ -187,10 +187,12 @@ class _Lifespan:
 
     async def _run(self, application: Application) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
-        with contextlib.suppress(Exception):  # it knows no lifespan
-            await application(scope, self._receive, self._send)
-        self._begun.set()
-        self._ended.set()
+        try:
+            with contextlib.suppress(Exception):  # it knows no lifespan
+                await application(scope, self._receive, self._send)
+        finally:
+            self._begun.set()
+            self._ended.set()
 
     async def _receive(self) -> Message:
         self._asked += 1
@@ -207,6 +209,10 @@ class _Lifespan:
         else:
             self._ended.set()
 
+    @property
+    def is_cut_off(self) -> bool:
+        return self._task.cancelled()  # by the end of its loop
+
     async def begun(self) -> None:
         await self._begun.wait()
         if self._failure:
@@ -215,4 +221,5 @@ class _Lifespan:
     async def end(self) -> None:
         self._to_end.set()
         await self._ended.wait()
-        await asyncio.wait([self._task])
+        if not self._task.done():
+            await asyncio.wait([self._task])
