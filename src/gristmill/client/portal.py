@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator
-from itertools import islice
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from gristmill.batching.background import background
@@ -17,8 +14,6 @@ T = TypeVar("T")
 
 _AHEAD = 1024
 """Results that wait for the thread that takes them, at most."""
-_AT_ONCE, _SECONDS = 100, 0.05
-"""Items, and seconds, of one look into a source."""
 
 
 class Portal:
@@ -105,27 +100,3 @@ class Tap:
         close = getattr(self._source, "aclose", None)
         if close is not None:
             await close()
-
-
-async def off_the_loop(source: Iterable[T]) -> AsyncGenerator[T, None]:
-    """Yield what *source* yields, read in a thread: it may wait for a disk or a database."""
-    items = iter(source)
-    try:
-        while found := await asyncio.to_thread(_some, items):
-            for item in found:
-                yield item
-    finally:
-        with contextlib.suppress(ValueError):  # a thread is inside of it: it ends with its last reference
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
-
-
-def _some(items: Iterator[T]) -> list[T]:
-    began = time.monotonic()
-    found: list[T] = []
-    for item in islice(items, _AT_ONCE):
-        found.append(item)
-        if time.monotonic() - began > _SECONDS:
-            break
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, Unpack, overload
@@ -12,7 +12,8 @@ from gristmill.client.description import Description
 from gristmill.client.handler_options import HandlerOptions
 from gristmill.client.jobs.enqueuing import JobOptions
 from gristmill.client.jobs.remote_job import JobResult, RemoteJob
-from gristmill.client.portal import Portal, off_the_loop
+from gristmill.client.off_the_loop import off_the_loop
+from gristmill.client.portal import Portal
 from gristmill.client.remote_handler import RemoteHandler
 from gristmill.model.job import JobState
 from gristmill.model.outcome import Outcome
@@ -119,11 +120,11 @@ class SyncHandler(Generic[T, R]):
 
     def many(self, items: Iterable[T], *, return_exceptions: bool = False) -> list[Any]:
         """Return one value for each of *items*, as ``RemoteHandler.many`` does."""
-        return self._portal.run(self._handler.many(items, return_exceptions=return_exceptions))
+        return self._portal.run(self._handler.many(list(items), return_exceptions=return_exceptions))
 
     def outcomes(self, items: Iterable[T]) -> list[Outcome[R]]:
         """Return the outcome of each of *items*; no item's failure is raised."""
-        return self._portal.run(self._handler.outcomes(items))
+        return self._portal.run(self._handler.outcomes(list(items)))
 
     @overload
     def map(
@@ -171,8 +172,12 @@ class SyncHandler(Generic[T, R]):
     def enqueue(
         self, items: Iterable[T], *, idempotency_key: str | None = None, **options: Unpack[JobOptions]
     ) -> SyncJob[R]:
-        """Store *items* as one job, as ``RemoteHandler.enqueue`` does."""
-        work = self._handler.enqueue(items, idempotency_key=idempotency_key, **options)
+        """Store *items* as one job, as ``RemoteHandler.enqueue`` does.
+
+        What is not a list is read in a thread of its own, so it may wait for a file or a database.
+        """
+        source = items if isinstance(items, Sequence) else off_the_loop(items)
+        work = self._handler.enqueue(source, idempotency_key=idempotency_key, **options)
         return SyncJob(self._portal.run(work), self._portal)
 
     def enqueue_file(

@@ -58,3 +58,14 @@ def test_jobs(client: SyncClient, tmp_path: Path) -> None:
     path.write_bytes(b"1\n2\n")
     assert anything.enqueue_file(path).wait(240).counts.total == 2
     job.delete()
+
+
+def test_sources_may_call_other_handlers(client: SyncClient) -> None:
+    anything, echo = client.handler("anything"), client.handler("echo")
+
+    def source() -> Iterator[Any]:
+        return (echo({"text": str(index)})["text"] for index in range(3))
+
+    assert anything.many(source()) == ["0", "1", "2"]
+    assert anything.outcomes(source()) == list(anything.map(source())) == [Ok("0"), Ok("1"), Ok("2")]
+    assert anything.enqueue(source()).wait(240).counts.succeeded == 3

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
-from gristmill.client.portal import Portal, off_the_loop
+from gristmill.client.portal import Portal
 from gristmill.errors import BlockingCall
 
 
@@ -73,20 +72,3 @@ def test_what_the_source_raises_comes_after_all_before() -> None:
 async def test_a_running_loop_is_not_blocked() -> None:
     with pytest.raises(BlockingCall, match="use Client"):
         Portal().run(asyncio.sleep(0))
-
-
-async def test_a_source_is_read_in_another_thread_and_closed() -> None:
-    seen: set[int] = set()
-    closed: list[bool] = []
-
-    def source() -> Iterator[int]:
-        try:
-            for index in range(250):
-                seen.add(threading.get_ident())
-                yield index
-        finally:
-            closed.append(True)
-
-    assert [each async for each in off_the_loop(source())] == list(range(250))
-    assert threading.get_ident() not in seen
-    assert closed == [True]
