@@ -13,7 +13,7 @@ from gristmill.cli.logs import LogLevel, log_to_stderr
 from gristmill.cli.run import TRY_AGAIN, run_to_end, stop_for
 from gristmill.cli.run_options import parse_batch_size, parse_columns, parse_headers
 from gristmill.cli.show.progress import ProgressKind
-from gristmill.client.row_handler import Place, RowHandler, ServerAway, described
+from gristmill.client.row_handler import Place, RowHandler, ServerAway, ServerRefuses, described
 from gristmill.errors import BatchError, GristmillError
 from gristmill.model.retry import Retry
 from gristmill.streams.endpoints import expanded
@@ -85,7 +85,7 @@ def call(
     on where it was. While the server is away or full it waits. Rows may be sent again after that. Rows
     that the server fails are in the dead-letter file.
 
-    Exit codes: as those of `gristmill run`; 75 also when the server was away for too long.
+    Exit codes: as those of `gristmill run`; 75 also when the server was away or full for too long.
     """
     log_to_stderr(log_level)
     if resume and (overwrite or output == "-"):
@@ -119,10 +119,12 @@ def call(
             ),
         )
         sys.exit(run_to_end(pipeline, None, progress, Stopping()))
+    except ServerRefuses as refuses:
+        fail(f"{refuses.code}; what was committed is safe", FAILED)
     except ServerAway as away:
         fail(f"{away.code}; what was committed is safe: run the same command to go on", TRY_AGAIN)
     except BatchError as error:
-        fail(str(error), FAILED)
+        fail(str(error), TRY_AGAIN if error.retryable else FAILED)
     except GristmillError as error:
         stop_for(error)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +24,13 @@ from gristmill.client.refusals import may_retry
 from gristmill.client.schema_types import item_type_of
 from gristmill.client.sending import Sender
 from gristmill.client.transports.choice import default_transport
-from gristmill.errors import BatchError, ItemFailed, RequestRefused
+from gristmill.errors import BatcherClosed, BatchError, ItemFailed, QueueFull, RequestRefused
 from gristmill.model.limits import Limits
 from gristmill.model.retry import Retry
 
 _ITEMS, _BYTES = 1_000, 8 << 20
 _TOO_LARGE = 413
+_CALLER = range(400, 500)
 _FRESH = 3.0
 """Seconds after which connections are made anew: nothing of the loop runs between two chunks, so it would not
 see that the server has closed them."""
@@ -39,6 +42,10 @@ _BUDGET = RetryBudget(share=1.0, minimum=10.0)
 
 class ServerAway(SystemExit):
     """Ends a run whose rows cannot be sent: none of them is to blame. It can be resumed."""
+
+
+class ServerRefuses(ServerAway):
+    """The server takes nothing from this caller (401, 403, 404): to run it again changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +76,8 @@ class Place:
 class RowHandler(BatchHandler[Any, Any]):
     """A batch handler that posts its batches; pickled as its ``Place``.
 
-    Rows may be sent more than once, as rows of a run that is resumed are anyway. An answer that fails a row
+    Rows that a full server does not take are sent again, as a whole request is that it does not take. Rows
+    may be sent more than once, as rows of a run that is resumed are anyway. An answer that fails a row
     fails it alone; without an answer the batch raises ``ServerAway``.
     """
 
@@ -113,19 +121,35 @@ class Poster:
 
     async def post(self, items: list[Any]) -> list[Any]:
         """Return a value or an exception for each of *items*; ``ServerAway`` where there is no answer."""
+        now = asyncio.get_running_loop().time
+        deadline = math.inf if self.place.patience is None else now() + self.place.patience
+        answers: list[Any] = [None] * len(items)
+        waiting = list(range(len(items)))
+        attempt = 1
+        while True:
+            for index, answer in zip(waiting, await self._posted([items[at] for at in waiting]), strict=True):
+                answers[index] = answer
+                if isinstance(answer, RequestRefused) and answer.status == _TOO_LARGE:
+                    answers[index] = ItemFailed(str(answer), code=answer.code)
+                elif _is_of_request(answer):
+                    return [_ending(answer)] * len(items)
+            waiting = [index for index, answer in enumerate(answers) if _was_not_taken(answer)]
+            if not waiting:
+                return answers
+            wait = _REQUESTS.delay(attempt, random.random())  # noqa: S311 - jitter, not a secret
+            if now() + wait >= deadline:
+                return [ServerAway(f"{self.url} is full: {answers[waiting[0]]}")] * len(items)
+            await asyncio.sleep(wait)
+            attempt += 1
+
+    async def _posted(self, items: list[Any]) -> list[Any]:
         posting = await self._fresh()
         self._running += 1
         try:
-            answers = await posting.post([self._format.seal(item) for item in items])
+            return await posting.post([self._format.seal(item) for item in items])
         finally:
             self._running -= 1
             self._used = asyncio.get_running_loop().time()
-        for index, answer in enumerate(answers):
-            if isinstance(answer, RequestRefused) and answer.status == _TOO_LARGE:
-                answers[index] = ItemFailed(str(answer), code=answer.code)
-            elif _is_of_request(answer):
-                return [ServerAway(str(answer))] * len(items)
-        return answers
 
     async def _fresh(self) -> Posting:
         now = asyncio.get_running_loop().time()
@@ -145,6 +169,16 @@ class Poster:
             )
             self._posting = Posting(self._sender, self._format, route)
         return self._posting
+
+
+def _was_not_taken(answer: Any) -> bool:
+    """Tell whether the server was too full for a row, or draining: that says nothing about the row."""
+    return isinstance(answer, QueueFull | BatcherClosed) and getattr(answer, "of_item", False)
+
+
+def _ending(error: BatchError) -> ServerAway:
+    is_ours = isinstance(error, RequestRefused) and not error.retryable and error.status in _CALLER
+    return ServerRefuses(str(error)) if is_ours else ServerAway(str(error))
 
 
 def _is_of_request(answer: Any) -> bool:

@@ -117,6 +117,16 @@ class FaultServer:
     async def _full(self, writer: Any, items: Any, key: str) -> bool:
         return await self._answer(writer, 503, b"", "retry-after: Thu, 01 Jan 1970 00:00:00 GMT")
 
+    async def _laden(self, writer: Any, items: Any, key: str) -> bool:
+        """Take the first item alone."""
+        taken = json.loads(self._carried_out(items[:1], ""))["items"]
+        full = {"type": "/problems/queue-full", "code": "queue_full", "title": "Full", "retryable": True}
+        left = [{"index": index, "status": 503, "error": full} for index in range(1, len(items))]
+        return await self._answer(writer, 200, json.dumps({"items": taken + left}).encode())
+
+    async def _barred(self, writer: Any, items: Any, key: str) -> bool:
+        return await self._answer(writer, 403, b"not you")
+
     async def _small(self, writer: Any, items: Any, key: str) -> bool:
         if len(items) == 1:
             return await self._good(writer, items, key)

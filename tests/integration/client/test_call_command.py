@@ -109,7 +109,7 @@ def test_what_cannot_begin_says_why(uvicorn_server: Any, tmp_path: Path, *, is_t
     if not is_there:
         words[2] = f"http://127.0.0.1:{free_port()}"
     done = called(tmp_path, words)
-    assert done.returncode == 1
+    assert done.returncode == (1 if is_there else 75)
     assert ("404 not_found" if is_there else "no connection to") in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out.ndjson").exists()
