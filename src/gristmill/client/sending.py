@@ -101,7 +101,7 @@ class Sender:
         self.tokens.deposit()
         attempt = 1
         while True:
-            await self._wait_at_gate(request, deadline, unsure or last)
+            await self.wait_at_gate(request, deadline, unsure or last)
             try:
                 async with asyncio.timeout_at(None if deadline == math.inf else deadline):
                     return await self._once(request)
@@ -129,8 +129,7 @@ class Sender:
             attempt += 1
 
     async def _once(self, request: Request) -> Answer:
-        if self.is_closed:
-            raise BatcherClosed("the client was closed")
+        self.check_open()
         async with self.transport.open(request) as response:
             status, headers = response.status, response.headers
             body = await response.read()
@@ -140,6 +139,11 @@ class Sender:
         raise refused(
             request.method, request.url, status, headers, body, wait=asked_wait(headers, time.time())
         )
+
+    def check_open(self) -> None:
+        """Raise ``BatcherClosed`` if the client was closed."""
+        if self.is_closed:
+            raise BatcherClosed("the client was closed")
 
     def note(self, status: int, headers: Mapping[str, str]) -> None:
         """Hold all requests for as long as an answer asks for."""
@@ -155,7 +159,8 @@ class Sender:
         seconds *= 1 + _SPREAD * random.random()  # noqa: S311 - jitter, not a secret
         self._shut_until = max(self._shut_until, _now() + seconds)
 
-    async def _wait_at_gate(self, request: Request, deadline: float, last: ClientError | None) -> None:
+    async def wait_at_gate(self, request: Request, deadline: float, last: ClientError | None = None) -> None:
+        """Wait until the server wants requests again, and raise *last* where that is beyond *deadline*."""
         while (wait := self._shut_until - _now()) > 0:
             if _now() + wait >= deadline:
                 message = f"the server asks to wait {wait:.0f} s, longer than {request.url} has"

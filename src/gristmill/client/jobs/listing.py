@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import UnsetType
@@ -43,7 +44,7 @@ class RemoteJobs:
         Raises:
             JobNotFound: There is none.
         """
-        answer = await self._requests.send("GET", f"{self._base}/jobs/{job}")
+        answer = await self._requests.send("GET", f"{self._base}/jobs/{quote(job, safe='')}")
         return RemoteJob(self._requests, self._base, job_in(answer), ValueReader(result))
 
     async def list(

@@ -106,8 +106,16 @@ class RemoteJob(Generic[R]):
             asked = max(0, math.ceil(min(_LONG_POLL, left)))
             headers = {"prefer": f"wait={asked}"} if asked else {}
             began = now()
-            answer = await self._requests.send("GET", self._url, headers=headers, extra=asked)
-            self.last = job_in(answer)
+            latest = deadline if asked else math.inf  # the last question of all is no long poll
+            try:
+                answer = await self._requests.send(
+                    "GET", self._url, headers=headers, extra=asked, deadline=latest
+                )
+            except DeadlineExceeded:
+                if now() < deadline:
+                    raise
+            else:
+                self.last = job_in(answer)
             if self.last.state.is_final:
                 return self.last
             if now() >= deadline:

@@ -41,6 +41,7 @@ class JobRequests:
         body: Body | None = None,
         repeatable: bool = True,
         extra: float = 0.0,
+        deadline: float = math.inf,
     ) -> Answer:
         """Return the answer to one request.
 
@@ -51,6 +52,7 @@ class JobRequests:
             body: Of the request.
             repeatable: Whether it may be done twice.
             extra: Seconds beyond the timeout: what the server was asked to wait.
+            deadline: When the answer is of no use any more, on the loop's clock.
 
         Raises:
             GristmillError: ``JobNotFound`` and its kind, or a ``ClientError``.
@@ -58,9 +60,8 @@ class JobRequests:
         limit = math.inf if self.timeout is None else self.timeout + extra
         request = Request(method=method, url=url, headers=headers or {}, body=body)
         try:
-            return await self.sender.send(
-                request, deadline=asyncio.get_running_loop().time() + limit, repeatable=repeatable
-            )
+            deadline = min(deadline, asyncio.get_running_loop().time() + limit)
+            return await self.sender.send(request, deadline=deadline, repeatable=repeatable)
         except ClientError as error:
             known = of_job(error)
             if known is error:

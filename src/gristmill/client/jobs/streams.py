@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncGenerator
 
@@ -12,7 +13,7 @@ from gristmill.client.jobs.requests import JobRequests, job_of
 from gristmill.client.jobs.sse import EventReader
 from gristmill.client.refusals import of_job, refused
 from gristmill.client.transports.protocol import Request, Response
-from gristmill.errors import AnswerLost, ClientError, StoreUnavailable
+from gristmill.errors import AnswerLost, ClientError, DeadlineExceeded, StoreUnavailable
 from gristmill.wire import JobReply
 
 _OK, _NO_CONTENT = 200, 204
@@ -28,6 +29,7 @@ async def lines(requests: JobRequests, url: str) -> AsyncGenerator[bytes, None]:
 
     Raises:
         AnswerLost: It broke off, or nothing came for a minute.
+        DeadlineExceeded: It did not begin in time.
         GristmillError: The server refused it.
     """
     rest = b""
@@ -62,6 +64,8 @@ async def event_jobs(requests: JobRequests, url: str) -> AsyncGenerator[JobReply
                         return
         except _NoEvents:
             return
+        except DeadlineExceeded:
+            return  # a proxy that keeps them back
         except (ClientError, StoreUnavailable) as error:
             if not error.retryable:
                 return  # a server, or a proxy, without this route
@@ -91,14 +95,21 @@ async def _opened(
     sender = requests.sender
     headers = {"accept": accept, **({"last-event-id": last_id} if last_id else {})}
     request = sender.made(Request(method="GET", url=url, headers=headers))
+    limit = math.inf if requests.timeout is None else requests.timeout
+    deadline = asyncio.get_running_loop().time() + limit
+    await sender.wait_at_gate(request, deadline)
+    sender.check_open()
     async with contextlib.AsyncExitStack() as stack:
-        async with asyncio.timeout(requests.timeout):
-            response = await stack.enter_async_context(sender.transport.open(request))
-            if response.status not in (_OK, _NO_CONTENT):
-                found, body = response.headers, await response.read()
-                sender.note(response.status, found)
-                wait = asked_wait(found, time.time())
-                raise of_job(refused("GET", url, response.status, found, body, wait=wait))
+        try:
+            async with asyncio.timeout_at(None if deadline == math.inf else deadline):
+                response = await stack.enter_async_context(sender.transport.open(request))
+                if response.status not in (_OK, _NO_CONTENT):
+                    found, body = response.headers, await response.read()
+                    sender.note(response.status, found)
+                    wait = asked_wait(found, time.time())
+                    raise of_job(refused("GET", url, response.status, found, body, wait=wait))
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"GET {url} gave no answer in {limit:g} s") from error
         yield response
 
 

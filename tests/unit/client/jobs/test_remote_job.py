@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from gristmill import Client, Ok, Retry, RetryBudget
 from gristmill.client.transports.to_asgi import ASGITransport
 from gristmill.errors import (
+    BatcherClosed,
     DeadlineExceeded,
     JobNotFound,
     RequestRefused,
@@ -254,3 +256,69 @@ async def test_a_line_that_cannot_be_read_is_told(script: Any, said: Any, line: 
             await anext(found.results())
         with pytest.raises(UnusableAnswer, match="a line of the unprocessed"):
             await anext(found.unprocessed())
+
+
+@pytest.mark.parametrize("route", ["events", "results"])
+async def test_a_stream_that_does_not_begin_is_not_waited_for_without_end(
+    script: Any, said: Any, route: str
+) -> None:
+    """Events are asked for by polls then; results have no other way."""
+
+    def answer(seen: Any) -> Any:
+        return said(job("completed", 3), pause=0.0 if seen.path.endswith(ID) else 1_000.0)
+
+    async with client_of(script(answer)) as client:
+        found = await client.jobs.get(ID)
+        began = asyncio.get_running_loop().time()
+        if route == "events":
+            assert [each.state async for each in found.events()] == ["completed"]
+        else:
+            with pytest.raises(DeadlineExceeded, match="gave no answer"):
+                await anext(found.results())
+        assert asyncio.get_running_loop().time() - began < 12.0
+
+
+async def test_a_wait_ends_when_its_time_is_up_though_the_server_says_nothing(script: Any, said: Any) -> None:
+    def answer(seen: Any) -> Any:
+        return said(job(), pause=1_000.0 if "prefer" in seen.headers else 0.0)
+
+    async with client_of(script(answer)) as client:
+        found = await client.jobs.get(ID)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(DeadlineExceeded, match="is running after 1 s"):
+            await found.wait(1)
+        assert asyncio.get_running_loop().time() - began < 3.0
+
+
+async def test_streams_wait_as_long_as_the_server_asks_for(script: Any, said: Any) -> None:
+    refusals = [said(b"", 503, {"retry-after": "3"})] * 2
+
+    def answer(seen: Any) -> Any:
+        if seen.path.endswith(ID):
+            return said(job("completed", 3))
+        return refusals.pop() if refusals else said(result(0))
+
+    server = script(answer)
+    async with client_of(server) as client:
+        found = await client.jobs.get(ID)
+        assert [each.index async for each in found.results()] == [0]
+    times = [seen.at for seen in server.seen if "results" in seen.path]
+    assert [later - earlier >= 3.0 for earlier, later in itertools.pairwise(times)] == [True, True]
+
+
+async def test_a_closed_client_opens_no_stream(script: Any, said: Any) -> None:
+    server = script(lambda _: said(job("completed", 3)))
+    async with client_of(server) as client:
+        found = await client.jobs.get(ID)
+    with pytest.raises(BatcherClosed):
+        await anext(found.results())
+    with pytest.raises(BatcherClosed):
+        await anext(found.events())
+    assert len(server.seen) == 1
+
+
+async def test_an_id_is_one_part_of_the_path(script: Any, said: Any) -> None:
+    server = script(lambda _: said(job()))
+    async with client_of(server) as client:
+        await client.jobs.get("a/../b?c#d")
+    assert server.seen[0].path == "/v1/jobs/a/../b?c#d"  # unquoted by the transport: it is all path
