@@ -19,6 +19,8 @@ logger = logging.getLogger("gristmill.client")
 
 _PATIENCE = 5.0
 """Seconds that the first request of a handler waits for its description at most."""
+_AGAIN = 10.0
+"""Seconds after which one is asked again that was away."""
 
 
 class ServerLimits(Struct, frozen=True):
@@ -72,6 +74,7 @@ class Describer:
         self._limits = limits
         self._asking: asyncio.Task[Description] | None = None
         self._is_settled = False
+        self._again_at: float | None = None
 
     async def get(self) -> Description:
         """Return the description.
@@ -79,12 +82,18 @@ class Describer:
         Raises:
             ClientError: The server gives none.
         """
+        return await asyncio.shield(self._begun())
+
+    def _begun(self) -> asyncio.Task[Description]:
         if self._asking is None or not _serves(self._asking):
             self._asking = asyncio.create_task(self._ask(), name="gristmill description")
-        return await asyncio.shield(self._asking)
+            self._asking.add_done_callback(_failed)  # it may be that nobody waits for it
+        return self._asking
 
     async def prepare(self, deadline: float) -> None:
         """Learn the limits before the first request; go on without where that fails.
+
+        A server that was away or busy is asked again later, beside the requests.
 
         Args:
             deadline: Of the first request, on the loop's clock.
@@ -92,6 +101,11 @@ class Describer:
         if self._is_settled:
             return
         now = asyncio.get_running_loop().time()
+        if self._again_at is not None:
+            if now >= self._again_at:
+                self._again_at = now + _AGAIN
+                self._begun()
+            return
         try:
             async with asyncio.timeout_at(min(now + _PATIENCE, now + (deadline - now) / 2)):
                 await self.get()
@@ -99,7 +113,8 @@ class Describer:
             logger.info(
                 "%s gives no description, so its limits are those of any server: %s", self._url, error
             )
-        self._is_settled = True
+            self._is_settled = not (isinstance(error, TimeoutError) or error.retryable)
+            self._again_at = asyncio.get_running_loop().time() + _AGAIN
 
     async def _ask(self) -> Description:
         answer = await self._sender.send(
@@ -113,6 +128,7 @@ class Describer:
             raise UnusableAnswer(f"{self._url} describes no handler: {error}") from error
         self._limits.at_most(found.limits.batch_items, found.limits.batch_bytes)
         self._limits.keeps_answers = found.limits.held_seconds > 0
+        self._is_settled = True
         return found
 
     async def aclose(self) -> None:

@@ -14,7 +14,7 @@ from gristmill.client.unreadable import UNREADABLE
 from gristmill.codec import pydantic_models
 from gristmill.codec.items import decode_hook
 from gristmill.codec.results import ResultCodec, UnusableResult
-from gristmill.errors import ConfigurationError, ItemFailed, UnusableAnswer
+from gristmill.errors import BatchError, ConfigurationError, ItemFailed, UnusableAnswer
 from gristmill.model.outcome import Failed
 from gristmill.wire import Problem
 
@@ -42,6 +42,18 @@ class Format(Protocol):
 def refusal(error: Exception) -> ItemFailed:
     """Return why an item cannot be sent."""
     return ItemFailed(f"the item cannot be sent: {error}", code="invalid_item")
+
+
+def _sealed_json(item: Any) -> Sealed:
+    try:
+        text = _CODEC.encode(item)
+    except UnusableResult as error:
+        return Sealed(b"", 0, refusal(error.__cause__ if isinstance(error.__cause__, Exception) else error))
+    return Sealed(text, len(text))
+
+
+def _array(items: Sequence[Sealed]) -> bytes:
+    return b"[" + b",".join([each.content for each in items]) + b"]"
 
 
 class _RawReply(Struct):
@@ -89,17 +101,11 @@ class HandlerFormat:
 
     def seal(self, item: Any) -> Sealed:
         """Return *item* as JSON."""
-        try:
-            text = _CODEC.encode(item)
-        except UnusableResult as error:
-            return Sealed(
-                b"", 0, refusal(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-            )
-        return Sealed(text, len(text))
+        return _sealed_json(item)
 
     def body(self, items: Sequence[Sealed]) -> bytes:
         """Return an array of the items."""
-        return b"[" + b",".join([each.content for each in items]) + b"]"
+        return _array(items)
 
     def read(self, body: bytes, count: int) -> list[Any]:
         """Return a value or an exception for each item, as ``Format`` says."""
@@ -203,13 +209,14 @@ class ArrayFormat:
         self._decode = decode
 
     def seal(self, item: Any) -> Sealed:
-        """Return *item* as it is: ``encode`` sees it with its batch."""
-        return Sealed(item)
+        """Return *item* as it is where ``encode`` sees it with its batch, else as JSON."""
+        return _sealed_json(item) if self._encode is None else Sealed(item)
 
     def body(self, items: Sequence[Sealed]) -> bytes:
         """Return what ``encode`` makes of the items; an array without one."""
-        plain = [each.content for each in items]
-        made = plain if self._encode is None else self._encode(plain)
+        if self._encode is None:
+            return _array(items)
+        made = self._encode([each.content for each in items])
         return bytes(made) if isinstance(made, bytes | bytearray) else _CODEC.encode(made)
 
     def read(self, body: bytes, count: int) -> list[Any]:
@@ -233,4 +240,12 @@ class ArrayFormat:
                 f"a batch of {count} items was answered with {shown}: give decode=, which makes a list of "
                 "one result for each item"
             )
-        return [each.exception() if isinstance(each, Failed) else each for each in found]
+        return [_verdict(each) for each in found]
+
+
+def _verdict(result: Any) -> Any:
+    """Return a result, or the exception of its item, which is sent again if it is ``retryable``."""
+    error = result.exception() if isinstance(result, Failed) else result
+    if isinstance(error, BatchError):
+        vars(error)["of_item"] = True
+    return error

@@ -11,6 +11,11 @@ _AROUND = 2
 """Bytes of a body that are no item: the brackets of the array."""
 
 
+def size_of(items: Sequence[Sealed]) -> int:
+    """Return the bytes of the body of *items*, or a few more."""
+    return _AROUND + sum(item.size + 1 for item in items)
+
+
 class Learnt:
     """The limits of one route; they only shrink.
 
@@ -34,6 +39,17 @@ class Learnt:
     def learn(self, error: RequestRefused) -> None:
         """Keep to what a refusal (413) tells."""
         self.at_most(error.limit_items or self.items, error.limit_bytes or self.size)
+
+    def learn_from(self, parts: Sequence[Sequence[Sealed]]) -> None:
+        """Keep to the largest of the *parts* that a server took which had refused them together.
+
+        Args:
+            parts: Of one batch; where the server did not say what was too much about it.
+        """
+        if all(item.size for part in parts for item in part):
+            self.at_most(self.items, max(map(size_of, parts)))  # proxies count bytes
+        else:
+            self.at_most(max(map(len, parts)), self.size)
 
     def cut(self, items: Sequence[Sealed]) -> Iterator[Sequence[Sealed]]:
         """Yield *items* in parts that keep to the limits; one that is too large alone is a part."""

@@ -15,7 +15,7 @@ from gristmill.client.refusals import of_items, wait_of
 from gristmill.client.sealed import Sealed
 from gristmill.client.sending import Sender
 from gristmill.client.transports.protocol import Request
-from gristmill.errors import BatchError, ClientError, DeadlineExceeded, RequestRefused
+from gristmill.errors import BatchError, ClientError, DeadlineExceeded, ItemFailed, RequestRefused
 
 _TOO_LARGE = 413
 
@@ -90,35 +90,46 @@ class Posting:
         return [answers[item] for item in items]
 
     async def _part(self, part: Sequence[Sealed], answers: dict[Sealed, Any]) -> None:
-        """Post *part*; halves of it where it is too large for the server."""
+        """Post *part*; halves of it where it is too large for the server, or one of its items is unfit."""
         waiting = [part]
+        taken: list[Sequence[Sealed]] = []
+        refusals: list[RequestRefused] = []  # for their size
         while waiting:
             some = waiting.pop()
             try:
                 found = await self._request(some)
+                taken.append(some)
             except RequestRefused as error:
-                if error.status == _TOO_LARGE and len(some) > 1:
-                    self._route.limits.learn(error)
-                    waiting += reversed(self._smaller(some))
-                    continue
+                if error.status == _TOO_LARGE:
+                    refusals.append(error)
+                    if len(some) > 1:
+                        self._route.limits.learn(error)
+                        waiting += reversed(self._smaller(some))
+                        continue
                 found = _all(of_items(error), len(some))
             except BatchError as error:
                 found = _all(of_items(error) if isinstance(error, ClientError) else error, len(some))
+            except _Unfit as unfit:
+                if len(some) > 1:
+                    waiting += reversed(_halves(some))
+                    continue
+                found = [unfit.refusal]
             answers.update(zip(some, found, strict=True))
+        if taken and refusals and not any(map(_tells_limit, refusals)) and _is_all(taken, part):
+            self._route.limits.learn_from(taken)
 
     def _smaller(self, part: Sequence[Sealed]) -> list[Sequence[Sealed]]:
         parts = list(self._route.limits.cut(part))
         if len(parts) > 1:
             return parts
-        middle = len(part) // 2
-        return [part[:middle], part[middle:]]
+        return _halves(part)
 
     async def _request(self, part: Sequence[Sealed]) -> list[Any]:
         route = self._route
         try:
             body = self._format.body(part)
-        except Exception as error:  # noqa: BLE001 - encode() of the user: it is the answer to these items
-            return _all(refusal(error), len(part))
+        except Exception as error:  # encode() of the user: it is the answer to these items
+            raise _Unfit(refusal(error)) from error
         headers = {"content-type": "application/json", "accept": "application/json", **route.headers}
         if route.keyed:
             headers["idempotency-key"] = f'"{uuid.uuid4()}"'
@@ -165,6 +176,27 @@ class Posting:
                 longest = max(retry.delay(item.tries, 1.0), wait_of(answer) or 0.0)
                 if now + longest >= item.deadline:
                     vars(answer)["is_last"] = True
+
+
+class _Unfit(Exception):
+    """No body can be made of some items."""
+
+    def __init__(self, refusal: ItemFailed) -> None:
+        self.refusal = refusal
+
+
+def _halves(part: Sequence[Sealed]) -> list[Sequence[Sealed]]:
+    middle = len(part) // 2
+    return [part[:middle], part[middle:]]
+
+
+def _tells_limit(error: RequestRefused) -> bool:
+    return error.limit_items is not None or error.limit_bytes is not None
+
+
+def _is_all(parts: Sequence[Sequence[Sealed]], whole: Sequence[Sealed]) -> bool:
+    """Tell whether no item was too large alone, which says nothing about the number of them."""
+    return sum(map(len, parts)) == len(whole)
 
 
 def _latest(items: Sequence[Sealed]) -> float:

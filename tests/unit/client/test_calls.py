@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -88,6 +89,53 @@ async def test_a_batch_is_halved_where_the_limit_is_not_told(
     assert [outcome.ok for outcome in outcomes] == [True] * 5 + [False] + [True] * 2
     assert isinstance(outcomes[5], Failed)
     assert isinstance(outcomes[5].error, RequestRefused)
+
+
+async def test_a_limit_that_is_not_told_is_kept_all_the_same(
+    script: Any, said: Any, told_verdicts: Any
+) -> None:
+    """As of a proxy, which counts bytes and answers with a page."""
+
+    def answer(seen: Any) -> Any:
+        return said(b"<html>", 413) if len(seen.body) > 3000 else said(told_verdicts(seen.json))
+
+    server = script(answer)
+    async with client_of(server) as client:
+        users = client.handler("users", concurrency=1)
+        assert await users.many(["x" * 10] * 1000) == ["x" * 10] * 1000
+        before = len(server.seen)
+        assert await users.many(["x" * 10] * 1000) == ["x" * 10] * 1000
+    assert all(len(seen.body) <= 3000 for seen in server.seen[before:])
+
+
+async def test_one_item_that_is_too_large_alone_makes_no_limit(
+    script: Any, said: Any, told_verdicts: Any
+) -> None:
+    def answer(seen: Any) -> Any:
+        return said(b"<html>", 413) if len(seen.body) > 3000 else said(told_verdicts(seen.json))
+
+    server = script(answer)
+    async with client_of(server) as client:
+        users = client.handler("users")
+        outcomes = await users.outcomes(["a", "b", "x" * 5000, "c"])
+        assert [outcome.ok for outcome in outcomes] == [True, True, False, True]
+        before = len(server.seen)
+        await users.many(["x"] * 500)
+    assert len(server.seen) == before + 1
+
+
+async def test_a_server_that_was_away_at_first_is_asked_for_its_limits_again(echo: Any, said: Any) -> None:
+    echo.described = said(b"", 503)
+    async with client_of(echo) as client:
+        users = client.handler("users")
+        assert await users.many(range(100)) == list(range(100))
+        echo.described = said({"name": "users", "limits": {"batch_items": 40, "held_seconds": 60}})
+        await asyncio.sleep(15.0)
+        await users(1)
+        await asyncio.sleep(1.0)
+        before = len(echo.seen)
+        assert await users.many(range(100)) == list(range(100))
+    assert [len(each.json) for each in echo.seen[before:]] == [40, 40, 20]
 
 
 async def test_only_the_items_that_failed_are_sent_again(
@@ -349,6 +397,31 @@ async def test_requests_linger_for_company_where_they_are_told_to(script: Any, s
         assert await asyncio.gather(first, all_of(2)) == [1, 2]
     assert [each.json for each in server.seen] == [[1, 2]]
     assert server.seen[0].at == pytest.approx(1.0, abs=0.1)
+
+
+async def test_an_item_that_an_endpoint_of_others_fails_for_now_is_sent_again(script: Any, said: Any) -> None:
+    tries: Counter[int] = Counter()
+
+    def answer(seen: Any) -> Any:
+        tries.update(seen.json)
+        return said([{"busy": item == 2 and tries[2] < 3, "is": item} for item in seen.json])
+
+    def decode(found: Any) -> Any:
+        return [Failed("busy", code="busy", retryable=True) if each["busy"] else each["is"] for each in found]
+
+    server = script(answer)
+    async with BatchClient("http://test/all", decode=decode, transport=ASGITransport(server)) as all_of:
+        assert await all_of.many([1, 2, 3]) == [1, 2, 3]
+    assert [each.json for each in server.seen] == [[1, 2, 3], [2], [2]]
+
+
+async def test_an_item_that_cannot_be_encoded_fails_alone(script: Any, said: Any) -> None:
+    server = script(lambda seen: said(seen.json))
+    unfit = float("nan")
+    for encode in (None, lambda items: [item / 1 if item == item else 1 / 0 for item in items]):  # noqa: PLR0124 - NaN
+        async with BatchClient("http://test/all", encode=encode, transport=ASGITransport(server)) as all_of:
+            outcomes = await all_of.outcomes([1, 2, unfit, 4])
+        assert [outcome.ok for outcome in outcomes] == [True, True, False, True]
 
 
 async def test_an_encode_that_fails_is_the_answer_to_its_items(script: Any, said: Any) -> None:

@@ -40,3 +40,11 @@ def test_limits_only_shrink() -> None:
     assert (limits.items, limits.size) == (7, 200)
     limits.at_most(0, 0)
     assert (limits.items, limits.size) == (1, 1)
+
+
+def test_what_a_server_took_is_the_limit_where_it_tells_none() -> None:
+    limits = Learnt(100, 1000)
+    limits.learn_from([[Sealed(b"12345", 5)] * 3, [Sealed(b"1", 1)]])
+    assert (limits.items, limits.size) == (100, 20)
+    limits.learn_from([[Sealed("of no known size")] * 7, [Sealed("another")]])
+    assert (limits.items, limits.size) == (7, 20)
