@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gristmill.client.batch_client import BatchClient
     from gristmill.client.budget import RetryBudget
     from gristmill.client.client import Client
+    from gristmill.client.sync_batch_client import SyncBatchClient
     from gristmill.client.sync_client import SyncClient
     from gristmill.model.linger import Linger
     from gristmill.model.outcome import Failed, Ok, Outcome
@@ -42,6 +43,7 @@ __all__ = [
     "Retry",
     "RetryBudget",
     "Schedule",
+    "SyncBatchClient",
     "SyncClient",
     "Threads",
     "batch",
@@ -66,6 +68,7 @@ _ROOMS = {
     "Retry": "model.retry",
     "RetryBudget": "client.budget",
     "Schedule": "queue.schedule",
+    "SyncBatchClient": "client.sync_batch_client",
     "SyncClient": "client.sync_client",
     "Threads": "batching.executors",
     "batch": "batching.decorator",

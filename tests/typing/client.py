@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from gristmill import BatchClient, Client, Outcome, SyncClient
+from gristmill import BatchClient, Client, Outcome, SyncBatchClient, SyncClient
 from gristmill.client.jobs.remote_job import JobResult, RemoteJob
 from gristmill.wire import JobReply
 
@@ -51,3 +51,9 @@ def synchronous(client: SyncClient) -> None:
 async def endpoint() -> None:
     double: BatchClient[int, int] = BatchClient("http://h/double")
     assert_type(await double(1), int)
+
+
+def synchronous_endpoint() -> None:
+    double: SyncBatchClient[int, int] = SyncBatchClient("http://h/double")
+    assert_type(double(1), int)
+    assert_type(double.map([1]), Iterator[Outcome[int]])

@@ -15,8 +15,8 @@ from gristmill.client.jobs.remote_job import JobResult, RemoteJob
 from gristmill.client.off_the_loop import off_the_loop
 from gristmill.client.portal import Portal
 from gristmill.client.remote_handler import RemoteHandler
+from gristmill.client.sync_calls import SyncCalls
 from gristmill.model.job import JobState
-from gristmill.model.outcome import Outcome
 from gristmill.wire import JobReply
 
 T = TypeVar("T")
@@ -95,75 +95,16 @@ class SyncClient:
         self.close(drain=kind is None)
 
 
-class SyncHandler(Generic[T, R]):
+class SyncHandler(SyncCalls[T, R]):
     """``RemoteHandler`` for synchronous code; made by ``SyncClient.handler``."""
 
     def __init__(self, handler: RemoteHandler[T, R], portal: Portal) -> None:
+        super().__init__(handler, portal)
         self._handler = handler
-        self._portal = portal
 
     def __repr__(self) -> str:
         """Show where it is."""
         return f"<SyncHandler {self._handler.url}>"
-
-    def __call__(self, item: T) -> R:
-        """Return the answer to *item*; it goes with what other threads send meanwhile.
-
-        Raises:
-            BatchError: The item failed.
-            BlockingCall: An event loop runs in this thread.
-        """
-        return self._portal.run(self._one(item))
-
-    async def _one(self, item: T) -> R:
-        return await self._handler(item)
-
-    def many(self, items: Iterable[T], *, return_exceptions: bool = False) -> list[Any]:
-        """Return one value for each of *items*, as ``RemoteHandler.many`` does."""
-        return self._portal.run(self._handler.many(list(items), return_exceptions=return_exceptions))
-
-    def outcomes(self, items: Iterable[T]) -> list[Outcome[R]]:
-        """Return the outcome of each of *items*; no item's failure is raised."""
-        return self._portal.run(self._handler.outcomes(list(items)))
-
-    @overload
-    def map(
-        self,
-        source: Iterable[T],
-        *,
-        ordered: Literal[True] = True,
-        concurrency: int | None = None,
-        rate: float | None = None,
-        batch_size: int | None = None,
-    ) -> Iterator[Outcome[R]]: ...
-    @overload
-    def map(
-        self,
-        source: Iterable[T],
-        *,
-        ordered: Literal[False],
-        concurrency: int | None = None,
-        rate: float | None = None,
-        batch_size: int | None = None,
-    ) -> Iterator[tuple[int, Outcome[R]]]: ...
-
-    def map(
-        self,
-        source: Iterable[T],
-        *,
-        ordered: bool = True,
-        concurrency: int | None = None,
-        rate: float | None = None,
-        batch_size: int | None = None,
-    ) -> Iterator[Any]:
-        """Yield the outcome of each item of *source*, as ``RemoteHandler.map`` does.
-
-        *source* is read in a thread of its own, so it may wait for a file or a database.
-        """
-        found: Any = self._handler.map(  # type: ignore[call-overload]  # either way
-            off_the_loop(source), ordered=ordered, concurrency=concurrency, rate=rate, batch_size=batch_size
-        )
-        return self._portal.iterate(found)
 
     def describe(self) -> Description:
         """Return what the server tells of the handler: its limits and schemas."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gristmill import Ok, SyncClient
-from gristmill.errors import ItemFailed
+from gristmill import Ok, SyncBatchClient, SyncClient
+from gristmill.errors import BatcherClosed, ItemFailed
 
 
 @pytest.fixture
@@ -69,3 +69,15 @@ def test_sources_may_call_other_handlers(client: SyncClient) -> None:
     assert anything.many(source()) == ["0", "1", "2"]
     assert anything.outcomes(source()) == list(anything.map(source())) == [Ok("0"), Ok("1"), Ok("2")]
     assert anything.enqueue(source()).wait(240).counts.succeeded == 3
+
+
+def test_an_array_endpoint_of_others(uvicorn_server: Any) -> None:
+    url = f"http://127.0.0.1:{uvicorn_server.port}/v1/anything/batch"
+    with SyncBatchClient[int, int](
+        url, decode=lambda found: [each["result"] for each in found["items"]]
+    ) as anything:
+        assert anything(1) == 1
+        assert anything.many(range(250)) == list(range(250))
+        assert list(anything.map(range(250))) == [Ok(index) for index in range(250)]
+    with pytest.raises(BatcherClosed):
+        anything(1)
