@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
-from urllib.parse import urlsplit
 
+from gristmill.client.addresses import split_address
 from gristmill.client.budget import RetryBudget
 from gristmill.client.calls import Calls
 from gristmill.client.client import DEFAULT_BUDGET, DEFAULT_RETRY
@@ -71,8 +71,8 @@ class BatchClient(Calls[T, R], Generic[T, R]):
         budget: RetryBudget = DEFAULT_BUDGET,
         transport: Transport | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = split_address(url)
+        if parts is None:
             raise ConfigurationError(f"an endpoint is given as https://host/path, not {url!r}")
         self.url = url
         sender = Sender(transport or default_transport(), headers or {}, retry, budget)

@@ -6,8 +6,9 @@ import asyncio
 import weakref
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar, Unpack, overload
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from gristmill.client.addresses import split_address
 from gristmill.client.budget import RetryBudget
 from gristmill.client.handler_options import HandlerOptions
 from gristmill.client.jobs.listing import RemoteJobs
@@ -47,7 +48,7 @@ class Client:
         transport: By default aiohttp where it is installed, else httpx2. It is closed with the client.
 
     Raises:
-        ConfigurationError: The URL is none, or no transport is installed.
+        ConfigurationError: The URL is none, a header cannot be sent, or no transport is installed.
     """
 
     def __init__(
@@ -144,14 +145,8 @@ def base_of(url: str) -> str:
     Raises:
         ConfigurationError: It is no URL of a server.
     """
-    try:
-        parts = urlsplit(url)
-        good = (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        )
-    except ValueError:
-        good = False
-    if not good:
+    parts = split_address(url)
+    if parts is None or parts.query or parts.fragment:
         raise ConfigurationError(f"a server is given as http://host:8000 or https://host/v1, not {url!r}")
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path or _PREFIX}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
+from gristmill.client.addresses import checked_headers
 from gristmill.client.asked_wait import asked_wait
 from gristmill.client.budget import Bucket, RetryBudget
 from gristmill.client.refusals import may_repeat, refused
@@ -50,6 +51,9 @@ class Sender:
         headers: Of every request.
         retry: How often, and after how long.
         budget: Bounds the retries of all of them together.
+
+    Raises:
+        ConfigurationError: A header cannot be sent.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Sender:
         self.transport = transport
         self.retry = retry
         self.is_closed = False
-        self._headers = dict(headers)
+        self._headers = checked_headers(headers)
         self._budget = budget
         self._tokens: Bucket | None = None
         self._shut_until = -math.inf
