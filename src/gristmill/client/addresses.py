@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from gristmill.errors import ConfigurationError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_KEY = "idempotency-key"
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -34,7 +35,7 @@ def split_address(url: str) -> SplitResult | None:
 
 
 def checked_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
-    """Return *headers* as they go out.
+    """Return *headers* as they go out, by name in lower case.
 
     Raises:
         ConfigurationError: A name or a value cannot stand in a request.
@@ -45,4 +46,7 @@ def checked_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
         if not isinstance(value, str) or not value.isascii() or not value.replace("\t", " ").isprintable():
             # The value is not shown: it may be a secret.
             raise ConfigurationError(f"the header {name} must be a text of one line in ASCII")
-    return dict(headers)
+    found = {name.lower(): value for name, value in headers.items()}
+    if _KEY in found:
+        raise ConfigurationError(f"{_KEY} is no header of all requests: each has a key of its own")
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
-from gristmill.client.addresses import split_address
+from gristmill.client.addresses import checked_headers, split_address
 from gristmill.client.budget import RetryBudget
 from gristmill.client.calls import Calls
 from gristmill.client.client import DEFAULT_BUDGET, DEFAULT_RETRY
@@ -21,6 +21,7 @@ from gristmill.model.retry import Retry
 T = TypeVar("T")
 R = TypeVar("R")
 
+_OF_BODIES = ("content-type", "accept")  # what the user says of them goes before JSON
 _BYTES = 1 << 40  # sizes of items are not known here: a refusal (413) tells
 
 
@@ -41,7 +42,7 @@ class BatchClient(Calls[T, R], Generic[T, R]):
         max_wait: Seconds that a request lingers for more items; 0 waits for nobody.
         concurrency: Requests in flight at once.
         method: ``POST``, unless the endpoint wants another.
-        headers: Of every request.
+        headers: Of every request; also a ``Content-Type`` of what *encode* makes.
         timeout: Seconds from a call to its answer, retries included; None waits without end.
         idempotent: Whether the endpoint may see an item twice: requests whose answer was lost are repeated.
         keyed: Whether it keeps ``Idempotency-Key``: each request is sent with one, and a repeat has the same.
@@ -75,10 +76,12 @@ class BatchClient(Calls[T, R], Generic[T, R]):
         if parts is None:
             raise ConfigurationError(f"an endpoint is given as https://host/path, not {url!r}")
         self.url = url
-        sender = Sender(transport or default_transport(), headers or {}, retry, budget)
+        own = checked_headers(headers or {})
+        sender = Sender(transport or default_transport(), own, retry, budget)
         route = Route(
             url=url,
             method=method,
+            headers={name: value for name, value in own.items() if name in _OF_BODIES},
             timeout=timeout,
             idempotent=idempotent,
             keyed=keyed,

@@ -55,4 +55,9 @@ def test_a_secret_is_not_told() -> None:
     with pytest.raises(ConfigurationError) as caught:
         checked_headers({"Authorization": "Bearer s3cret\n"})
     assert "s3cret" not in str(caught.value)
-    assert checked_headers({"Authorization": "Bearer s3cret"}) == {"Authorization": "Bearer s3cret"}
+    assert checked_headers({"Authorization": "Bearer s3cret"}) == {"authorization": "Bearer s3cret"}
+
+
+def test_requests_do_not_share_a_key() -> None:
+    with pytest.raises(ConfigurationError, match="a key of its own"):
+        BatchClient("http://host/all", headers={"Idempotency-Key": "one"})

@@ -415,6 +415,23 @@ async def test_an_item_that_an_endpoint_of_others_fails_for_now_is_sent_again(sc
     assert [each.json for each in server.seen] == [[1, 2, 3], [2], [2]]
 
 
+async def test_a_body_of_another_type_says_so(script: Any, said: Any) -> None:
+    server = script(lambda seen: said([int(line) for line in seen.body.splitlines()]))
+    async with BatchClient(
+        "http://test/all",
+        encode=lambda items: "".join(f"{item}\n" for item in items).encode(),
+        headers={"Content-Type": "application/x-ndjson", "X-Own": "1"},
+        transport=ASGITransport(server),
+    ) as all_of:
+        assert await all_of.many([1, 2]) == [1, 2]
+    seen = server.seen[0].headers
+    assert (seen["content-type"], seen["accept"], seen["x-own"]) == (
+        "application/x-ndjson",
+        "application/json",
+        "1",
+    )
+
+
 async def test_an_item_that_cannot_be_encoded_fails_alone(script: Any, said: Any) -> None:
     server = script(lambda seen: said(seen.json))
     unfit = float("nan")
