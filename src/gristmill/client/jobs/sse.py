@@ -21,8 +21,14 @@ class Event:
     id: str
 
 
+_LARGEST = 1 << 20
+"""Bytes of one line; a job has a few hundred."""
 _DIGITS = 9
 """Of the milliseconds to wait, at most."""
+
+
+class EventTooLarge(Exception):
+    """What comes is no event of a job."""
 
 
 class EventReader:
@@ -36,15 +42,27 @@ class EventReader:
     def __init__(self) -> None:
         self.last_id = ""
         self.retry = 2.0
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._held = 0
         self._name = ""
         self._data: list[str] = []
 
     def feed(self, piece: bytes) -> Iterator[Event]:
-        """Yield the events that *piece* completes."""
-        *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
+        """Yield the events that *piece* completes.
+
+        Raises:
+            EventTooLarge: A line has no end.
+        """
+        *lines, last = piece.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._rest, lines[0]])
+            self._rest, self._held = [], 0
+        self._rest.append(last)
+        self._held += len(last)
+        if self._held > _LARGEST:
+            raise EventTooLarge(f"a line of an event has more than {_LARGEST} bytes")
         for raw in lines:
-            line = raw.decode(errors="replace")
+            line = raw.removesuffix(b"\r").decode(errors="replace")
             if line:
                 self._field(*line.split(":", 1)) if ":" in line else self._field(line, "")
                 continue

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 
 from gristmill.client.asked_wait import asked_wait
 from gristmill.client.jobs.requests import JobRequests, job_of
-from gristmill.client.jobs.sse import EventReader
+from gristmill.client.jobs.sse import EventReader, EventTooLarge
 from gristmill.client.refusals import of_job, refused
 from gristmill.client.transports.protocol import Request, Response
 from gristmill.errors import AnswerLost, ClientError, DeadlineExceeded, StoreUnavailable
@@ -32,18 +32,22 @@ async def lines(requests: JobRequests, url: str) -> AsyncGenerator[bytes, None]:
         DeadlineExceeded: It did not begin in time.
         GristmillError: The server refused it.
     """
-    rest = b""
+    rest: list[bytes] = []  # of a line that is longer than a piece: put together once
     async with (
         _opened(requests, url, "application/x-ndjson") as response,
         contextlib.aclosing(_pieces(response, url)) as pieces,
     ):
         async for piece in pieces:
-            *whole, rest = (rest + piece).split(b"\n")
+            *whole, last = piece.split(b"\n")
+            if whole:
+                whole[0] = b"".join([*rest, whole[0]])
+                rest = []
+            rest.append(last)
             for line in whole:
                 if line.strip():
                     yield line
-    if rest.strip():
-        yield rest
+    if (line := b"".join(rest)).strip():
+        yield line
 
 
 async def event_jobs(requests: JobRequests, url: str) -> AsyncGenerator[JobReply, None]:
@@ -62,7 +66,7 @@ async def event_jobs(requests: JobRequests, url: str) -> AsyncGenerator[JobReply
                     yield found
                     if found.state.is_final:
                         return
-        except _NoEvents:
+        except (_NoEvents, EventTooLarge):
             return
         except DeadlineExceeded:
             return  # a proxy that keeps them back

@@ -322,3 +322,40 @@ async def test_an_id_is_one_part_of_the_path(script: Any, said: Any) -> None:
     async with client_of(server) as client:
         await client.jobs.get("a/../b?c#d")
     assert server.seen[0].path == "/v1/jobs/a/../b?c#d"  # unquoted by the transport: it is all path
+
+
+async def test_events_without_end_are_given_up_for_polls(script: Any, said: Any) -> None:
+    def answer(seen: Any) -> Any:
+        if seen.path.endswith("/events"):
+            return said(b"data: " + b"x" * 3_000_000, 200, {"content-type": "text/event-stream"})
+        return said(job("completed", 3))
+
+    server = script(answer)
+    async with client_of(server) as client:
+        found = await client.jobs.get(ID)
+        assert [each.state async for each in found.events()] == ["completed"]
+    assert sum(seen.path.endswith("/events") for seen in server.seen) == 1
+
+
+async def test_a_long_line_may_come_in_any_pieces() -> None:
+    line = json.dumps({"index": 0, "status": 200, "result": "x" * 100_000, "cursor": "c"}).encode()
+
+    class InPieces:
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                raise RuntimeError("no lifespan")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            body = (
+                json.dumps(job("completed", 3)).encode()
+                if scope["path"].endswith(ID)
+                else line + b"\n\n" + line
+            )
+            for start in range(0, len(body), 777):
+                await send(
+                    {"type": "http.response.body", "body": body[start : start + 777], "more_body": True}
+                )
+            await send({"type": "http.response.body", "body": b""})
+
+    async with client_of(InPieces()) as client:
+        found = await client.jobs.get(ID)
+        assert [each.outcome async for each in found.results()] == [Ok("x" * 100_000)] * 2

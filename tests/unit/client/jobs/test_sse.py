@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.client.jobs.sse import Event, EventReader
+from gristmill.client.jobs.sse import Event, EventReader, EventTooLarge
 
 STREAM = (
     b"retry: 500\n\n: heartbeat\n\nevent: progress\nid: v1\ndata: {}\n\n"
@@ -38,3 +38,11 @@ def test_a_wait_of_any_digits_is_a_number() -> None:
     reader = EventReader()
     assert not list(reader.feed(b"retry: " + b"9" * 6_000 + b"\n"))
     assert reader.retry > 1_000
+
+
+def test_a_line_without_end_is_not_held() -> None:
+    reader = EventReader()
+    for _ in range(10):
+        assert not list(reader.feed(b"x" * 100_000))
+    with pytest.raises(EventTooLarge):
+        list(reader.feed(b"x" * 100_000))
