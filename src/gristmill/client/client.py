@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar, Unpack, overload
@@ -17,6 +18,7 @@ from gristmill.client.sending import Sender
 from gristmill.client.transports.choice import default_transport
 from gristmill.client.transports.protocol import Transport
 from gristmill.errors import ConfigurationError
+from gristmill.model.numbers import is_number
 from gristmill.model.retry import Retry
 
 T = TypeVar("T")
@@ -48,7 +50,8 @@ class Client:
         transport: By default aiohttp where it is installed, else httpx2. It is closed with the client.
 
     Raises:
-        ConfigurationError: The URL is none, a header cannot be sent, or no transport is installed.
+        ConfigurationError: The URL is none, a header cannot be sent, the timeout is none, or no transport is
+            installed.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Client:
         transport: Transport | None = None,
     ) -> None:
         self.url = base_of(url)
+        if timeout is not None and not (is_number(timeout) and 0 < timeout < math.inf):
+            raise ConfigurationError(f"timeout must be seconds above 0, or None, not {timeout!r}")
         self.timeout = timeout
         self._sender = Sender(transport or default_transport(), headers or {}, retry, budget)
         # One that nobody holds and that has no calls under way needs no closing.

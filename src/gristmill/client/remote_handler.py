@@ -17,6 +17,7 @@ from gristmill.client.jobs.uploads import file_upload, items_upload
 from gristmill.client.limits import Learnt
 from gristmill.client.posting import Route
 from gristmill.client.sending import Sender
+from gristmill.errors import ConfigurationError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,6 +42,10 @@ class RemoteHandler(Calls[T, R], Generic[T, R]):
         result: Any,
         options: HandlerOptions,
     ) -> None:
+        unknown = sorted(options.keys() - HandlerOptions.__optional_keys__)
+        if unknown:
+            known = ", ".join(sorted(HandlerOptions.__optional_keys__))
+            raise ConfigurationError(f"a handler has no option {unknown[0]!r}; there are {known}")
         timeout = options.get("timeout", 30.0)
         self.url = url
         limits = Learnt(_ITEMS, _BYTES)

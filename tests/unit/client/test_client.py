@@ -13,7 +13,7 @@ from gristmill.client.transports.choice import default_transport
 from gristmill.client.transports.over_aiohttp import AiohttpTransport
 from gristmill.client.transports.over_httpx2 import Httpx2Transport
 from gristmill.client.transports.to_asgi import ASGITransport
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, RequestRefused
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,23 @@ def test_without_any_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     installed(monkeypatch)
     with pytest.raises(ConfigurationError, match=r"gristmill\[client\]"):
         Client("http://h")
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "30", True])
+def test_a_timeout_is_seconds(timeout: Any) -> None:
+    with pytest.raises(ConfigurationError, match="seconds above 0"):
+        Client("http://h", timeout=timeout)
+
+
+def test_an_option_that_there_is_not_is_told() -> None:
+    client = Client("http://h")
+    wrong: dict[str, Any] = {"max_sise": 10}
+    with pytest.raises(ConfigurationError, match="'max_sise'; there are concurrency, "):
+        client.handler("users", **wrong)
+
+
+async def test_a_job_for_a_handler_that_there_is_not(script: Any, said: Any, told_problem: Any) -> None:
+    server = script(lambda _: said(told_problem("not_found", detail="there is no handler 'users'"), 404))
+    async with Client("http://h", transport=ASGITransport(server)) as client:
+        with pytest.raises(RequestRefused, match="no handler 'users'"):
+            await client.handler("users").enqueue([1])

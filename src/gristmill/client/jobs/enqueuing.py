@@ -14,7 +14,7 @@ from gristmill.client.jobs.remote_job import RemoteJob
 from gristmill.client.jobs.requests import JobRequests, job_in, with_query
 from gristmill.client.jobs.uploads import Upload
 from gristmill.client.sending import Answer, Sender
-from gristmill.errors import ClientError, ConfigurationError, DeadlineExceeded, StoreError
+from gristmill.errors import ClientError, ConfigurationError, DeadlineExceeded, JobNotFound, StoreError
 
 _VISIBLE = range(0x21, 0x7F)
 _LONGEST_KEY = 255
@@ -106,6 +106,8 @@ class Enqueuer:
             async with asyncio.timeout(self._timeout) as limit:
                 body = self._moving(upload.pieces(), limit)
                 return await self._requests.send("POST", url, headers=headers, body=body)
+        except JobNotFound as error:  # there is no job yet that could be missing: it is the handler
+            raise (error.__cause__ if isinstance(error.__cause__, ClientError) else error) from None
         except TimeoutError as error:
             if isinstance(error, DeadlineExceeded):
                 raise
