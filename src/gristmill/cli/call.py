@@ -13,6 +13,7 @@ from gristmill.cli.logs import LogLevel, log_to_stderr
 from gristmill.cli.run import TRY_AGAIN, run_to_end, stop_for
 from gristmill.cli.run_options import parse_batch_size, parse_columns, parse_headers
 from gristmill.cli.show.progress import ProgressKind
+from gristmill.client.addresses import checked_headers, without_login
 from gristmill.client.row_handler import Place, RowHandler, ServerAway, ServerRefuses, described
 from gristmill.errors import BatchError, GristmillError
 from gristmill.model.retry import Retry
@@ -91,7 +92,8 @@ def call(
     if resume and (overwrite or output == "-"):
         fail("--resume needs a file to go on with: give -o FILE, and leave --overwrite out")
     try:
-        headers = parse_headers(header)
+        url, login = without_login(url)
+        headers = {**login, **checked_headers(parse_headers(header))}
         told = asyncio.run(described(url, handler, headers, _FIRST))
         place = Place(
             url=url,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from gristmill.errors import ConfigurationError
 
@@ -32,6 +33,24 @@ def split_address(url: str) -> SplitResult | None:
         return None
     good = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
     return parts if good else None
+
+
+def without_login(url: str) -> tuple[str, dict[str, str]]:
+    """Return *url* without the name and password in it, which errors would show, and a header of them.
+
+    >>> without_login("http://ada:secret@host/v1")
+    ('http://host/v1', {'authorization': 'Basic YWRhOnNlY3JldA=='})
+    >>> without_login("http://host/v1")
+    ('http://host/v1', {})
+    """
+    parts = split_address(url)
+    if parts is None or "@" not in parts.netloc:
+        return url, {}
+    login, _, place = parts.netloc.rpartition("@")
+    name, _, password = login.partition(":")
+    plain = f"{unquote(name)}:{unquote(password)}".encode()
+    basic = base64.b64encode(plain).decode()
+    return parts._replace(netloc=place).geturl(), {"authorization": f"Basic {basic}"}
 
 
 def checked_headers(headers: Mapping[Any, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
-from gristmill.client.addresses import checked_headers, split_address
+from gristmill.client.addresses import checked_headers, split_address, without_login
 from gristmill.client.budget import RetryBudget
 from gristmill.client.calls import Calls
 from gristmill.client.client import DEFAULT_BUDGET, DEFAULT_RETRY
@@ -72,11 +72,12 @@ class BatchClient(Calls[T, R], Generic[T, R]):
         budget: RetryBudget = DEFAULT_BUDGET,
         transport: Transport | None = None,
     ) -> None:
+        url, login = without_login(url)
         parts = split_address(url)
         if parts is None:
             raise ConfigurationError(f"an endpoint is given as https://host/path, not {url!r}")
         self.url = url
-        own = checked_headers(headers or {})
+        own = {**login, **checked_headers(headers or {})}
         sender = Sender(transport or default_transport(), own, retry, budget)
         route = Route(
             url=url,

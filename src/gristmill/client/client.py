@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Self, TypeVar, Unpack, overload
 from urllib.parse import quote
 
-from gristmill.client.addresses import split_address
+from gristmill.client.addresses import checked_headers, split_address, without_login
 from gristmill.client.budget import RetryBudget
 from gristmill.client.handler_options import HandlerOptions
 from gristmill.client.jobs.listing import RemoteJobs
@@ -64,11 +64,14 @@ class Client:
         budget: RetryBudget = DEFAULT_BUDGET,
         transport: Transport | None = None,
     ) -> None:
+        url, login = without_login(url)
         self.url = base_of(url)
         if timeout is not None and not (is_number(timeout) and 0 < timeout < math.inf):
             raise ConfigurationError(f"timeout must be seconds above 0, or None, not {timeout!r}")
         self.timeout = timeout
-        self._sender = Sender(transport or default_transport(), headers or {}, retry, budget)
+        self._sender = Sender(
+            transport or default_transport(), {**login, **checked_headers(headers or {})}, retry, budget
+        )
         # One that nobody holds and that has no calls under way needs no closing.
         self._handlers: weakref.WeakSet[RemoteHandler[Any, Any]] = weakref.WeakSet()
         self._jobs = RemoteJobs(self._sender, self.url, timeout)

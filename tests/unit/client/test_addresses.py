@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gristmill import BatchClient, Client
-from gristmill.client.addresses import checked_headers, split_address
-from gristmill.errors import ConfigurationError
+from gristmill.client.addresses import checked_headers, split_address, without_login
+from gristmill.client.transports.to_asgi import ASGITransport
+from gristmill.errors import ConfigurationError, RequestRefused
 
 BAD_URLS = [
     "", "http://", "localhost:8000", "ftp://host", "http://a b", "http://ho\tst", "http://host\n", "http://[::1",
@@ -61,3 +62,36 @@ def test_a_secret_is_not_told() -> None:
 def test_requests_do_not_share_a_key() -> None:
     with pytest.raises(ConfigurationError, match="a key of its own"):
         BatchClient("http://host/all", headers={"Idempotency-Key": "one"})
+
+
+@pytest.mark.parametrize(
+    ("url", "plain", "basic"),
+    [
+        ("https://ada:s3cret@host:1/v1", "https://host:1/v1", "YWRhOnMzY3JldA=="),
+        ("http://ada@host", "http://host", "YWRhOg=="),
+        ("http://a%40b:s%3A3@host", "http://host", "YUBiOnM6Mw=="),
+    ],
+)
+async def test_a_password_in_the_address_is_sent_and_not_shown(
+    script: Any, said: Any, url: str, plain: str, basic: str
+) -> None:
+    assert without_login(url) == (plain, {"authorization": f"Basic {basic}"})
+    server = script(lambda _: said(b"", 401))
+    async with Client(url, transport=ASGITransport(server)) as client:
+        with pytest.raises(RequestRefused) as caught:
+            await client.handler("users")(1)
+        assert "s3" not in f"{client!r} {client.handler('users')!r} {caught.value}"
+    async with BatchClient(url, transport=ASGITransport(server)) as all_of:
+        with pytest.raises(RequestRefused):
+            await all_of(1)
+        assert "s3" not in repr(all_of)
+    assert {seen.headers["authorization"] for seen in server.seen} == {f"Basic {basic}"}
+
+
+async def test_a_header_goes_before_the_login_in_the_address(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b"", 401))
+    own = {"Authorization": "Bearer own"}
+    async with BatchClient("http://a:b@host", headers=own, transport=ASGITransport(server)) as all_of:
+        with pytest.raises(RequestRefused):
+            await all_of(1)
+    assert server.seen[0].headers["authorization"] == "Bearer own"
