@@ -178,6 +178,7 @@ class Calls(Generic[T, R]):
 
         Raises:
             Exception: What the source raised, after the outcomes of all before.
+            BatcherClosed: The client was closed.
             ConfigurationError: An option cannot work.
         """
         other: dict[str, Any] = {} if concurrency is None else {"concurrency": concurrency}
@@ -202,6 +203,7 @@ class Calls(Generic[T, R]):
                 wait = 0.0 if pace is None else pace.wait(loop.time())
                 if wait:
                     await asyncio.sleep(wait)
+                self._sender.check_open()  # else a source without end would fail item by item, for ever
                 yield self._format.seal(item)
 
     # -- the end

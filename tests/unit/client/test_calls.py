@@ -369,6 +369,23 @@ async def test_a_map_leaves_the_handler_open_and_closes_with_it(echo: Any) -> No
         await users(3)
 
 
+async def test_a_stream_ends_when_its_client_is_closed(echo: Any) -> None:
+    client = client_of(echo)
+    users = client.handler("users")
+    outcomes = users.map(iter(int, 1), batch_size=10)  # without end
+    assert await anext(outcomes) == Ok(0)
+    await client.aclose()
+
+    async def to_the_end() -> None:
+        for _ in range(10_000):
+            await anext(outcomes)
+
+    with pytest.raises(BatcherClosed):
+        await to_the_end()
+    with pytest.raises(BatcherClosed):
+        await anext(users.map([1]))
+
+
 # -- any endpoint
 
 
