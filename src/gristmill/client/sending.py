@@ -15,8 +15,8 @@ from gristmill.client.addresses import checked_headers
 from gristmill.client.asked_wait import asked_wait
 from gristmill.client.budget import Bucket, RetryBudget
 from gristmill.client.refusals import may_repeat, refused
-from gristmill.client.transports.protocol import Request, Transport
-from gristmill.errors import BatcherClosed, ClientError, DeadlineExceeded, RequestRefused
+from gristmill.client.transports.protocol import Request, Response, Transport
+from gristmill.errors import BatcherClosed, ClientError, DeadlineExceeded, RequestRefused, UnusableAnswer
 from gristmill.model.retry import Retry
 
 logger = logging.getLogger("gristmill.client")
@@ -24,6 +24,9 @@ logger = logging.getLogger("gristmill.client")
 _GOOD = range(200, 300)
 _LONGEST_HOLD = 120.0
 """Seconds after which a server is asked again that wanted a longer rest: it may have been wrong."""
+LARGEST_ANSWER = 256 << 20
+"""Bytes of an answer that is read as a whole: a server that sends without end fills no memory."""
+_DIGITS = 16
 _FLIGHT = 1.0
 """Seconds between two looks whether a request under the same key is answered."""
 _SOONEST = 0.1
@@ -136,7 +139,7 @@ class Sender:
         self.check_open()
         async with self.transport.open(request) as response:
             status, headers = response.status, response.headers
-            body = await response.read()
+            body = await _whole(response, request.url)
         self.note(status, headers)
         if status in _GOOD:
             return Answer(status, headers, body)
@@ -179,6 +182,28 @@ class Sender:
         if _now() + seconds >= deadline:
             raise last
         await asyncio.sleep(seconds)
+
+
+async def _whole(response: Response, url: str) -> bytes:
+    """Return the body; raises ``UnusableAnswer`` before more of it is held than an answer can have."""
+    told = response.headers.get("content-length", "")
+    if told.isdecimal() and len(told) < _DIGITS and int(told) <= LARGEST_ANSWER:
+        return await response.read()
+    held = bytearray()
+    pieces = response.pieces()
+    try:
+        async for piece in pieces:
+            held += piece
+            if len(held) > LARGEST_ANSWER:
+                most = f"{LARGEST_ANSWER >> 20} MiB"
+                raise UnusableAnswer(
+                    f"the answer of {url} has more than {most}: send less at once, max_size="
+                )
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+    return bytes(held)
 
 
 def _too_late(request: Request, last: ClientError | None) -> NoReturn:

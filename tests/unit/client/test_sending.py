@@ -292,3 +292,23 @@ async def test_an_answer_that_is_no_utf8_is_told_as_unusable(script: Any, said: 
     async with client_of(server) as client:
         with pytest.raises(UnusableAnswer):
             await client.handler("users")(1)
+
+
+@pytest.mark.parametrize("told", [{}, {"content-length": "9" * 30}, {"content-length": "70000"}])
+async def test_an_answer_without_end_is_not_held(
+    script: Any, said: Any, told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.client.sending.LARGEST_ANSWER", 60_000)
+    server = script(lambda _: said(b" " * 70_000, 200, told))
+    async with client_of(server) as client:
+        with pytest.raises(UnusableAnswer, match="send less at once"):
+            await client.handler("users")(1)
+    assert len(server.seen) == 1
+
+
+async def test_an_answer_whose_length_is_not_told_is_read_to_its_end(
+    script: Any, said: Any, told_verdicts: Any
+) -> None:
+    server = script(echoed(told_verdicts, said))
+    async with client_of(server) as client:
+        assert await client.handler("users")("x" * 300_000) == "x" * 300_000
