@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 from gristmill.client.transports.per_loop import PerLoop
@@ -70,6 +71,7 @@ class Httpx2Transport:
             "limits": limits,
             "timeout": httpx2.Timeout(None, connect=_CONNECT),
             "headers": {"accept-encoding": "identity"},
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none
             **self._options,
         }
         return httpx2.AsyncClient(**options)
