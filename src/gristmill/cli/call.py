@@ -128,7 +128,7 @@ def call(
     except BatchError as error:
         fail(str(error), TRY_AGAIN if error.retryable else FAILED)
     except GristmillError as error:
-        stop_for(error)
+        stop_for(error, output=output)
 
 
 def _is_text(inputs: list[str], form: str | None) -> bool:

@@ -34,7 +34,7 @@ from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.engines.ray import RayEngine
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.pipeline import Pipeline
-from gristmill.streams.sinks.unkept import UnkeptOutput
+from gristmill.streams.sinks.unkept import UnkeptOutput, unkept
 from gristmill.streams.stopping import Interrupted, Stopping
 
 SOME_FAILED = 3
@@ -54,6 +54,7 @@ class EngineKind(StrEnum):
     RAY = "ray"
 
 
+_SAFE = "what was committed is safe: run the same command to go on"
 _Panel = "How rows are read"
 _Out = "How results are written"
 
@@ -268,20 +269,20 @@ def run(
             return
         sys.exit(run_to_end(pipeline, _engine(engine, address, workers), progress, Stopping(grace=grace)))
     except GristmillError as error:
-        stop_for(error)
+        stop_for(error, output=output)
 
 
-def stop_for(error: GristmillError) -> NoReturn:
-    """Say why a run had to stop, and exit with the code for it."""
-    later = "what was committed is safe: run the same command to go on"
+def stop_for(error: GristmillError, *, output: str) -> NoReturn:
+    """Say why a run into *output* had to stop, and exit with the code for it."""
+    partly = f"what is on {where} is not all of it" if (where := unkept(output)) else ""
     if isinstance(error, TooManyFailures):
-        fail(f"{error}; what was done is safe: run again with another --max-failures to go on", TRY_AGAIN)
+        again = "what was done is safe: run again with another --max-failures to go on"
+        fail(f"{error}; {partly or again}", TRY_AGAIN)
     if isinstance(error, SourceError):
         fail(str(error), BAD_DATA)
-    if isinstance(error, SinkError):
-        fail(f"{error}; {later}", NO_OUTPUT)
     if isinstance(error, StreamError):
-        fail(f"{error}; {later}", TRY_AGAIN)
+        code = NO_OUTPUT if isinstance(error, SinkError) else TRY_AGAIN
+        fail(f"{error}; {partly or _SAFE}", code)
     fail(str(error))
 
 
@@ -317,7 +318,7 @@ def run_to_end(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind
 def _goes_on(pipeline: Pipeline) -> str:
     if isinstance(pipeline.sink, UnkeptOutput):
         return f"stopped; what is on {pipeline.sink.name} is not all of it"
-    return "stopped; what was committed is safe: run the same command to go on"
+    return f"stopped; {_SAFE}"
 
 
 @contextmanager

@@ -121,11 +121,17 @@ class DeadLetterFile:
         """Lock the file, if it is there.
 
         Raises:
-            ConfigurationError: Another run has it, or it could not be made where it should be.
+            ConfigurationError: Another run has it, it could not be made where it should be, or what is there
+                is a folder, a device or a pipe.
         """
         if not self.path.parent.is_dir():
             raise ConfigurationError(f"there is no folder {self.path.parent} to write {self.path.name} to")
         if self.path.exists():
+            if not self.path.is_file():
+                raise ConfigurationError(
+                    f"{self.path} is no regular file, and rows that fail are kept in one: name another with "
+                    "--dead-letter"
+                )
             self._opened()
 
     def open(self, length: int) -> None:

@@ -22,7 +22,7 @@ from gristmill.streams.options import ReadOptions, WriteOptions
 from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.file import FileSink
 from gristmill.streams.sinks.protocol import Sink
-from gristmill.streams.sinks.unkept import DeviceOutput, StandardOutput, is_device
+from gristmill.streams.sinks.unkept import STANDARD_OUTPUT, DeviceOutput, StandardOutput, is_device, unkept
 from gristmill.streams.sources.protocol import Source
 from gristmill.streams.sources.table_files import TableFiles
 from gristmill.streams.sources.text_file import STANDARD, TextFiles, TextForm
@@ -194,7 +194,7 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
         ConfigurationError: Its format is not known, or it is one of *inputs*.
     """
     name = str(output)
-    if name in (STANDARD, "/dev/stdout"):
+    if name in STANDARD_OUTPUT:
         return StandardOutput(_streamed_output(name, options))
     if is_database(name):
         return sql_sink(
@@ -231,7 +231,7 @@ def _streamed_output(name: str, options: WriteOptions) -> Appending:
         return _text_output(form, name, options)
     if form is Format.ARROW:
         return _table_output(form, Path("stream.arrows"), options)
-    raise ConfigurationError(f"{form.value} cannot go to {name}; name a file with -o")
+    raise ConfigurationError(f"{form.value} cannot go to {unkept(name)}; name a file with -o")
 
 
 def same_file(one: Path, other: Path) -> bool:

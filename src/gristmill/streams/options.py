@@ -142,6 +142,8 @@ class RunOptions:
             raise ConfigurationError(
                 f"commit_seconds is a number of seconds from 0, not {self.commit_seconds}"
             )
+        if self.dead_letter == "-":
+            raise ConfigurationError("rows that fail are kept in a file; name one with --dead-letter, not -")
         FailureLimit.parse(self.max_failures)
         if self.limit is not None and self.limit < 0:
             raise ConfigurationError(f"limit is a number of rows, not {self.limit}")

@@ -28,7 +28,7 @@ from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report, Stalls
 from gristmill.streams.sinks.protocol import Sink
 from gristmill.streams.sinks.sql import SqlSink
-from gristmill.streams.sinks.unkept import StandardOutput, UnkeptOutput, is_device
+from gristmill.streams.sinks.unkept import StandardOutput, UnkeptOutput
 from gristmill.streams.sources.protocol import ReaderRecipe, Source
 from gristmill.streams.sources.table_files import TableFiles, WholeBlocks
 from gristmill.streams.sources.text_file import TextFiles
@@ -260,11 +260,7 @@ class Pipeline:
     def _dead_letters(self, identity: Identity | None) -> Path | None:
         if self.options.dead_letter is not None:
             path = Path(self.options.dead_letter)
-            if is_device(path) and not path.samefile(os.devnull):
-                raise ConfigurationError(
-                    f"{path} is no file, and dead letters are cut back in theirs; name one"
-                )
-            return None if is_device(path) else path
+            return None if path.exists() and path.samefile(os.devnull) else path
         if isinstance(self.sink, SqlSink):
             return None if identity is None else Path(self.sink.dead_letters(identity))
         if isinstance(self.sink, UnkeptOutput):

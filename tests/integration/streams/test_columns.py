@@ -61,6 +61,15 @@ def test_every_format_becomes_every_other(mill: Any, source: str, sink: str) -> 
     assert read(mill, sink) == ROWS
 
 
+@pytest.mark.parametrize("handler", ["mill:same", "column_mill:same"])
+def test_a_stream_of_arrow_goes_to_standard_output(mill: Any, handler: str) -> None:
+    write(mill, "in.parquet")
+    ran = mill.run(handler, "in.parquet", "-o", "-", "--output-format", "arrow", "--workers", "0")
+    assert ran.code == 0, ran.said
+    assert ran.out.endswith(b"\xff\xff\xff\xff\0\0\0\0")  # the end mark: none of it is missing
+    assert pa.ipc.open_stream(ran.out).read_all().to_pylist() == ROWS
+
+
 def test_a_column_is_added_by_worker_processes_and_the_others_are_as_they_were(mill: Any) -> None:
     write(mill, "in.csv")
     mill.end("column_mill:gross", "in.csv", "-o", "out.csv", "--chunk-bytes", "3000")

@@ -43,7 +43,7 @@ def test_dead_letters_may_go_nowhere_and_to_no_other_device(mill: Mill, null: Pa
     assert is_null(str(null))
     os.mkfifo(mill.folder / "pipe")
     said = mill.go("odd", "in.csv", "-o", "other.csv", "--dead-letter", "pipe", code=2)
-    assert "pipe is no file" in said
+    assert "pipe is no regular file" in said
 
 
 def test_a_named_pipe_gets_the_rows(mill: Mill) -> None:
@@ -83,4 +83,4 @@ def test_a_stream_of_arrow_goes_to_a_pipe_and_parquet_does_not(mill: Mill) -> No
     assert ran.code == 0, ran.said
     assert pyarrow.ipc.open_stream(ran.out).read_all().to_pylist() == [{"id": "1", "amount": "2"}]
     said = mill.go("odd", "in.csv", "-o", "-", "--output-format", "parquet", code=2)
-    assert "parquet cannot go to -; name a file with -o" in said
+    assert "parquet cannot go to standard output; name a file with -o" in said

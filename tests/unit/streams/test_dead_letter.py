@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -131,6 +133,23 @@ def test_a_claim_takes_the_file_that_is_there_and_makes_none(tmp_path: Path) -> 
     assert path.read_bytes() == letter(1)
     with pytest.raises(ConfigurationError, match="there is no folder"):
         DeadLetterFile(tmp_path / "none" / "d").claim()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path: Path, make: Any) -> None:
+    path = tmp_path / "d"
+    make(path)
+    file = DeadLetterFile(path)
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        file.claim()
+    file.close()
+    assert path.exists()
+
+
+def test_the_device_that_takes_everything_is_not_removed() -> None:
+    file = DeadLetterFile(Path(os.devnull))
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        file.claim()
 
 
 def test_letters_are_json_with_the_fields_that_are_there() -> None:

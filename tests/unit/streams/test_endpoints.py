@@ -125,6 +125,8 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path: Path) -> None:
         ("o", {}, "--output-format"),
         ("o.dead.ndjson", {}, "dead letters are written by runs only"),
         ("deep/", {"format": "csv"}, "is a folder"),
+        ("-", {"format": "parquet"}, "parquet cannot go to standard output"),
+        ("-", {"format": "dead-letter"}, "cannot go to standard output"),
     ],
 )
 def test_sinks_that_cannot_be_are_refused(name: str, options: Any, told: str) -> None:

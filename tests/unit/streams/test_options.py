@@ -18,6 +18,7 @@ from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
         (RunOptions, "limit", -1),
         (RunOptions, "commit_seconds", -0.1),
         (RunOptions, "max_failures", "x"),
+        (RunOptions, "dead_letter", "-"),
         (ReadOptions, "max_record", 0),
         (ReadOptions, "on_duplicate", "last"),
         (WriteOptions, "codec", "zip"),

@@ -65,6 +65,10 @@ class FileSink:
             raise ConfigurationError(f"there is no folder {self.path.parent} to write {self.path.name} to")
         if self.path.is_dir():
             raise ConfigurationError(f"{self.path} is a folder; name a file in it")
+        if self.path.exists() and not self.path.is_file():
+            raise ConfigurationError(
+                f"{self.path} is no regular file, and would be replaced by one; name another"
+            )
         found = self.journal.read(overwrite=overwrite)
         checkpoint = found and resumable(*found, identity, str(self.journal.path))
         if checkpoint is None:

@@ -16,6 +16,10 @@ from gristmill.streams.disk import close_anyway
 from gristmill.streams.sinks.appending import Appending
 from gristmill.streams.sinks.protocol import EncoderRecipe
 
+STANDARD_OUTPUT = ("-", "/dev/stdout")
+"""How standard output is named."""
+
+_STANDARD = "standard output"
 _STDOUT, _STDERR = 1, 2
 
 
@@ -78,6 +82,8 @@ class UnkeptOutput(ABC):
     def finish(self, checkpoint: Checkpoint, layout: bytes | None) -> None:  # noqa: ARG002 - as above
         """Write what comes after the chunks."""
         self._head(layout)
+        for part in self._form.tail(self._opened(), self.length):
+            self._append(part)
         self._opened().flush()
 
     def _opened(self) -> BinaryIO:
@@ -106,9 +112,11 @@ class StandardOutput(UnkeptOutput):
     """
 
     def __init__(self, form: Appending) -> None:
-        super().__init__("standard output", form)
+        super().__init__(_STANDARD, form)
 
     def _taken(self) -> BinaryIO:
+        if sys.stdout is None:  # as Python has it where file descriptor 1 is closed
+            raise ConfigurationError("standard output is closed; name a file with -o")
         sys.stdout.flush()
         file = os.fdopen(os.dup(_STDOUT), "wb")
         os.dup2(_STDERR, _STDOUT)
@@ -144,3 +152,10 @@ def is_device(path: Path) -> bool:
         return False
     is_handed_over = path.is_absolute() and path.parent.name == "fd" and path.exists()
     return is_handed_over or (path.exists() and not path.is_file())
+
+
+def unkept(output: str) -> str | None:
+    """Return how people call *output*, a path, a URL or ``-``, if what is written to it is gone."""
+    if output in STANDARD_OUTPUT:
+        return _STANDARD
+    return output if is_device(Path(output)) else None

@@ -159,3 +159,12 @@ def test_what_is_written_begins_to_be_stored_before_a_commit(
     six = 6 << 20
     assert told == [(0, six + 2), (six + 2, six), (sink.length, 5 << 20)]
     assert (tmp_path / "out.csv.partial").stat().st_size == sink.length + (5 << 20)
+
+
+def test_what_is_no_regular_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.csv")
+    sink = sink_in(tmp_path)
+    for overwrite in (False, True):
+        with pytest.raises(ConfigurationError, match="no regular file"):
+            sink.open(IDENTITY, overwrite=overwrite)
+    assert [each.name for each in tmp_path.iterdir()] == ["out.csv"]
