@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias, get_args
 
+_SHOWN = 3
+
 Validate: TypeAlias = Callable[[bytes], Any]
 
 
@@ -41,3 +43,12 @@ def errors_of(error: BaseException | None) -> list[tuple[tuple[int | str, ...], 
         return None
     found = listed(include_url=False, include_context=False, include_input=False)
     return [(entry["loc"], entry["msg"]) for entry in found]
+
+
+def told(error: BaseException) -> str:
+    """Return *error* for people: pydantic's first few in one line, without the input and the links."""
+    found = errors_of(error)
+    if found is None:
+        return str(error)
+    parts = [f"{text} at {'.'.join(map(str, path)) or 'the row'}" for path, text in found[:_SHOWN]]
+    return "; ".join(parts)

@@ -262,3 +262,22 @@ def test_a_limit_is_exact(mill: Any, size: int) -> None:
     assert [row["id"] for row in mill.read()] == ["1", "3", "5", "7"]
     mill.go("odd", "in.csv", "-o", "none.csv", "--limit", "0")
     assert (mill.folder / "none.csv").read_text() == "id,text\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["1,2", "[", '{"id":' + "[" * 5000 + "]" * 5000 + "}", '{"id":1e999}', '"\\ud800"']
+)
+@pytest.mark.parametrize("handler", ["same", "column_mill:same"])
+def test_lines_that_are_no_json_of_the_type_are_letters_that_can_be_read(
+    mill: Any, handler: str, line: str
+) -> None:
+    good = "".join(f'{{"id":"{number}"}}\n' for number in range(20))
+    mill.write("in.ndjson", good + line + '\n{"id":"99"}\n')
+    said = mill.go(handler, "in.ndjson", "-o", "out.ndjson", "--chunk-bytes", "40", code=3)
+    assert "in.ndjson row 21, byte" in said  # a sample: the letter is read
+    assert (mill.folder / "out.ndjson").read_text() == good + '{"id":"99"}\n'
+    (letter,) = (mill.folder / "out.ndjson.dead.ndjson").read_text().splitlines()
+    assert json.loads(letter)["row"] == 21
+    mill.go("same", "out.ndjson.dead.ndjson", "-o", "again.ndjson", code=3)
+    (again,) = mill.letters("again.ndjson.dead.ndjson")
+    assert (again["source"], again["row"]) == ("in.ndjson", 21)

@@ -146,12 +146,6 @@ def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path: Path, make:
     assert path.exists()
 
 
-def test_the_device_that_takes_everything_is_not_removed() -> None:
-    file = DeadLetterFile(Path(os.devnull))
-    with pytest.raises(ConfigurationError, match="no regular file"):
-        file.claim()
-
-
 def test_letters_are_json_with_the_fields_that_are_there() -> None:
     assert json.loads(letter(3, b"{}")) == {
         "source": "a.csv", "row": 3, "start": 1, "end": 2, "stage": "handler", "code": "x",

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gristmill.cli.show.console import plain
 from gristmill.cli.show.units import bytes_text, count_text, seconds_text
-from gristmill.streams.dead_letter import DeadLetter
+from gristmill.streams.dead_letter import DeadLetter, StoredLetter
 from gristmill.streams.report import Report
 
 _CODES = 5
@@ -70,7 +70,7 @@ def _show_failures(console: Console, report: Report, dead: Path | None) -> None:
 def samples(path: Path, codes: Sequence[str]) -> dict[str, list[DeadLetter]]:
     """Return the first dead letters of each of *codes* in the file *path*."""
     found: dict[str, list[DeadLetter]] = {code: [] for code in codes}
-    decoder = msgspec.json.Decoder(DeadLetter)
+    decoder = msgspec.json.Decoder(StoredLetter)  # items of any kind
     try:
         with path.open("rb") as file:
             for line, _ in zip(file, range(_LOOKED_AT), strict=False):
@@ -78,6 +78,6 @@ def samples(path: Path, codes: Sequence[str]) -> dict[str, list[DeadLetter]]:
                 kept = found.get(letter.code)
                 if kept is not None and len(kept) < _SAMPLES:
                     kept.append(letter)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         pass  # samples are a courtesy
     return found

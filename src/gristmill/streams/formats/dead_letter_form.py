@@ -17,7 +17,7 @@ from gristmill.streams.formats.compression import Decompressor, told_by
 from gristmill.streams.formats.csv_form import CsvForm
 from gristmill.streams.formats.csv_rows import parse_rows
 from gristmill.streams.formats.dialect import Dialect
-from gristmill.streams.formats.json_lines import line_spans
+from gristmill.streams.formats.json_lines import complaint, line_spans
 from gristmill.streams.formats.layout import Layout
 from gristmill.streams.formats.naming import Format, format_of
 from gristmill.streams.formats.ndjson_form import LineForm, LineReader, LineRecipe
@@ -103,19 +103,22 @@ class DeadLetterReader(LineReader):
         place = Place(source=source, start=start, end=start + len(line), raw=line)
         try:
             letter = self._letter.decode(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return place  # of the line: it is no letter
         return replace(place, raw=_raw_of(letter), origin=letter.plain())
 
     def _row(self, line: bytes) -> _Row | BadRow:
         try:
             letter = self._letter.decode(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return BadRow(stage="parse", code="malformed_json", message=f"this is no dead letter: {error}")
         if _is_json(letter.source):
             raw = _raw_of(letter) if _is_missing(letter) else bytes(letter.item)
             return self._decoded(raw)
-        row = self._parsed(letter) if _is_missing(letter) else msgspec.json.decode(letter.item)
+        try:
+            row = self._parsed(letter) if _is_missing(letter) else msgspec.json.decode(letter.item)
+        except (ValueError, RecursionError) as error:
+            return BadRow(stage="validate", code="invalid_item", message=str(error))
         return row if isinstance(row, BadRow) else self._converted(row)
 
     def _decoded(self, raw: bytes | None) -> _Row | BadRow:
@@ -123,10 +126,10 @@ class DeadLetterReader(LineReader):
             return _lost()
         try:
             return _Row(self._decode(raw))
-        except msgspec.ValidationError as error:
-            return BadRow(stage="validate", code="invalid_item", message=str(error))
-        except ValueError as error:
-            return BadRow(stage="parse", code="malformed_json", message=str(error))
+        except (ValueError, RecursionError) as error:
+            found = complaint(raw, error)
+            stage = "validate" if found.code == "invalid_item" else "parse"
+            return BadRow(stage=stage, code=found.code, message=found.message)
 
     def _converted(self, row: Any) -> _Row | BadRow:
         if self._convert is None:

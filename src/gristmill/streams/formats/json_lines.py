@@ -11,11 +11,15 @@ from typing import TypeVar
 
 import msgspec
 
+from gristmill.codec import pydantic_models
 from gristmill.streams.formats.parsed import BadRow, Parsed
 
 T = TypeVar("T")
 
 _SPACE = b" \t\r"
+_DEPTH = 64
+_DEEPER, _LESS_DEEP = b"[" * _DEPTH, b"]" * _DEPTH
+"""Levels that are kept free: how deep values may be nested depends on how deep the call of the reader is."""
 
 
 def cut_lines(window: bytes | memoryview, *, is_last: bool) -> int | None:
@@ -63,7 +67,10 @@ def parse_lines(chunk: bytes, decode: Callable[[bytes], T]) -> Parsed[T]:
         lines.pop()
     try:
         values = list(map(decode, lines))
-    except ValueError:  # a bad line, or a blank one; msgspec's errors and those of UTF-8 are such
+    except (
+        ValueError,
+        RecursionError,
+    ):  # a bad line, or a blank one; the errors of msgspec, pydantic and UTF-8
         return _one_by_one(lines, decode)
     return Parsed(values, range(len(values)), {}, 0)
 
@@ -79,12 +86,36 @@ def _one_by_one(lines: list[bytes], decode: Callable[[bytes], T]) -> Parsed[T]:
             continue
         try:
             rows.append(decode(line))
-        except msgspec.ValidationError as error:
-            bad[index] = BadRow("invalid_item", str(error))
-        except UnicodeDecodeError:
-            bad[index] = BadRow("bad_encoding", "the line is not UTF-8")
-        except ValueError as error:
-            bad[index] = BadRow("malformed_json", str(error))
+        except (ValueError, RecursionError) as error:
+            bad[index] = complaint(line, error)
         else:
             records.append(index)
     return Parsed(rows, records, bad, blank)
+
+
+def complaint(line: bytes, error: Exception) -> BadRow:
+    """Return what is wrong with *line*, for which a decoder raised *error*.
+
+    Decoders of a type stop at the first value that is not of it, and never see that what follows is no JSON.
+    """
+    try:
+        line.decode()
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except UnicodeDecodeError:
+        return BadRow("bad_encoding", "the line is not UTF-8")
+    except msgspec.DecodeError as malformed:
+        return BadRow("malformed_json", str(malformed))
+    except RecursionError:
+        return BadRow("malformed_json", "the line is nested too deeply")
+    return BadRow("invalid_item", pydantic_models.told(error))
+
+
+def as_stored(line: bytes) -> msgspec.Raw | None:
+    """Return *line* as a part of a dead letter; None if it is no JSON that every reader of letters can read."""
+    try:
+        line.decode()
+        msgspec.json.decode(line, type=msgspec.Raw)  # first of all: "1,2" is a value in brackets only
+        msgspec.json.decode(_DEEPER + line + _LESS_DEEP, type=msgspec.Raw)
+    except (ValueError, RecursionError):
+        return None
+    return msgspec.Raw(line)

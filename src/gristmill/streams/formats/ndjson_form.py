@@ -14,7 +14,7 @@ from gristmill.errors import MalformedInput, SourceError
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.blocks import Blocks, shifted
 from gristmill.streams.formats.encoding import bom_length, check_head
-from gristmill.streams.formats.json_lines import cut_lines, line_spans, parse_lines
+from gristmill.streams.formats.json_lines import as_stored, cut_lines, line_spans, parse_lines
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
 from gristmill.streams.sources.text_file import Head, Readable
 
@@ -129,8 +129,9 @@ class LineReader:
         )
 
     def original(self, place: Place, item: Any) -> Any:
-        """Return the row as the file has it."""
-        return item if place.raw is None else msgspec.Raw(place.raw)
+        """Return the row as the file has it; *item* where that is nothing to be kept in a dead letter."""
+        stored = None if place.raw is None else as_stored(place.raw)
+        return item if stored is None else stored
 
 
 def _decoder(item_type: Any, select: Mapping[str, str] | None) -> Callable[[bytes], Any]:

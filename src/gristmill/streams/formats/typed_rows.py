@@ -12,8 +12,6 @@ from gristmill.codec import pydantic_models
 from gristmill.codec.items import decode_hook
 from gristmill.streams.sources.protocol import BadRow
 
-_SHOWN = 3
-
 
 class Converter(Protocol):
     """Makes items of rows."""
@@ -58,7 +56,9 @@ class _Each:
             try:
                 items.append(self.one(row))
             except Exception as error:  # noqa: BLE001 - a validator may raise what it likes
-                bad[number] = BadRow(stage="validate", code="invalid_item", message=_told(error))
+                bad[number] = BadRow(
+                    stage="validate", code="invalid_item", message=pydantic_models.told(error)
+                )
             else:
                 kept.append(number)
         return items, kept, bad
@@ -113,11 +113,3 @@ class _Pydantic(_Each):
 
     def one(self, row: Any) -> Any:
         return self._validate(row)
-
-
-def _told(error: Exception) -> str:
-    found = pydantic_models.errors_of(error)
-    if found is None:
-        return str(error)
-    parts = [f"{text} at {'.'.join(map(str, path)) or 'the row'}" for path, text in found[:_SHOWN]]
-    return "; ".join(parts)

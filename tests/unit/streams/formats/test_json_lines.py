@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.streams.formats.json_lines import cut_lines, line_spans, parse_lines
+from gristmill.streams.formats.json_lines import as_stored, cut_lines, line_spans, parse_lines
 
 LINES = st.sampled_from(
     [
@@ -50,12 +50,35 @@ def test_a_bad_line_spoils_itself_alone() -> None:
     found = parse_lines(chunk, msgspec.json.Decoder(int).decode)
     assert (found.rows, list(found.records)) == ([1, 4], [0, 6])
     assert {index: bad.code for index, bad in found.bad.items()} == {
-        1: "invalid_item", 2: "malformed_json", 4: "invalid_item", 5: "malformed_json",
+        1: "invalid_item", 2: "malformed_json", 4: "bad_encoding", 5: "malformed_json",
     }  # fmt: skip
     assert parse_lines(b'"\xff"', decode).bad[0].code == "bad_encoding"
     assert "invalid character" in parse_lines(b'{"a":nul}', decode).bad[0].message
     start, end = line_spans(chunk)[5]
     assert chunk[start:end] == b"2 3"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b'["x', "malformed_json"),
+        (b"1,a", "malformed_json"),
+        (b"[" * 100_000, "malformed_json"),
+        (b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", "malformed_json"),
+        (b'{"a":1e999}', "invalid_item"),
+        (b"[]", "invalid_item"),
+    ],
+)
+def test_what_is_no_json_is_told_though_its_beginning_is_of_another_type(line: bytes, code: str) -> None:
+    found = parse_lines(line + b'\n{"a":1}\n', msgspec.json.Decoder(dict[str, Any]).decode)
+    assert found.rows == [{"a": 1}]
+    assert found.bad[0].code == code
+
+
+def test_only_what_every_reader_can_read_is_stored_as_it_is() -> None:
+    assert bytes(as_stored(b'{"a":1e999}') or b"") == b'{"a":1e999}'
+    for line in (b"1,2", b"[", b'"\xff"', b"NaN", b"", b"[" * 990 + b"]" * 990):
+        assert as_stored(line) is None
 
 
 @pytest.mark.parametrize("text", [b'{"a":\n1}\n', b"1 2\n[3,\n4]\n", b"[1\n2]\n3,4\n", b"1][2\n"])

@@ -54,8 +54,15 @@ def test_stages_tell_what_is_no_json_from_what_is_another_type() -> None:
     assert [(bad.stage, bad.code) for _, bad in sorted(rows.bad.items())] == [
         ("validate", "invalid_item"),
         ("parse", "malformed_json"),
-        ("validate", "invalid_item"),
+        ("parse", "bad_encoding"),
     ]
+
+
+def test_a_row_that_is_no_model_is_json_and_told_in_one_line() -> None:
+    (rows,) = blocks(b'{"a":"x"}\n[', Model)
+    assert (rows.bad[0].stage, rows.bad[0].code) == ("validate", "invalid_item")
+    assert rows.bad[0].message == "Input should be a valid integer, unable to parse string as an integer at a"
+    assert rows.bad[1].code == "malformed_json"
 
 
 def test_fields_are_selected_and_renamed_and_null_where_they_are_missing() -> None:
