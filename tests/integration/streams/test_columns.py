@@ -184,3 +184,17 @@ def test_types_for_a_handler_of_rows_are_refused(mill: Any) -> None:
     write(mill, "in.csv")
     said = mill.go("same", "in.csv", "-o", "out.csv", "--types", "id=int64", code=2)
     assert "types are for columns of CSV" in " ".join(said.split())
+
+
+@pytest.mark.parametrize("sink", ["out.csv", "out.ndjson", "out.parquet", "out.arrow"])
+@pytest.mark.parametrize("handler", ["mill:same", "column_mill:same"])
+def test_times_in_nanoseconds_as_pandas_writes_them_go_through(mill: Any, handler: str, sink: str) -> None:
+    stamps = pa.array([1_704_067_200_123_456_000, None], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"id": [1, 2], "at": stamps}), mill.folder / "in.parquet")
+    mill.go(handler, "in.parquet", "-o", sink)
+    rows = mill.read() if sink == "out.csv" else read(mill, sink)
+    found = [str(row["at"] or "").replace("T", " ") for row in rows]
+    assert [each.removesuffix("Z").removesuffix("+00:00").removesuffix("000") for each in found] == [
+        "2024-01-01 00:00:00.123456",
+        "",
+    ]

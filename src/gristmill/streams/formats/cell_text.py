@@ -35,7 +35,7 @@ def as_text(column: Any) -> Any:
     if pa.types.is_time(kind):
         return _of_times(column)
     if pa.types.is_nested(kind) or _is_binary(kind) or pa.types.is_duration(kind):
-        return pa.array([_of_one(value) for value in column.to_pylist()], pa.string())
+        return pa.array([_of_one(value) for value in as_python(column).to_pylist()], pa.string())
     return pc.cast(column, pa.string())
 
 
@@ -123,6 +123,43 @@ def _in_microseconds(column: Any) -> Any:
         return column.cast(pa.timestamp("us", kind.tz) if is_stamp else pa.time64("us"))
     except pa.ArrowInvalid:
         return column
+
+
+def as_python(column: Any) -> Any:
+    """Return *column* with times and durations in microseconds, as Python's are: what is finer is cut off.
+
+    Arrow gives those in nanoseconds as objects of pandas, or not at all where that is not installed.
+    """
+    kind = column.type
+    wanted = _in_python(kind)
+    return column if wanted is kind else pc.cast(column, wanted, safe=False)
+
+
+def _in_python(kind: Any) -> Any:
+    """Return the type that *kind* has with its times in microseconds; *kind* itself where nothing changes."""
+    types = pa.types
+    if types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz) if kind.unit == "ns" else kind
+    if types.is_duration(kind):
+        return pa.duration("us") if kind.unit == "ns" else kind
+    if types.is_struct(kind):
+        fields = [field.with_type(_in_python(field.type)) for field in kind]
+        found = pa.struct(fields)
+    elif types.is_map(kind):
+        found = pa.map_(_in_python(kind.key_type), kind.item_field.with_type(_in_python(kind.item_type)))
+    elif types.is_large_list(kind):
+        found = pa.large_list(kind.value_field.with_type(_in_python(kind.value_type)))
+    elif types.is_fixed_size_list(kind):
+        found = pa.list_(kind.value_field.with_type(_in_python(kind.value_type)), kind.list_size)
+    elif types.is_list(kind):
+        found = pa.list_(kind.value_field.with_type(_in_python(kind.value_type)))
+    elif types.is_dictionary(kind):
+        before = kind.value_type
+        value = _in_python(before)
+        return kind if value is before else value
+    else:
+        return kind
+    return kind if found.equals(kind) else found
 
 
 def _of_one(value: Any) -> str | None:

@@ -10,8 +10,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.codec.results import encode_hook
-from gristmill.streams.formats.cell_text import as_text, bytes_of
+from gristmill.streams.formats.cell_text import as_python, as_text, bytes_of
+from gristmill.streams.formats.ndjson_writing import LineEncoder
 from gristmill.streams.formats.record_lines import Lines
 from gristmill.streams.formats.row_makers import dict_maker
 from gristmill.streams.sinks.protocol import Encoded
@@ -136,23 +136,42 @@ def rows_of(batch: Any) -> list[dict[str, Any]]:
     names = batch.schema.names
     if not names:
         return [{} for _ in range(batch.num_rows)]
-    columns = [column.to_pylist() for column in batch.columns]
+    columns = [as_python(column).to_pylist() for column in batch.columns]
     make = dict_maker(tuple((name, place) for place, name in enumerate(names)), len(names))
     return make(zip(*columns, strict=True))
 
 
 class LineColumnEncoder:
-    """Writes one line of JSON for each row; NaN and infinities as null."""
+    """Writes one line of JSON for each row; NaN and infinities as null, times in all their digits."""
 
     wants_text = False
 
     def __init__(self) -> None:
-        self._encoder = msgspec.json.Encoder(enc_hook=encode_hook)
+        self._lines = LineEncoder()
 
     def layout(self, batch: Any) -> bytes | None:  # noqa: ARG002 - lines have no columns in common
         """Return None: each line names its own fields."""
         return None
 
-    def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:  # noqa: ARG002
-        """Return the lines."""
-        return b"".join(self._encoder.encode_lines(rows_of(batch)) for batch in batches), {}
+    def encode(self, batches: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
+        """Return the lines, and what cannot be JSON."""
+        parts: list[bytes] = []
+        bad: dict[int, str] = {}
+        at = 0
+        for batch in batches:
+            body, unfit = self._lines.encode(rows_of(_in_all_digits(batch)), layout)
+            parts.append(body)
+            bad.update((at + index, why) for index, why in unfit.items())
+            at += batch.num_rows
+        return b"".join(parts), bad
+
+
+def _in_all_digits(batch: Any) -> Any:
+    """Return *batch* with texts for times in nanoseconds, of which Python's have none."""
+    fine = [pa.types.is_timestamp(field.type) and field.type.unit == "ns" for field in batch.schema]
+    if not any(fine):
+        return batch
+    columns = [
+        as_text(column) if is_fine else column for column, is_fine in zip(batch.columns, fine, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)

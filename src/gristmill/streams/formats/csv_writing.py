@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,18 @@ def as_dicts(results: Sequence[Any]) -> Sequence[Any]:
     if kinds == {dict}:
         return results
     return [each if type(each) is dict else _as_dict(each) for each in results]
+
+
+def usable(make: Callable[[Sequence[Any]], Sequence[Any]], results: Sequence[Any]) -> Sequence[Any]:
+    """Return what *make* makes of *results*, without those that it raises for."""
+    try:
+        return make(results)
+    except Exception:  # noqa: BLE001 - whoever encodes them says so of each
+        found: list[Any] = []
+        for each in results:
+            with contextlib.suppress(Exception):
+                found += make([each])
+        return found
 
 
 def _as_dict(result: Any) -> dict[str, Any]:
@@ -89,17 +101,36 @@ class CsvRowEncoder:
         """Return the names of the columns, as JSON."""
         if self._names is not None:
             return msgspec.json.encode(self._names)
-        if not results:
-            return None
         first: dict[str, None] = {}
-        for each in as_dicts(results):
+        for each in usable(as_dicts, results):
             first.update(dict.fromkeys(map(str, each)))
-        return msgspec.json.encode(list(first))
+        return msgspec.json.encode(list(first)) if first else None
 
     def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[bytes, Mapping[int, str]]:
-        """Return the lines; a result with a column that is none of them cannot be written."""
-        if layout is None or not results:
+        """Return the lines; a result with another column, or without text, cannot be written."""
+        if not results:
             return b"", {}
+        if layout is None:
+            return b"", dict.fromkeys(range(len(results)), "the result has no columns")
+        try:
+            return self._encoded(results, layout)
+        except Exception:  # noqa: BLE001 - whatever it was, it is said of the result it is about
+            return self._one_by_one(results, layout)
+
+    def _one_by_one(self, results: Sequence[Any], layout: bytes) -> tuple[bytes, Mapping[int, str]]:
+        lines: list[bytes] = []
+        bad: dict[int, str] = {}
+        for index, result in enumerate(results):
+            try:
+                line, why = self._encoded([result], layout)
+            except Exception as error:  # noqa: BLE001 - as above
+                bad[index] = f"the result has no text for CSV: {type(error).__name__}: {error}"
+            else:
+                lines.append(line)
+                bad.update(dict.fromkeys([index] if why else [], why.get(0, "")))
+        return b"".join(lines), bad
+
+    def _encoded(self, results: Sequence[Any], layout: bytes) -> tuple[bytes, Mapping[int, str]]:
         if layout != self._layout:
             self._layout, self._columns = layout, msgspec.json.decode(layout, type=list[str])
             self._known = frozenset(self._columns)

@@ -111,7 +111,7 @@ def complaint(line: bytes, error: Exception) -> BadRow:
 
 
 def as_stored(line: bytes) -> msgspec.Raw | None:
-    """Return *line* as a part of a dead letter; None if it is no JSON that every reader of letters can read."""
+    """Return *line* as a part of a dead letter; None if readers of letters could not read it."""
     try:
         line.decode()
         msgspec.json.decode(line, type=msgspec.Raw)  # first of all: "1,2" is a value in brackets only

@@ -20,6 +20,7 @@ from gristmill.codec.results import encode_hook
 from gristmill.streams.formats.arrow_layout import fit, layout_of, schema_of
 from gristmill.streams.formats.column_casts import misfits
 from gristmill.streams.formats.column_text import surplus
+from gristmill.streams.formats.csv_writing import usable
 from gristmill.streams.sinks.protocol import Encoded
 from gristmill.streams.sources.protocol import taken
 
@@ -100,12 +101,12 @@ class TableRowEncoder:
 
     def layout(self, results: Sequence[Any]) -> bytes | None:
         """Return the schema, whose types are the annotated ones, or else those of *results*."""
-        rows = [as_row(each) for each in results]
+        rows = usable(_as_rows, results)
         names: dict[str, None] = dict.fromkeys(self._known or ())
         if self._known is None:
             for row in rows:
                 names.update(dict.fromkeys(row))
-        if not rows and (self._known is None or None in self._known.values()):
+        if not names or (not rows and (self._known is None or None in self._known.values())):
             return None
         known = self._known or {}
         return layout_of(
@@ -114,16 +115,18 @@ class TableRowEncoder:
 
     def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
         """Return what fits the schema; a row with a value or column that does not is left out."""
-        if layout is None or not results:
+        if not results:
             return b"", {}
+        if layout is None:
+            return b"", dict.fromkeys(range(len(results)), "the result has no columns")
         schema = schema_of(layout)
         known = set(schema.names)
-        rows = [as_row(each) for each in results]
-        bad: dict[int, str] = {
-            index: surplus(list(row), schema.names) or ""
+        rows, bad = _rows_of(results)
+        bad.update(
+            (index, surplus(list(row), schema.names) or "")
             for index, row in enumerate(rows)
             if not row.keys() <= known
-        }
+        )
         arrays: list[Any] = []
         for field in schema:
             array, unfit = array_of([row.get(field.name) for row in rows], field.type)
@@ -142,6 +145,26 @@ def as_row(result: Any) -> dict[str, Any]:
         return result
     plain = msgspec.to_builtins(result, enc_hook=encode_hook, builtin_types=_NATIVE)
     return plain if isinstance(plain, dict) else {"value": plain}
+
+
+def _as_rows(results: Sequence[Any]) -> list[dict[str, Any]]:
+    return [as_row(each) for each in results]
+
+
+def _rows_of(results: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    """Return *results* as dicts, and why some cannot be that; those are empty ones."""
+    try:
+        return _as_rows(results), {}
+    except Exception:  # noqa: BLE001 - whatever it was, it is said of the result it is about
+        rows: list[dict[str, Any]] = []
+        bad: dict[int, str] = {}
+        for index, each in enumerate(results):
+            try:
+                rows.append(as_row(each))
+            except Exception as error:  # noqa: BLE001 - as above
+                rows.append({})
+                bad[index] = f"the result is no row: {type(error).__name__}: {error}"
+        return rows, bad
 
 
 def array_of(values: list[Any], kind: Any) -> tuple[Any, dict[int, Any]]:

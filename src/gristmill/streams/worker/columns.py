@@ -151,7 +151,9 @@ class ColumnRunner:
 
 def row_at(batch: Any, index: int) -> Any:
     """Return one row of *batch* as a dict."""
-    return batch.slice(index, 1).to_pylist()[0]
+    from gristmill.streams.formats.column_text import rows_of  # noqa: PLC0415 - needs pyarrow
+
+    return rows_of(batch.slice(index, 1))[0]
 
 
 def _without(columns: Columns, convicted: Mapping[int, Crash]) -> Columns:

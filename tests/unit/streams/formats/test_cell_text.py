@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gristmill.streams.formats.cell_text import as_text
+from gristmill.streams.formats.cell_text import as_python, as_text
 from gristmill.streams.formats.column_text import CsvColumnEncoder, rows_of
 from gristmill.streams.formats.csv_writing import CsvRowEncoder
 
@@ -96,3 +96,35 @@ def test_nanoseconds_are_kept_where_there_are_any() -> None:
     times = pa.array([1, 1_000_000_000], pa.timestamp("ns"))
     assert as_text(times).to_pylist() == ["1970-01-01T00:00:00.000000001", "1970-01-01T00:00:01.000000000"]
     assert as_text(times.slice(1)).to_pylist() == ["1970-01-01T00:00:01"]
+
+
+STAMP = pa.timestamp("ns", "UTC")
+INSTANT = dt.datetime(1970, 1, 1, 0, 0, 0, 1, dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([1500, None], STAMP), [INSTANT, None]),
+        (pa.array([1500], pa.duration("ns")), [dt.timedelta(microseconds=1)]),
+        (
+            pa.array([{"a": 1500, "b": 2}], pa.struct([("a", STAMP), ("b", pa.int8())])),
+            [{"a": INSTANT, "b": 2}],
+        ),
+        (pa.array([[1500], None], pa.list_(STAMP)), [[INSTANT], None]),
+        (pa.array([[1500]], pa.large_list(STAMP)), [[INSTANT]]),
+        (pa.array([[1500]], pa.list_(STAMP, 1)), [[INSTANT]]),
+        (pa.array([[("k", 1500)]], pa.map_(pa.string(), STAMP)), [[("k", INSTANT)]]),
+        (pa.array([1500, 1500], STAMP).dictionary_encode(), [INSTANT, INSTANT]),
+    ],
+)
+def test_nanoseconds_become_what_python_has_and_not_what_pandas_has(column, expected):
+    found = as_python(column).to_pylist()
+    assert found == expected
+    assert "Timestamp" not in repr(found)
+    assert "Timedelta" not in repr(found)
+
+
+def test_columns_without_nanoseconds_are_left_alone():
+    for column in (pa.array([[1]]), pa.array([1], pa.timestamp("us")), pa.array(["x"]).dictionary_encode()):
+        assert as_python(column) is column

@@ -109,3 +109,12 @@ def test_rows_are_dicts_of_all_columns(columns):
     batch = pa.record_batch({f"c{number}": [number, None] for number in range(columns)})
 
     assert rows_of(batch) == batch.to_pylist()
+
+
+def test_lines_have_nanoseconds_in_all_digits():
+    batch = pa.record_batch({"at": pa.array([1, None], pa.timestamp("ns", "UTC")), "a": [1, 2]})
+    body, bad = LineColumnEncoder().encode([batch], None)
+    assert (body.decode(), bad) == (
+        '{"at":"1970-01-01T00:00:00.000000001Z","a":1}\n{"at":null,"a":2}\n',
+        {},
+    )

@@ -113,3 +113,16 @@ def test_an_output_says_what_decides_it(compression: Compression, delimiter: str
     assert list(output.frame(b"x")) == [b"x"]
     assert list(output.tail(io.BytesIO(), 0)) == []
     assert output.head(None) == b""
+
+
+def test_a_result_that_has_no_text_fails_alone_though_it_is_among_the_first() -> None:
+    odd = object()
+    rows, bad = written([{"a": 1}, odd, {"a": odd}, {"a": 2}])
+    assert rows == [["a"], ["1"], ["2"]]
+    assert list(bad) == [1, 2]
+    assert "TypeError: object has no JSON form" in bad[1]
+
+
+def test_results_without_a_column_fail_and_are_not_lost() -> None:
+    for results in ([{}, {}], [object()]):
+        assert written(results) == ([], dict.fromkeys(range(len(results)), "the result has no columns"))

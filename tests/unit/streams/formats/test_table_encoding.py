@@ -141,3 +141,23 @@ def test_no_results_decide_nothing_unless_their_type_does():
 
 def test_scalars_are_a_column_called_value():
     assert encode([1, 2])[0].to_pylist() == [{"value": 1}, {"value": 2}]
+
+
+def test_a_result_that_is_no_row_fails_alone_though_it_is_among_the_first():
+    encoder = TableRowEncoder(lambda batch: batch.to_pylist(), typing.Any)
+    results = [{"a": 1}, object(), {"a": 2}]
+    layout = encoder.layout(results)
+    body, bad = encoder.encode(results, layout)
+    assert body == [{"a": 1}, {"a": 2}]
+    assert list(bad) == [1]
+    assert "object has no JSON form" in bad[1]
+
+
+def test_results_without_a_column_fail_and_are_not_lost():
+    encoder = TableRowEncoder(lambda batch: batch.to_pylist(), typing.Any)
+    for results in ([{}, {}], [object()]):
+        assert encoder.layout(results) is None
+        assert encoder.encode(results, None) == (
+            b"",
+            dict.fromkeys(range(len(results)), "the result has no columns"),
+        )
