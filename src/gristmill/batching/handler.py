@@ -16,6 +16,7 @@ from gristmill.batching.batch import Mark, Waiter
 from gristmill.batching.batcher import Batcher
 from gristmill.batching.direct import Direct
 from gristmill.batching.executors.inline import Inline
+from gristmill.batching.exits import staying
 from gristmill.batching.feed import Feed
 from gristmill.batching.frame import Frame, current_frame
 from gristmill.batching.gathering import Gathering
@@ -268,7 +269,8 @@ class BatchHandler(Generic[T, R]):
     def inline(self, max_size: int | Adaptive | None = None) -> BatchHandler[T, R]:
         """Return a handler like this one whose function runs in the thread that calls it.
 
-        For worker processes, which are the executor themselves.
+        For worker processes, which are the executor themselves. Where it calls ``sys.exit``, the batch
+        fails, and the process goes on.
 
         Args:
             max_size: Instead of its own.
@@ -276,7 +278,8 @@ class BatchHandler(Generic[T, R]):
         limits = self.limits if max_size is None else replace(self.limits, max_size=max_size)
         executor = None if self._signature.is_async else Inline()
         kind = type(self._recipe.call)
-        call = kind(self.name, self.func, executor, takes_context=self._signature.takes_context)
+        function = staying(self.func, is_async=self._signature.is_async)
+        call = kind(self.name, function, executor, takes_context=self._signature.takes_context)
         return BatchHandler(Recipe(call, limits, None), self._signature)
 
     @property

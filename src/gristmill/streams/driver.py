@@ -252,6 +252,11 @@ class Run:
 
         Nothing is read any more. In ordered runs the chunks after it are of no use.
         """
+        if isinstance(broken.error, SystemExit):
+            raise WorkersLost(
+                f"a worker was told to end by sys.exit({broken.error.code!r}) where it imports the handler: "
+                "have its module do so under if __name__ == '__main__' only"
+            )
         if not isinstance(broken.error, SourceError):
             raise broken.error
         self._failure, self._is_planned = broken.error, True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -74,3 +75,11 @@ def table(rows: pa.RecordBatch) -> pa.Table:
 def turned(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return the rows from the last to the first."""
     return rows.take(pa.array(range(rows.num_rows - 1, -1, -1)))
+
+
+@batch
+def exiting(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """End the process, as a library may, at the rows that say so."""
+    if "exit" in rows.column("text").to_pylist():
+        sys.exit(5)
+    return rows

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,4 +105,21 @@ def gated(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 def loud(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """Print."""
     print("something is printed")  # noqa: T201 - which must not get among the results
+    return rows
+
+
+@batch(max_size=8)
+def exiting(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """End the process, as a library may, at the rows that say so."""
+    if any(row["text"] == "exit" for row in rows):
+        sys.exit(5)
+    return rows
+
+
+@batch(max_size=8)
+async def exiting_later(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Do as ``exiting``, with others in flight."""
+    await asyncio.sleep(0)
+    if any(row["text"] == "exit" for row in rows):
+        sys.exit(5)
     return rows

@@ -346,3 +346,37 @@ def test_memory_does_not_grow_while_nobody_reads_the_output(mill: Any) -> None:
     assert written < 40e6
     process.kill()
     process.communicate()
+
+
+@pytest.mark.parametrize("handler", ["exiting", "exiting_later", "column_mill:exiting"])
+def test_a_handler_that_calls_exit_fails_its_rows_and_no_others(mill: Any, handler: str) -> None:
+    mill.write("in.csv", deadly_rows({70: "exit", 200: "exit"}))
+    mill.go(handler, "in.csv", "-o", "out.csv", *PACE, code=3)
+    assert [int(row["id"]) for row in mill.read()] == [each for each in range(300) if each not in (70, 200)]
+    assert [(letter["row"], letter["message"]) for letter in mill.letters()] == [
+        (row, "HandlerExit: the handler called sys.exit(5)") for row in (71, 201)
+    ]
+
+
+def test_a_module_that_ends_the_worker_that_imports_it_is_told(mill: Any) -> None:
+    mill.write("in.csv", ROWS)
+    mill.write(
+        "leaves.py",
+        "import multiprocessing, sys\n"
+        "from gristmill import batch\n"
+        "if multiprocessing.parent_process() is not None: sys.exit(5)\n"
+        "@batch\n"
+        "def same(rows: list[dict]) -> list[dict]:\n"
+        "    return rows\n",
+    )
+    assert "sys.exit(5) where it imports the handler" in mill.end(
+        "leaves:same", "in.csv", "-o", "out.csv", code=75
+    )
+
+
+def test_an_error_of_many_rows_is_logged_once(mill: Any) -> None:
+    mill.write("in.csv", deadly_rows(dict.fromkeys(range(0, 300, 20), "poison")))
+    ran = mill.run("poisoned", "in.csv", "-o", "out.csv", "--workers", "1", *PACE)
+    assert ran.code == 3, ran.said
+    assert len(mill.letters()) == 15
+    assert ran.said.count("Traceback") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import deque
@@ -16,7 +17,9 @@ from gristmill.model.outcome import Failed, failed_from
 from gristmill.model.retry import Retry
 from gristmill.model.sizing import Adaptive
 from gristmill.streams.engines.protocol import Marker
+from gristmill.streams.worker.first_logs import FirstOfEach
 
+_LOGGER = logging.getLogger("gristmill.batching")
 _TARGET = 1.0
 """Seconds of one handler call that automatic sizes aim at."""
 _LARGEST = 100_000
@@ -48,7 +51,7 @@ class Caller:
 
     What it raises is bisected, so that it fails the rows it is about and no
     others; rows that may succeed later are tried again, alone, as the
-    handler's ``retry`` says.
+    handler's ``retry`` says. Each kind of error is logged once.
 
     Args:
         handler: Any; it runs in this process whatever its executor is.
@@ -61,6 +64,8 @@ class Caller:
             chosen = Adaptive(target_latency=_TARGET, max_size=_LARGEST)
         self._handler = handler.inline(chosen)
         self._retry = handler.limits.retry
+        self._first = FirstOfEach()
+        _LOGGER.addFilter(self._first)
         self._loop = asyncio.new_event_loop()  # no Runner: it would look after SIGINT at every chunk
 
     @property
@@ -113,6 +118,7 @@ class Caller:
 
     def close(self) -> None:
         """End the loop, and what the handler left running on it."""
+        _LOGGER.removeFilter(self._first)
         loop = self._loop
         left = asyncio.all_tasks(loop)
         for task in left:

@@ -15,6 +15,7 @@ from typing import Any
 
 from gristmill.batching.columnar import checked, without_failed
 from gristmill.batching.context import BatchContext
+from gristmill.batching.exits import staying
 from gristmill.batching.handler import BatchHandler
 from gristmill.batching.reply import whole_batch
 from gristmill.errors import DeadlineExceeded, ReplyMismatch
@@ -119,6 +120,8 @@ class ColumnCaller:
         self._size = 0 if isinstance(wanted, Adaptive) else wanted or _FIRST
         self._is_free = wanted is None
         self._handler = handler
+        is_async = inspect.iscoroutinefunction(handler.func)
+        self._function = staying(handler.func, is_async=is_async)
         self._runner: asyncio.Runner | None = None
         self._number = 0
 
@@ -222,7 +225,7 @@ class ColumnCaller:
         arguments = [batch]
         if self._handler.takes_context:
             arguments.append(self._context(attempt))
-        found = self._handler.func(*arguments)
+        found = self._function(*arguments)
         if not inspect.isawaitable(found):
             return found
         if self._runner is None:
