@@ -42,6 +42,8 @@ COLUMNS = Pace(chunk_bytes=4 << 20, first_bytes=1 << 20, window=4)
 
 _CALLS = 64
 """Handler calls that a chunk may have at most for the sake of copying columns."""
+_TABLES = ("parquet", "arrow", "arrow stream")
+"""Output formats whose columns have types."""
 _VERSION = 1
 """Of what checkpoints hold."""
 
@@ -268,6 +270,9 @@ class Pipeline:
         return Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
 
     def _fallback(self) -> bytes | None:
+        """Return the columns of an output without rows: those of the input."""
+        if isinstance(self.source, TableFiles) and self.sink.options.get("output format") in _TABLES:
+            return self.source.layout()
         columns = self.source.columns
         return None if columns is None else msgspec.json.encode(list(columns))
 

@@ -198,3 +198,20 @@ def test_times_in_nanoseconds_as_pandas_writes_them_go_through(mill: Any, handle
         "2024-01-01 00:00:00.123456",
         "",
     ]
+
+
+@pytest.mark.parametrize("handler", ["mill:same", "column_mill:same"])
+@pytest.mark.parametrize("groups", [0, 1])
+def test_a_table_without_rows_keeps_the_types_of_its_columns(mill: Any, handler: str, groups: int) -> None:
+    schema = pa.schema([("id", pa.int32()), ("at", pa.timestamp("us", "UTC")), ("amount", pa.float64())])
+    with pq.ParquetWriter(mill.folder / "in.parquet", schema) as file:
+        for _ in range(groups):
+            file.write_table(schema.empty_table())
+    words = ("in.parquet", "--select", "at,id", "--rename", "id=key")
+    mill.go(handler, *words, "-o", "out.parquet")
+    mill.go(handler, *words, "-o", "out.arrow")
+    expected = pa.schema([("at", pa.timestamp("us", "UTC")), ("key", pa.int32())])
+    assert pq.read_schema(mill.folder / "out.parquet").equals(expected)
+    assert pa.ipc.open_file((mill.folder / "out.arrow").read_bytes()).schema.equals(expected)
+    mill.go(handler, *words, "-o", "out.csv")
+    assert (mill.folder / "out.csv").read_text() == "at,key\n"

@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
+from gristmill.batching.columnar import arrow
 from gristmill.errors import SourceError
 from gristmill.streams.checkpoint import Checkpoint, SourceMark, gaps
 from gristmill.streams.chunk import Chunk
@@ -128,6 +129,15 @@ class TableFiles:
     def columns(self) -> Sequence[str] | None:
         """The columns of all files, under the names they get."""
         return list(self._chosen().values())
+
+    def layout(self) -> bytes:
+        """Return the columns with their types, as a table that is written has them."""
+        from gristmill.streams.formats.arrow_layout import layout_of  # noqa: PLC0415 - needs pyarrow
+
+        pa = arrow()
+        schema = pa.ipc.read_schema(pa.BufferReader(self._schema))
+        chosen = self._chosen().items()
+        return layout_of(pa.schema([(new, schema.field(name).type) for name, new in chosen]))
 
     @property
     def options(self) -> Mapping[str, Any]:
