@@ -26,7 +26,7 @@ from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report, Stalls
-from gristmill.streams.sinks.protocol import Sink
+from gristmill.streams.sinks.protocol import EncoderRecipe, Sink
 from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sinks.unkept import StandardOutput, UnkeptOutput
 from gristmill.streams.sources.protocol import ReaderRecipe, Source
@@ -229,7 +229,7 @@ class Pipeline:
                 checkpoint=checkpoint,
                 is_ordered=self.options.ordered,
                 needs_layout=encoder.needs_layout,
-                fallback=self._fallback(),
+                fallback=self._fallback(encoder),
                 limit=FailureLimit.parse(self.options.max_failures),
                 pace=self._pace(),
                 watch=watch,
@@ -269,8 +269,12 @@ class Pipeline:
             return None
         return Path(f"{self.sink.name.rstrip('/')}.dead.ndjson")
 
-    def _fallback(self) -> bytes | None:
-        """Return the columns of an output without rows: those of the input."""
+    def _fallback(self, encoder: EncoderRecipe) -> bytes | None:
+        """Return the columns where no chunk says any: those of the results, or of the input."""
+        if encoder.needs_layout and not self.handler.is_columnar:
+            known = encoder.rows(self.handler.result_type).layout([])
+            if known is not None:
+                return known
         if isinstance(self.source, TableFiles) and self.sink.options.get("output format") in _TABLES:
             return self.source.layout()
         columns = self.source.columns

@@ -320,3 +320,22 @@ def test_what_is_no_letter_is_told(mill: Any) -> None:
     (letter,) = mill.letters()
     assert "this is no dead letter" in letter["message"]
     assert letter["raw"] == '{"id":1}'
+
+
+@pytest.mark.parametrize(
+    ("handler", "words", "header"),
+    [
+        ("same", ("--select", "b", "--rename", "b=B"), "B"),
+        ("same", ("--extra", "more"), "a,b,more"),
+        ("same", ("--header", "x,y", "--limit", "0"), "x,y"),
+        ("summed", ("--limit", "0"), "id,total"),
+        ("summed", ("--limit", "0", "--columns", "total,more"), "total,more"),
+    ],
+)
+def test_the_header_of_an_output_without_rows_is_that_of_its_rows(
+    mill: Any, handler: str, words: tuple[str, ...], header: str
+) -> None:
+    mill.write("in.csv", "a,b\n")
+    mill.write("none.csv", "")
+    mill.go(handler, "none.csv", "in.csv", "-o", "out.csv", *words)
+    assert (mill.folder / "out.csv").read_text() == header + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from gristmill.batching.executors.function_ref import refer
 from gristmill.cli.show.units import bytes_text
 from gristmill.streams.pipeline import Pipeline
 
@@ -11,9 +12,15 @@ _SHOWN = 20
 
 
 def show_plan(console: Console, pipeline: Pipeline) -> None:
-    """Print the inputs, the handler and the output of *pipeline*; read only what tells of the inputs."""
+    """Print the inputs, the handler and the output of *pipeline*; read only what tells of the inputs.
+
+    Raises:
+        GristmillError: As the run would, of an input, a column or a handler that cannot be.
+    """
+    refer(pipeline.handler)
     try:
         marks = pipeline.source.open()
+        pipeline.source.recipe()
         for mark in marks[:_SHOWN]:
             console.print(
                 f"reads   {mark.name}" + ("" if mark.size is None else f", {bytes_text(mark.size)}")

@@ -110,6 +110,11 @@ class CsvForm:
                 self.layout(head.columns)
         return CsvRecipe(form=self, heads=tuple(heads), files=tuple(files))
 
+    def names(self, columns: Sequence[str]) -> Sequence[str]:
+        """Return the columns that rows get: those selected, by their new names, and the surplus."""
+        found = [name for name, _ in self.layout(columns).columns]
+        return found if self.extra is None else [*found, self.extra]
+
     def layout(self, columns: Sequence[str]) -> Layout:
         """Return how rows are made of records with these *columns*.
 

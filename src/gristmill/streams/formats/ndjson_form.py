@@ -58,6 +58,10 @@ class LineForm:
         """Return where whole lines end; see ``TextForm``."""
         return cut_lines(tail, is_last=False)
 
+    def names(self, columns: Sequence[str]) -> Sequence[str]:
+        """Return *columns*: lines have no header that would say any."""
+        return columns
+
     def recipe(self, heads: Sequence[Head], files: Sequence[Readable]) -> LineRecipe:
         """Return what reads chunks."""
         return LineRecipe(form=self, heads=tuple(heads), files=tuple(files))

@@ -58,6 +58,13 @@ class TextForm(Protocol):
             None if that does not tell where one ends.
         """
 
+    def names(self, columns: Sequence[str]) -> Sequence[str]:
+        """Return the columns that rows get where the header has these *columns*.
+
+        Raises:
+            ConfigurationError: A column that is selected is none of them.
+        """
+
     def recipe(self, heads: Sequence[Head], files: Sequence[Readable]) -> ReaderRecipe:
         """Return what reads chunks in workers."""
 
@@ -243,8 +250,9 @@ class TextFiles:
 
     @property
     def columns(self) -> Sequence[str] | None:
-        """The columns of the first file."""
-        return self._heads[0].columns if self._heads else None
+        """The columns that rows get, as the first file that has some says them."""
+        first = next((head.columns for head in self._heads if head.columns), None)
+        return None if first is None else self._form.names(first)
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -152,7 +152,7 @@ def test_it_can_be_opened_again(tmp_path: Path) -> None:
     total = source.total
     assert source.open() == first
     assert source.total == total
-    assert source.columns == ("id", "text")
+    assert source.columns == ["id", "text"]
 
 
 def change_length(path: Path) -> None:
