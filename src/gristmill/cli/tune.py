@@ -39,7 +39,11 @@ def tune(
         ),
     ],
     sample: Annotated[
-        Path, typer.Argument(metavar="SAMPLE", help="Its items: CSV, TSV, NDJSON or a JSON array.")
+        Path,
+        typer.Argument(
+            metavar="SAMPLE",
+            help="Its items: a file as gristmill run takes them, compressed or not, or a JSON array.",
+        ),
     ],
     *,
     sizes: Annotated[
@@ -78,7 +82,9 @@ def tune(
         if output is not None:
             check_picture(output)
         handler = loaded_handler(target)
-        rows = read_sample(sample, handler.item_type, limit=limit, wanted=input_format)
+        rows = read_sample(
+            sample, handler.item_type, limit=limit, wanted=input_format, is_columnar=handler.is_columnar
+        )
         passes = Passes(
             _sizes(sizes, max_size, len(rows)),
             seconds=seconds,

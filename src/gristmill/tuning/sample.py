@@ -1,21 +1,29 @@
-"""Items for a measurement, from the first rows of a small file: CSV, TSV, NDJSON or a JSON array."""
+"""Items for a measurement, from the first rows of a file: what ``gristmill run`` reads, or a JSON array."""
 
 from __future__ import annotations
 
-import csv
+import copy
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 
 from gristmill.codec import pydantic_models
 from gristmill.codec.items import decode_hook
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, SourceError
+from gristmill.streams.checkpoint import Checkpoint
+from gristmill.streams.chunk import Chunk
+from gristmill.streams.endpoints import source_of
+from gristmill.streams.formats.typed_rows import converter
+from gristmill.streams.options import ReadOptions
+from gristmill.streams.sources.protocol import BadRow, ReaderRecipe, whole
 
 _BOM = b"\xef\xbb\xbf"
+_CHUNK = 1 << 20
+"""Bytes of a file that are read at once."""
 
 
 class SampleFormat(StrEnum):
@@ -24,11 +32,10 @@ class SampleFormat(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     NDJSON = "ndjson"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+    DEAD_LETTER = "dead-letter"
     JSON = "json"
-
-
-_SUFFIXES = {f".{each.value}": each for each in SampleFormat} | {".jsonl": SampleFormat.NDJSON}
-_DELIMITERS = {SampleFormat.CSV: ",", SampleFormat.TSV: "\t"}
 
 
 class Sample:
@@ -58,77 +65,144 @@ class Sample:
         return items
 
 
-def read_sample(path: Path, item_type: Any, *, limit: int, wanted: SampleFormat | None = None) -> Sample:
+def read_sample(
+    path: Path,
+    item_type: Any,
+    *,
+    limit: int,
+    wanted: SampleFormat | None = None,
+    is_columnar: bool = False,
+) -> Sample:
     """Return the first rows of the file at *path*, each checked to be an item.
 
     Args:
-        path: A file.
-        item_type: Of the handler's items. The strings of CSV become what it wants, as far as msgspec
-            (``strict=False``) or pydantic converts them.
+        path: A file, as ``gristmill run`` takes them, or one with a JSON array.
+        item_type: Of the handler's items. The strings of CSV become what it wants, as in a run.
         limit: Rows to read at most, at least 1.
         wanted: How it is written; by default what its name ends with.
+        is_columnar: Whether the handler takes columns. Then the cells of text have the types they have in a
+            run.
 
     Raises:
         ConfigurationError: It cannot be read, is not of that format, is empty, or a row is no item.
     """
-    kind = wanted or _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise ConfigurationError(
-            f"{path.name} ends with none of {', '.join(_SUFFIXES)}; say how it is written with --input-format"
-        )
-    make = _from_strings(item_type) if kind in _DELIMITERS else _from_json(item_type)
-    try:
-        found = list(islice(_rows(path, kind), limit))
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
-    except csv.Error as error:
-        raise ConfigurationError(f"{path} is not {kind.value.upper()}: {error}") from error
-    if not found:
+    if wanted is SampleFormat.JSON or (wanted is None and path.suffix.lower() == ".json"):
+        sample = _of_array(path, item_type, limit)
+    else:
+        sample = _of_stream(path, item_type, limit, wanted, is_columnar=is_columnar)
+    if not len(sample):
         raise ConfigurationError(f"{path} has no rows; a sample needs one, and better a few thousand")
-    for where, row in found:
+    return sample
+
+
+def _of_stream(
+    path: Path, item_type: Any, limit: int, wanted: SampleFormat | None, *, is_columnar: bool
+) -> Sample:
+    options = ReadOptions(format=None if wanted is None else wanted.value)
+    try:
+        with closing(source_of([str(path)], options, is_columnar=is_columnar)) as source:
+            source.open()
+            form = source.options["input format"]
+            recipe = source.recipe()
+            kind = _Columns(recipe) if is_columnar else _Rows(recipe, item_type, is_json=form == "ndjson")
+            rows: list[Any] = []
+            before = 0
+            for chunk in source.plan(Checkpoint(), lambda: _CHUNK):
+                more, bad, records = kind.read(chunk, limit - len(rows))
+                for number, each in bad.items():
+                    raise ConfigurationError(_told(path, before + number + 1, each, form))
+                rows += more
+                before += records
+                if len(rows) == limit:
+                    break
+    except SourceError as error:
+        raise ConfigurationError(str(error)) from error
+    return Sample(rows, kind.make)
+
+
+def _told(path: Path, row: int, bad: BadRow, form: str) -> str:
+    if bad.stage == "parse":
+        return f"{path}, row {row}: {bad.message}"
+    is_value = form == "csv" and "got `object`" in bad.message
+    hint = "; a row is an object, so give single values as NDJSON" if is_value else ""
+    return f"{path}, row {row} is no item of the handler: {bad.message}{hint}"
+
+
+class _Rows:
+    """Reads rows as a run does, and keeps them as they were before they became items.
+
+    Args:
+        recipe: Makes readers.
+        item_type: Of the handler.
+        is_json: Whether rows are lines of JSON.
+    """
+
+    def __init__(self, recipe: ReaderRecipe, item_type: Any, *, is_json: bool) -> None:
+        self._is_json = is_json
+        self.make = _from_json(item_type) if is_json else _from_row(item_type)
+        self._items = recipe.rows(item_type)
+        self._plain = recipe.rows(Any)
+
+    def read(self, chunk: Chunk, number: int) -> tuple[list[Any], dict[int, BadRow], int]:
+        """Return the first *number* rows of *chunk*, the bad ones of them, and how many records it has."""
+        found = whole(self._items.read(chunk, number))
+        records = found.total + found.blank
+        found = found.first(number)
+        if found.bad:
+            return [], dict(found.bad), records
+        if self._is_json:
+            places = found.places()
+            return [places[each].raw for each in found.numbers], {}, records
+        return whole(self._plain.read(chunk, number)).first(number).items, {}, records
+
+
+class _Columns:
+    """Reads columns as a run does, and keeps their rows as dicts."""
+
+    def __init__(self, recipe: ReaderRecipe) -> None:
+        self._columns = recipe.columns()
+        self.make: Callable[[Any], Any] = copy.deepcopy
+
+    def read(self, chunk: Chunk, number: int) -> tuple[list[Any], dict[int, BadRow], int]:
+        """Do as ``_Rows.read``."""
+        from gristmill.streams.formats.column_text import rows_of  # noqa: PLC0415 - needs pyarrow
+
+        found = self._columns.read(chunk)
+        records = found.total + found.blank
+        found = found.first(number)
+        return rows_of(found.batch), dict(found.bad), records
+
+
+def _of_array(path: Path, item_type: Any, limit: int) -> Sample:
+    make = _from_json(item_type)
+    rows: list[bytes] = []
+    for number, row in enumerate(_elements(path)):
+        if number == limit:
+            break
         try:
             make(row)
         except (ValueError, RecursionError) as error:
-            is_value = kind in _DELIMITERS and "got `object`" in str(error)
-            hint = "; a row is an object, so give single values as NDJSON" if is_value else ""
-            raise ConfigurationError(f"{path}, {where} is no item of the handler: {error}{hint}") from error
-    return Sample([row for _, row in found], make)
-
-
-def _rows(path: Path, kind: SampleFormat) -> Iterator[tuple[str, Any]]:
-    """Yield where each row stands, and the row: a dict of strings, or JSON."""
-    if kind in _DELIMITERS:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            yield from _table(path, text, _DELIMITERS[kind])
-    elif kind is SampleFormat.NDJSON:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if json := line.removeprefix(_BOM).strip():
-                    yield f"line {number}", json
-    else:
-        try:
-            values = msgspec.json.decode(path.read_bytes().removeprefix(_BOM), type=list[msgspec.Raw])
-        except msgspec.DecodeError as error:
-            raise ConfigurationError(f"{path} is not a JSON array: {error}") from error
-        for number, value in enumerate(values):
-            yield f"element {number}", bytes(value)
-
-
-def _table(path: Path, text: TextIO, delimiter: str) -> Iterator[tuple[str, dict[str, str]]]:
-    reader = csv.reader(text, delimiter=delimiter)
-    names = [name.strip() for name in next(reader, [])]
-    if names and (not all(names) or len(set(names)) < len(names)):
-        raise ConfigurationError(f"{path}: the first row names the columns, each once")
-    for cells in reader:
-        if not cells:
-            continue
-        if len(cells) != len(names):
             raise ConfigurationError(
-                f"{path}, line {reader.line_num} has {len(cells)} cells, not {len(names)}"
-            )
-        yield f"line {reader.line_num}", dict(zip(names, cells, strict=True))
+                f"{path}, element {number} is no item of the handler: {pydantic_models.told(error)}"
+            ) from error
+        rows.append(row)
+    return Sample(rows, make)
+
+
+def _elements(path: Path) -> Iterator[bytes]:
+    try:
+        yield from map(
+            bytes, msgspec.json.decode(path.read_bytes().removeprefix(_BOM), type=list[msgspec.Raw])
+        )
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path} is not a JSON array: {error}") from error
+
+
+def _from_row(item_type: Any) -> Callable[[Any], Any]:
+    convert = converter(item_type)
+    return copy.deepcopy if convert is None else convert.one
 
 
 def _from_json(item_type: Any) -> Callable[[bytes], Any]:
@@ -143,29 +217,3 @@ def _from_json(item_type: Any) -> Callable[[bytes], Any]:
         raise ConfigurationError(
             f"items of type {item_type!r} cannot be read from a file: {error}"
         ) from error
-
-
-def _from_strings(item_type: Any) -> Callable[[dict[str, str]], Any]:
-    from_json = _from_json(item_type)
-    if pydantic_models.mentions_model(item_type):
-        return lambda row: from_json(msgspec.json.encode(row))  # pydantic converts strings itself
-
-    def convert(row: dict[str, str]) -> Any:
-        return msgspec.convert(row, item_type, strict=False, dec_hook=decode_hook)
-
-    def make(row: dict[str, str]) -> Any:
-        if item_type is Any:
-            return row.copy()
-        try:
-            return convert(row)
-        except ValueError:
-            # An empty cell that cannot be what its field wants leaves the field its default.
-            filled = {name: cell for name, cell in row.items() if cell}
-            if len(filled) < len(row):
-                try:
-                    return convert(filled)
-                except ValueError:
-                    pass  # the first error says it of the row as it is
-            raise
-
-    return make

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
@@ -90,20 +93,22 @@ def test_an_item_that_a_handler_changed_comes_unchanged_again(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.xlsx", "", "ends with none of .csv, .tsv, .ndjson, .json, .jsonl; say .* --input-format"),
+        ("a.xlsx", "", "does not say its format; say it with --input-format"),
         ("a.csv", "", "has no rows"),
         ("a.csv", "name,age\n", "has no rows"),
+        ("a.ndjson", "\n\n", "has no rows"),
         ("a.json", "[]", "has no rows"),
         ("a.json", '{"name":"Ada"}', "is not a JSON array"),
         ("a.json", "[1,", "is not a JSON array"),
-        ("a.csv", "name,name\nAda,1\n", "names the columns, each once"),
-        ("a.csv", "name,\nAda,1\n", "names the columns, each once"),
-        ("a.csv", "name,age\nAda,1\nBob\n", "line 3 has 1 cells, not 2"),
-        ("a.csv", "name,age\nAda,old\n", "line 2 is no item of the handler: Expected `int`, got `str`"),
-        ("a.csv", b"name\n\xff\n", "is not UTF-8"),
-        ("a.ndjson", '{"name":"Ada"}\n\n{"age":3}\n', "line 3 is no item .* missing required field `name`"),
-        ("a.ndjson", "nonsense\n", "line 1 is no item .* malformed"),
+        ("a.csv", "name,name\nAda,1\n", "names 'name' more than once"),
+        ("a.csv", "name,age\nAda,1\nBob\n", "row 2: the record has 1 cells, not 2"),
+        ("a.csv", "name,age\nAda,old\n", "row 1 is no item of the handler: Expected `int`, got `str`"),
+        ("a.csv", b"name\n\xff\n", "row 1: .* is not utf-8"),
+        ("a.csv", 'name\n"Ada"x\n', "a quote stands where RFC 4180 allows none"),
+        ("a.ndjson", '{"name":"Ada"}\n\n{"age":3}\n', "row 3 is no item .* missing required field `name`"),
+        ("a.ndjson", "nonsense\n", "row 1: .* malformed"),
         ("a.json", '[{"name":"Ada"},7]', "element 1 is no item .* Expected `object`, got `int`"),
+        ("a.csv.gz", gzip.compress(b"name\nAda\n")[:-6], "is damaged or cut off"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_place(
@@ -119,10 +124,59 @@ def test_single_values_do_not_come_from_csv(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot read .*none\.csv: No such file"):
+    with pytest.raises(ConfigurationError, match=r"none\.csv cannot be read: No such file"):
         read_sample(tmp_path / "none.csv", User, limit=1)
 
 
 def test_a_type_that_no_file_holds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read(tmp_path / "a.ndjson", "1\n", Path)
+
+
+TEXT = b"name,age\nAda,36\nBob,\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv.gz", gzip.compress(TEXT[:12]) + gzip.compress(TEXT[12:])),
+        ("a.csv.zst", pa.Codec("zstd").compress(TEXT, asbytes=True)),
+        ("a.ndjson.gz", gzip.compress(b'{"name":"Ada","age":36}\n{"name":"Bob"}\n')),
+    ],
+)
+@pytest.mark.parametrize("kind", [User, Model])
+def test_compressed_files_are_read_as_a_run_reads_them(
+    tmp_path: Path, name: str, content: bytes, kind: type
+) -> None:
+    assert read(tmp_path / name, content, kind).take(2) == [
+        kind(name="Ada", age=36),
+        kind(name="Bob", age=18),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_tables_are_read_as_a_run_reads_them(tmp_path: Path, name: str) -> None:
+    table = pa.table({"name": ["Ada", "Bob", "Cy"], "age": [36, 5, 7], "tags": [["x"], [], None]})
+    if name == "a.parquet":
+        pq.write_table(table, tmp_path / name, row_group_size=1)
+    else:
+        with pa.ipc.new_file(tmp_path / name, table.schema) as file:
+            file.write_table(table, max_chunksize=1)
+    assert read_sample(tmp_path / name, User, limit=2).take(2) == [User("Ada", 36), User("Bob", 5)]
+    sample = read_sample(tmp_path / name, Any, limit=10)
+    assert len(sample) == 3
+    sample.take(3)[0]["tags"].append("changed")
+    assert sample.take(1) == [{"name": "Ada", "age": 36, "tags": ["x"]}]
+
+
+def test_a_handler_of_columns_gets_the_types_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"name,age\nAda,36\nBob,7\n")
+    sample = read_sample(tmp_path / "a.csv", dict, limit=10, is_columnar=True)
+    assert sample.take(2) == [{"name": "Ada", "age": 36}, {"name": "Bob", "age": 7}]
+
+
+def test_rows_are_counted_on_over_the_pieces_that_a_file_is_read_in(tmp_path: Path) -> None:
+    rows = "".join(f"{'x' * 1000},{number}\n" for number in range(3000))
+    with pytest.raises(ConfigurationError, match="row 3001 is no item"):
+        read(tmp_path / "a.csv", f"name,age\n{rows}x,old\n", User, limit=5000)
+    assert len(read(tmp_path / "a.csv", f"name,age\n{rows}x,old\n", User, limit=3000)) == 3000

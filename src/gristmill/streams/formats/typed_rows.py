@@ -67,14 +67,27 @@ class _Each:
         return [self.one(row) for row in rows]
 
     def one(self, row: Any) -> Any:
+        """Return the item; an empty cell that its field cannot take leaves it to its default."""
+        try:
+            return self._made(row)
+        except Exception:
+            filled = (
+                {name: cell for name, cell in row.items() if cell != ""} if isinstance(row, dict) else row
+            )
+            if len(filled) == len(row):
+                raise
+            try:
+                return self._made(filled)
+            except Exception:  # noqa: BLE001, S110 - the first error says it of the row as it is
+                pass
+            raise
+
+    def _made(self, row: Any) -> Any:
         raise NotImplementedError
 
 
 class _Msgspec(_Each):
-    """Strings become numbers, truths and times where the type wants them.
-
-    An empty cell that cannot be what its field wants is left out, so that the field's default holds.
-    """
+    """Strings become numbers, truths and times where the type wants them."""
 
     def __init__(self, item_type: Any) -> None:
         self._type = item_type
@@ -84,20 +97,8 @@ class _Msgspec(_Each):
         found: list[Any] = msgspec.convert(rows, self._list, strict=False, dec_hook=decode_hook)
         return found
 
-    def one(self, row: Any) -> Any:
-        try:
-            return msgspec.convert(row, self._type, strict=False, dec_hook=decode_hook)
-        except Exception:
-            filled = (
-                {name: cell for name, cell in row.items() if cell != ""} if isinstance(row, dict) else row
-            )
-            if len(filled) == len(row):
-                raise
-            try:
-                return msgspec.convert(filled, self._type, strict=False, dec_hook=decode_hook)
-            except Exception:  # noqa: BLE001, S110 - the first error says it of the row as it is
-                pass
-            raise
+    def _made(self, row: Any) -> Any:
+        return msgspec.convert(row, self._type, strict=False, dec_hook=decode_hook)
 
 
 class _Pydantic(_Each):
@@ -111,5 +112,5 @@ class _Pydantic(_Each):
 
             self._validate = TypeAdapter(item_type).validate_python
 
-    def one(self, row: Any) -> Any:
+    def _made(self, row: Any) -> Any:
         return self._validate(row)

@@ -64,7 +64,7 @@ def test_strings_become_what_the_type_wants_and_bad_rows_fail_alone(kind: Any) -
     assert converted(kind, row)[1:] == ([10], {})
 
 
-@pytest.mark.parametrize("kind", [Struct, Data])
+@pytest.mark.parametrize("kind", [Struct, Data, Model])
 def test_an_empty_cell_leaves_a_field_to_its_default_where_it_cannot_be_one(kind: Any) -> None:
     items, _, bad = converted(kind, {"id": "1", "price": "", "day": "", "name": ""}, {"id": "", "price": ""})
     assert items == [kind(id=1, name="none")]
