@@ -12,6 +12,7 @@ from typing import Any
 
 from gristmill.batching.columnar import arrow
 from gristmill.errors import ConfigurationError, SourceError
+from gristmill.streams.formats.compression import Compression
 from gristmill.streams.formats.csv_form import CsvForm
 from gristmill.streams.formats.dead_letter_form import DeadLetterForm
 from gristmill.streams.formats.dialect import Dialect
@@ -30,6 +31,9 @@ from gristmill.streams.sources.typed_text import CsvColumnFiles, LineColumnFiles
 from gristmill.streams.sql.address import is_database
 from gristmill.streams.sql.opening import sql_sink, sql_source
 
+_OF_CSV = ("delimiter", "quoting", "encoding", "on_duplicate", "header", "pad", "extra")
+"""Options of reading that are of CSV."""
+
 
 def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar: bool = False) -> Source:
     """Return the source that *inputs* name: files, patterns, a database, or ``-`` for standard input.
@@ -46,6 +50,7 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar
     if any(is_database(str(each)) for each in inputs):
         if len(inputs) > 1:
             raise ConfigurationError("a database cannot be one of several inputs; run it alone")
+        _check_unused(options, (*_OF_CSV, "select"), "a database; say with a query what is read of it")
         return sql_source(str(inputs[0]), query=options.query, table=options.table)
     if options.query is not None or options.table is not None:
         raise ConfigurationError(
@@ -53,11 +58,23 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar
         )
     paths = expanded([str(each) for each in inputs])
     form = _common_format(paths, options)
+    if form not in (Format.CSV, Format.TSV, Format.DEAD_LETTER):
+        _check_unused(options, _OF_CSV, f"{form.value}; leave it out")
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return _text_source(paths, _text_form(form, options), options, is_columnar=is_columnar)
     if form is Format.DEAD_LETTER:
         return _dead_letters(paths, options, is_columnar=is_columnar)
     return _table_source(paths, form, options)
+
+
+def _check_unused(options: ReadOptions, names: Sequence[str], what: str) -> None:
+    """Refuse options that would be of no effect, rather than leave people to think they had one."""
+    default = ReadOptions()
+    for name in names:
+        if getattr(options, name) != getattr(default, name):
+            files = "files" if name == "select" else "CSV files"
+            option = name.replace("_", "-")
+            raise ConfigurationError(f"--{option} says how {files} are read, and the input is {what}")
 
 
 def _text_source(paths: list[str], form: TextForm, options: ReadOptions, *, is_columnar: bool) -> Source:
@@ -219,6 +236,11 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
     if form in (Format.CSV, Format.TSV, Format.NDJSON):
         return FileSink(path, _text_output(form, name, options))
     if form in (Format.PARQUET, Format.ARROW):
+        if compression_of(name) is not Compression.NONE:
+            raise ConfigurationError(
+                f"{name}: {form.value} is not compressed as a whole; leave {path.suffix} out"
+                + (", and choose a --codec" if form is Format.PARQUET else "")
+            )
         return FileSink(path, _table_output(form, path, options))
     raise ConfigurationError(
         f"{name}: dead letters are written by runs only; name a file of another format with -o"
@@ -258,15 +280,28 @@ def _table_output(form: Format, path: Path, options: WriteOptions) -> Appending:
     from gristmill.streams.formats.arrow_output import ArrowOutput  # noqa: PLC0415 - needs pyarrow
     from gristmill.streams.formats.parquet_output import ParquetOutput  # noqa: PLC0415 - as above
 
+    _check_columns(form, options)
+    if form is Format.PARQUET:
+        return ParquetOutput(options.codec)
+    _check_codec(form, options)
+    return ArrowOutput(is_stream=path.suffix.lower() == ".arrows")
+
+
+def _check_columns(form: Format, options: WriteOptions) -> None:
     if options.columns:
         raise ConfigurationError(
             f"columns are chosen for CSV only; leave them out in the handler for {form.value}"
         )
-    if form is Format.PARQUET:
-        return ParquetOutput(options.codec)
-    return ArrowOutput(is_stream=path.suffix.lower() == ".arrows")
+
+
+def _check_codec(form: Format, options: WriteOptions) -> None:
+    if options.codec is not None:
+        raise ConfigurationError(f"--codec is of Parquet, and the output is {form.value}; leave it out")
 
 
 def _text_output(form: Format, name: str, options: WriteOptions) -> TextOutput:
+    if form is Format.NDJSON:
+        _check_columns(form, options)
+    _check_codec(form, options)
     delimiter = {Format.CSV: ",", Format.TSV: "\t"}.get(form)
     return TextOutput(delimiter=delimiter, compression=compression_of(name), columns=options.columns)

@@ -125,6 +125,12 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path: Path) -> None:
         ("o", {}, "--output-format"),
         ("o.dead.ndjson", {}, "dead letters are written by runs only"),
         ("deep/", {"format": "csv"}, "is a folder"),
+        ("o.parquet.gz", {}, "leave .gz out, and choose a --codec"),
+        ("o.arrow.zst", {}, "leave .zst out"),
+        ("o.csv", {"codec": "zstd"}, "--codec is of Parquet"),
+        ("o.arrow", {"codec": "zstd"}, "--codec is of Parquet"),
+        ("o.ndjson", {"columns": ("a",)}, "columns are chosen for CSV only"),
+        ("-", {"columns": ("a",)}, "columns are chosen for CSV only"),
         ("-", {"format": "parquet"}, "parquet cannot go to standard output"),
         ("-", {"format": "dead-letter"}, "cannot go to standard output"),
     ],
@@ -141,3 +147,21 @@ def test_files_are_the_same_by_links_and_before_they_are_there(folder: Path) -> 
     for one, other in (("hard", "a.csv"), ("soft", "hard"), ("to nowhere", "new"), ("deep/../new", "new")):
         assert same_file(Path(one), Path(other))
     assert not same_file(Path("a.csv"), Path("b.csv"))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"encoding": "latin-1"}, {"header": ("a",)}, {"pad": True}, {"extra": "x"}, {"delimiter": ";"},
+        {"quoting": "none"}, {"on_duplicate": "first"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["a.ndjson", "a.parquet", "sqlite:///a.db#t"])
+def test_options_of_csv_are_refused_where_they_would_have_no_effect(name: str, option: Any) -> None:
+    with pytest.raises(ConfigurationError, match="says how CSV files are read, and the input is"):
+        source_of([name], ReadOptions(**option))
+
+
+def test_columns_of_a_table_are_selected_by_a_query() -> None:
+    with pytest.raises(ConfigurationError, match="--select says how files are read"):
+        source_of(["sqlite:///a.db#t"], ReadOptions(select={"a": "b"}))

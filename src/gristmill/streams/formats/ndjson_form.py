@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
@@ -141,13 +141,17 @@ class LineReader:
 def _decoder(item_type: Any, select: Mapping[str, str] | None) -> Callable[[bytes], Any]:
     if select is not None:
         inner = _converter(item_type)
+        is_typed = item_type not in (Any, dict) and get_origin(item_type) is not dict
         plain = msgspec.json.Decoder()
 
         def selected(line: bytes) -> Any:
             row = plain.decode(line)
             if not isinstance(row, dict):
                 raise msgspec.ValidationError(f"an object is expected, not {type(row).__name__}")
-            return inner({new: row.get(name) for name, new in select.items()})
+            if not is_typed:
+                return {new: row.get(name) for name, new in select.items()}
+            # What is missing is left to the defaults of the type.
+            return inner({new: row[name] for name, new in select.items() if name in row})
 
         return selected
     if pydantic_models.is_model(item_type):

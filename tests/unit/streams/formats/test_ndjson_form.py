@@ -74,6 +74,16 @@ def test_fields_are_selected_and_renamed_and_null_where_they_are_missing() -> No
     assert list(typed.bad) == [1]
 
 
+def test_a_selected_field_that_is_missing_leaves_a_type_to_its_default() -> None:
+    class Defaulted(msgspec.Struct):
+        a: int = 7
+
+    (rows,) = blocks(b'{"x":1}\n{"y":1}\n', Defaulted, LineForm(select={"x": "a"}))
+    assert rows.items == [Defaulted(1), Defaulted(7)]
+    (plain,) = blocks(b'{"y":1}\n', dict[str, Any], LineForm(select={"x": "a"}))
+    assert plain.items == [{"a": None}]
+
+
 def test_places_are_those_of_the_lines_blank_ones_included() -> None:
     text = b"\xef\xbb\xbf" + b'{"a":1}\r\n\n{"a":\r2}'
     (rows,) = blocks(text)
