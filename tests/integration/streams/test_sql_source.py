@@ -91,6 +91,24 @@ def test_a_query_of_postgresql_keeps_its_types(postgres: Any, tmp_path: Path) ->
     ] == seen  # fmt: skip
 
 
+def test_types_of_postgresql_that_python_has_not_are_text_or_dicts(postgres: Any, tmp_path: Path) -> None:
+    postgres.sql("CREATE TYPE pair AS (a int, b int4range)")
+    query = """SELECT '(1,2)'::point AS point, '<(1,2),3>'::circle AS circle, B'101' AS bits,
+        '10.0.0.1/8'::inet AS net, int4range(1, 5) AS some, 'empty'::int4range AS none,
+        numrange(1.5, NULL) AS open,
+        ROW(1, int4range(2, 3))::pair AS pair, ARRAY[int4range(1, 2), NULL] AS list ORDER BY 1::int"""
+
+    run(postgres.url, note, tmp_path, query=query)
+
+    assert seen == [
+        {
+            "point": "(1,2)", "circle": "<(1,2),3>", "bits": "101", "net": "10.0.0.1/8",
+            "some": "[1,5)", "none": "empty", "open": "[1.5,)",
+            "pair": {"a": 1, "b": "[2,3)"}, "list": ["[1,2)", None],
+        }
+    ]  # fmt: skip
+
+
 def test_a_query_of_sqlite_keeps_its_types(sqlite: Any, tmp_path: Path) -> None:
     run(
         sqlite.url,

@@ -149,7 +149,10 @@ def _single(get: Callable[[Any], Any]) -> Getter:
 
 def _loose(result: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
     if not isinstance(result, dict):
-        plain = msgspec.to_builtins(result, enc_hook=encode_hook, builtin_types=(bytes, bytearray))
+        try:
+            plain = msgspec.to_builtins(result, enc_hook=encode_hook, builtin_types=(bytes, bytearray))
+        except Exception:  # noqa: BLE001 - it is told of this one, as a column that is none or cannot be written
+            plain = None
         result = plain if isinstance(plain, dict) else {"value": result}
     return tuple(map(str, result)), tuple(result.values())
 

@@ -18,6 +18,12 @@ from gristmill.streams.sql.postgres.statements import statement
 
 _COUNTED = 64 << 20
 """Bytes of a table whose rows are counted; of larger ones the server's estimate will do."""
+_AS_TEXT = (
+    "point", "line", "lseg", "box", "path", "polygon", "circle", "bit", "varbit", "inet", "cidr",
+)  # fmt: skip
+"""Types of which neither JSON nor a process beside this one knows what the driver makes of them."""
+_OWN = ("array", "composite", "range", "multirange")
+"""Kinds of types whose values may be of the driver's own types."""
 
 
 class PostgresReading:
@@ -38,6 +44,7 @@ class PostgresReading:
         self._first = ""
         self._other = ""
         self._keys: list[int] = []
+        self._own: list[int] = []
         self._connection = PostgresConnection(address.target)
 
     def open(self) -> int | None:
@@ -60,15 +67,24 @@ class PostgresReading:
             await self._connection.raw.set_type_codec(
                 name, encoder=str, decoder=msgspec.json.decode, schema="pg_catalog"
             )
+        for name in _AS_TEXT:
+            await self._connection.raw.set_type_codec(
+                name, encoder=str, decoder=str, schema="pg_catalog", format="text"
+            )
 
     def _look_at_query(self) -> int | None:
         query = self._query or ""
         prepared = self._connection.run(lambda: self._connection.raw.prepare(query))
-        self.columns = [each.name for each in prepared.get_attributes()]
+        self.columns = self._look_at(prepared.get_attributes())
         if prepared.get_parameters():
             raise ConfigurationError("the query has parameters ($1): write their values into it")
         plan = self._connection.fetch(f"EXPLAIN (FORMAT JSON) {query}")
         return int(plan[0][0][0]["Plan"]["Plan Rows"])
+
+    def _look_at(self, attributes: Sequence[Any]) -> list[str]:
+        """Return the names of the columns, and keep in mind which have values of the driver's own types."""
+        self._own = [index for index, each in enumerate(attributes) if each.type.kind in _OWN]
+        return [each.name for each in attributes]
 
     def _look_at_table(self) -> int | None:
         table = self._table or TableName(table="")
@@ -83,7 +99,7 @@ class PostgresReading:
             )
         every = f"SELECT * FROM {table.quoted()}"  # noqa: S608 - a quoted name
         names = self._connection.run(lambda: self._connection.raw.prepare(every))
-        self.columns = [each.name for each in names.get_attributes()]
+        self.columns = self._look_at(names.get_attributes())
         self._keys = [list(self.columns).index(rows[index]["name"]) for _, index in keys]
         key = ", ".join(quoted(self.columns[place]) for place in self._keys)
         after = ", ".join(
@@ -99,8 +115,8 @@ class PostgresReading:
     def feed(self, after: str | None) -> _Cursor | _Pages:
         """Return the rows."""
         if self._query is not None:
-            return _Cursor(self._connection, self._query, self._shown)
-        pages = _Pages(self._connection, self._first, self._other, self._keys, self._shown)
+            return _Cursor(self._connection, self._query, self._shown, self._own)
+        pages = _Pages(self._connection, self._first, self._other, self._keys, self._shown, own=self._own)
         pages.key = after
         return pages
 
@@ -116,8 +132,9 @@ def _gone(shown: str, error: Exception) -> SourceError:
 class _Cursor:
     """The rows of a query, by a cursor in a transaction that sees one state."""
 
-    def __init__(self, connection: PostgresConnection, query: str, shown: str) -> None:
+    def __init__(self, connection: PostgresConnection, query: str, shown: str, own: Sequence[int]) -> None:
         self.key: str | None = None
+        self._own = own
         self._connection = connection
         self._shown = shown
         self._cursor = self._do(lambda: self._open(query))
@@ -134,7 +151,7 @@ class _Cursor:
             self._do(lambda: self._cursor.forward(count))
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
-        return list(map(tuple, self._do(lambda: self._cursor.fetch(count))))
+        return _plain(self._do(lambda: self._cursor.fetch(count)), self._own)
 
     def _do(self, work: Any) -> Any:
         try:
@@ -147,9 +164,17 @@ class _Pages:
     """The rows of a table, page by page after the last key."""
 
     def __init__(
-        self, connection: PostgresConnection, first: str, other: str, keys: Sequence[int], shown: str
+        self,
+        connection: PostgresConnection,
+        first: str,
+        other: str,
+        keys: Sequence[int],
+        shown: str,
+        *,
+        own: Sequence[int],
     ) -> None:
         self.key: str | None = None
+        self._own = own
         self._connection = connection
         self._first = first
         self._other = other
@@ -174,7 +199,34 @@ class _Pages:
             raise _gone(self._shown, error) from error
         if rows:
             self.key = msgspec.json.encode([_text(rows[-1][place]) for place in self._keys]).decode()
-        return list(map(tuple, rows))
+        return _plain(rows, self._own)
+
+
+def _plain(records: Sequence[Any], own: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Return *records* as tuples that travel; the columns *own* without the driver's types."""
+    if not own:
+        return list(map(tuple, records))
+    rows = [list(each) for each in records]
+    for row in rows:
+        for place in own:
+            row[place] = _without_own(row[place])
+    return list(map(tuple, rows))
+
+
+def _without_own(value: Any) -> Any:
+    """Return a composite value as a dict, and a range as PostgreSQL writes it."""
+    if isinstance(value, asyncpg.Record):
+        return {name: _without_own(part) for name, part in value.items()}
+    if isinstance(value, asyncpg.Range):
+        return _range_text(value)
+    return [_without_own(part) for part in value] if isinstance(value, list) else value
+
+
+def _range_text(found: asyncpg.Range) -> str:
+    if found.isempty:
+        return "empty"
+    lower, upper = ("" if end is None else _text(end) for end in (found.lower, found.upper))
+    return f"{'[' if found.lower_inc else '('}{lower},{upper}{']' if found.upper_inc else ')'}"
 
 
 def _text(value: Any) -> str:
