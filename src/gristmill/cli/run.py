@@ -294,6 +294,7 @@ def run_to_end(pipeline: Pipeline, engine: Engine | None, progress: ProgressKind
     with _listening(stopping) as signals:
         try:
             report = pipeline.run(engine, watch=view.look, stopping=stopping)
+            view.end(report)
         except Interrupted:
             shown.print(_goes_on(pipeline))
             return 128 + signals[-1]

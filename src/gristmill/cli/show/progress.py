@@ -37,6 +37,9 @@ class ProgressView(Protocol):
     def look(self, report: Report) -> None:
         """Show *report*, if it is time to."""
 
+    def end(self, report: Report) -> None:
+        """Show what became of the run, done or stopped, if the last look did not and nobody else will."""
+
     def close(self) -> None:
         """Show no more."""
 
@@ -57,6 +60,9 @@ def progress_view(
 
 class _Nothing:
     def look(self, report: Report) -> None:
+        """Show nothing."""
+
+    def end(self, report: Report) -> None:
         """Show nothing."""
 
     def close(self) -> None:
@@ -97,6 +103,9 @@ class _Bar:
             eta="" if eta is None else f"{seconds_text(eta)} left",
         )
 
+    def end(self, report: Report) -> None:
+        pass
+
     def close(self) -> None:
         self._progress.stop()
 
@@ -133,6 +142,9 @@ class _Lines:
             parts.append(f"{seconds_text(eta)} left")
         print("; ".join(parts), file=sys.stderr, flush=True)  # noqa: T201 - it is what was asked for
 
+    def end(self, report: Report) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -151,6 +163,8 @@ class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
         waits_for: What was waited for most.
         stalls: Seconds waited for each.
         worker_deaths: Workers that died.
+        blank: Empty lines, which are no rows; absent without any.
+        codes: code of failures -> how many; absent without any.
         is_done: The output is in its place.
     """
 
@@ -167,6 +181,8 @@ class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
     waits_for: str
     stalls: dict[str, float]
     worker_deaths: int
+    blank: int = 0
+    codes: dict[str, int] = {}
     is_done: bool = False
 
 
@@ -188,6 +204,8 @@ def snapshot(report: Report, speed: Speedometer) -> Snapshot:
         waits_for=report.stalls.most,
         stalls={name: round(seconds, 3) for name, seconds in report.stalls.seconds.items()},
         worker_deaths=report.deaths,
+        blank=counts.blank,
+        codes=report.codes,
         is_done=report.is_done,
     )
 
@@ -203,6 +221,13 @@ class _Json:
         self._speed.look(report)
         if self._speed.seconds - self._shown_at < _JSON_EVERY and not report.is_done:
             return
+        self._show(report)
+
+    def end(self, report: Report) -> None:
+        if report.was_done or not report.is_done:
+            self._show(report)
+
+    def _show(self, report: Report) -> None:
         self._shown_at = self._speed.seconds
         print(msgspec.json.encode(snapshot(report, self._speed)).decode(), file=sys.stderr, flush=True)  # noqa: T201
 

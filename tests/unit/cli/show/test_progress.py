@@ -51,6 +51,30 @@ def test_json_is_a_line_each_second_and_one_at_the_end(capsys: pytest.CaptureFix
     assert lines[-1]["stalls"] == {"workers": 0.0, "order": 0.0, "sink": 0.0, "source": 0.0}
 
 
+def test_json_ends_with_what_became_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    found = report(clock, codes={"bad": 2})
+    view = progress_view(ProgressKind.JSON, Console(stderr=True), clock)
+    view.look(found)
+    clock.now += 0.5
+    found.counts.blank = 3
+    view.look(found)
+    view.end(found)  # it was stopped, and no second is over
+    found.is_done = True
+    view.look(found)
+    view.end(found)  # it is said already
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["seconds"] for line in lines] == [0.0, 0.5, 0.5]
+    assert [line.get("blank") for line in lines] == [None, 3, 3]
+    assert lines[-1]["codes"] == {"bad": 2}
+
+
+def test_json_tells_of_a_run_that_was_done_before(capsys: pytest.CaptureFixture[str]) -> None:
+    view = progress_view(ProgressKind.JSON, Console(stderr=True), Clock())
+    view.end(report(Clock(), is_done=True, was_done=True))
+    assert json.loads(capsys.readouterr().err)["is_done"]
+
+
 def test_lines_come_each_ten_seconds_and_say_no_share_of_what_nobody_knows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
