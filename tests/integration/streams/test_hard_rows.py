@@ -281,3 +281,11 @@ def test_lines_that_are_no_json_of_the_type_are_letters_that_can_be_read(
     mill.go("same", "out.ndjson.dead.ndjson", "-o", "again.ndjson", code=3)
     (again,) = mill.letters("again.ndjson.dead.ndjson")
     assert (again["source"], again["row"]) == ("in.ndjson", 21)
+
+
+def test_letters_of_lines_replay_with_what_was_selected_of_them(mill: Any) -> None:
+    mill.write("in.ndjson", '{"id":"1","a":"poison","b":1}\n{"id":"2","a":"fine","b":1}\n')
+    words = ("--select", "id,a", "--rename", "a=text")
+    mill.go("poisoned", "in.ndjson", "-o", "out.ndjson", *words, code=3)
+    mill.go("same", "out.ndjson.dead.ndjson", "-o", "again.ndjson")
+    assert (mill.folder / "again.ndjson").read_text() == '{"id":"1","text":"poison"}\n'

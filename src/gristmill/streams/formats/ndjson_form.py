@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_origin
+from typing import Any, TypeAlias, get_origin
 
 import msgspec
 
@@ -89,7 +89,8 @@ class LineReader:
 
     def __init__(self, recipe: LineRecipe, item_type: Any) -> None:
         self._recipe = recipe
-        self._decode = _decoder(item_type, recipe.form.select)
+        self._pick = _picker(item_type, recipe.form.select)
+        self._decode = _decoder(item_type, self._pick)
         self._blocks = Blocks(lambda window: cut_lines(window, is_last=False))
 
     def read(self, chunk: Chunk, batch: int) -> Iterator[Rows]:
@@ -133,25 +134,39 @@ class LineReader:
         )
 
     def original(self, place: Place, item: Any) -> Any:
-        """Return the row as the file has it; *item* where that is nothing to be kept in a dead letter."""
+        """Return the row as the file has it, or what is selected of it; *item* if that cannot be."""
         stored = None if place.raw is None else as_stored(place.raw)
-        return item if stored is None else stored
+        if stored is None or self._pick is None:
+            return item if stored is None else stored
+        try:
+            row = msgspec.json.decode(stored)
+        except ValueError:  # a number that is out of range
+            return item
+        return self._pick(row) if isinstance(row, dict) else stored
 
 
-def _decoder(item_type: Any, select: Mapping[str, str] | None) -> Callable[[bytes], Any]:
-    if select is not None:
+Pick: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def _picker(item_type: Any, select: Mapping[str, str] | None) -> Pick | None:
+    """Return what takes the selected fields of a row; what is missing is null, or a type's default."""
+    if select is None:
+        return None
+    if item_type in (Any, dict) or get_origin(item_type) is dict:
+        return lambda row: {new: row.get(name) for name, new in select.items()}
+    return lambda row: {new: row[name] for name, new in select.items() if name in row}
+
+
+def _decoder(item_type: Any, pick: Pick | None) -> Callable[[bytes], Any]:
+    if pick is not None:
         inner = _converter(item_type)
-        is_typed = item_type not in (Any, dict) and get_origin(item_type) is not dict
         plain = msgspec.json.Decoder()
 
         def selected(line: bytes) -> Any:
             row = plain.decode(line)
             if not isinstance(row, dict):
                 raise msgspec.ValidationError(f"an object is expected, not {type(row).__name__}")
-            if not is_typed:
-                return {new: row.get(name) for name, new in select.items()}
-            # What is missing is left to the defaults of the type.
-            return inner({new: row[name] for name, new in select.items() if name in row})
+            return inner(pick(row))
 
         return selected
     if pydantic_models.is_model(item_type):

@@ -84,6 +84,18 @@ def test_a_selected_field_that_is_missing_leaves_a_type_to_its_default() -> None
     assert plain.items == [{"a": None}]
 
 
+def test_a_dead_letter_has_what_was_selected_of_a_line() -> None:
+    text = b'{"a":1,"b":2}\n[1]\n{"a":1e999}\n{"b":1}\n'
+    head = Head(length=0, columns=None)
+    reader = LineForm(select={"a": "A"}).recipe([head], [FILE]).rows(dict[str, int])
+    (rows,) = reader.read(Chunk(number=0, source=0, start=0, end=len(text), body=text), 10)
+    assert rows.items == [{"A": 1}]
+    found = [reader.original(place, None) for place in rows.places()]
+    assert found[0] == {"A": 1}
+    assert bytes(found[1]) == b"[1]"
+    assert found[2:] == [None, {"A": None}]
+
+
 def test_places_are_those_of_the_lines_blank_ones_included() -> None:
     text = b"\xef\xbb\xbf" + b'{"a":1}\r\n\n{"a":\r2}'
     (rows,) = blocks(text)
