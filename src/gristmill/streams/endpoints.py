@@ -230,6 +230,11 @@ def sink_of(output: str | Path, options: WriteOptions, inputs: Sequence[str], re
         return _folder(path, options)
     if is_device(path):
         return DeviceOutput(path, _streamed_output(name, options))
+    return _file(path, options)
+
+
+def _file(path: Path, options: WriteOptions) -> Sink:
+    name = str(path)
     if path.is_symlink():
         path = path.resolve()  # where it leads to, for the link itself would be replaced
     form = format_of(name, "--output-format") if options.format is None else _format(options.format)

@@ -143,6 +143,11 @@ TEXT = b"name,age\nAda,36\nBob,\n"
         ("a.csv.zst", pa.Codec("zstd").compress(TEXT, asbytes=True)),
         ("a.ndjson.gz", gzip.compress(b'{"name":"Ada","age":36}\n{"name":"Bob"}\n')),
     ],
+    ids=[
+        "csv.gz",
+        "csv.zst",
+        "ndjson.gz",
+    ],  # the bytes hold a time, and no two processes would have the same ids
 )
 @pytest.mark.parametrize("kind", [User, Model])
 def test_compressed_files_are_read_as_a_run_reads_them(
