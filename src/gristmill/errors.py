@@ -18,6 +18,7 @@
     │   ├── ItemNotFound (LookupError)    the job has no item at that place
     │   ├── JobNotFinal                   the job still runs
     │   ├── UniqueConflict                another job holds the unique key, for something else
+    │   ├── UploadAbandoned               the items came too late: they were taken for those of a dead process
     │   ├── InvalidItem (ValueError)      an item that is not of the handler's type, or too large
     │   └── LeaseLost                     the lease died; somebody else has the items
     ├── StreamError                       a run over files or tables had to stop; it can be resumed
@@ -177,11 +178,21 @@ class UniqueConflict(QueueError):
 class UploadInFlight(UniqueConflict):
     """Another submission holds the unique key, and its items are still coming.
 
-    Nobody knows yet whether it will be a job: try again later. If its process died, the key is free an hour
-    after its last items.
+    Nobody knows yet whether it will be a job: try again later. If its process died, the key is free a minute
+    after that at the latest.
     """
 
     code = "idempotency_in_flight"
+    retryable = True
+
+
+class UploadAbandoned(QueueError):
+    """The store heard nothing of the process that took in the items for too long, and removed what it had.
+
+    It was stopped, or cut off, for a minute or more. Nothing is stored: submit the items again.
+    """
+
+    code = "upload_abandoned"
     retryable = True
 
 

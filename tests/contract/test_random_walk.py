@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.silence import silence
 
 from gristmill.errors import JobNotFinal, JobNotFound
 from gristmill.model.chunk import NewChunk, cut, each_place, pick
@@ -16,7 +17,7 @@ from gristmill.model.job import NewJob, Unique
 from gristmill.model.lease import Claim, NewResult, ResultKind, Settlement
 from gristmill.model.queue import DeadFilter, QueueLimits
 from gristmill.queue.memory.store import MemoryStore
-from gristmill.queue.store import Store
+from gristmill.queue.store import ABANDONED, Store
 
 QUEUES = ("numbers", "letters")
 CODES = ("bad", "worse")
@@ -65,6 +66,11 @@ class Pair:
 
     async def end_upload(self) -> None:
         await self.both(self.random.choice(("commit", "commit", "abort")), self._any_job())
+
+    async def silence_upload(self) -> None:
+        job = self._any_job()
+        for store in (self.model, self.store):
+            await silence(store, job, ABANDONED + 1)
 
     def _any_job(self) -> str:
         return self.random.choice(self.jobs) if self.jobs else "job_none"
@@ -167,8 +173,8 @@ class Pair:
 
 STEPS = (
     "enqueue", "enqueue", "enqueue", "claim", "claim", "claim", "settle", "settle", "settle",
-    "release", "renew", "take_over", "upload", "end_upload", "cancel", "cancel_items", "delete",
-    "redrive", "limit", "pause", "prune",
+    "release", "renew", "take_over", "upload", "end_upload", "silence_upload", "cancel", "cancel_items",
+    "delete", "redrive", "limit", "pause", "prune",
 )  # fmt: skip
 
 

@@ -156,6 +156,11 @@ KINDS: Mapping[str, Kind] = {
     "queue_full": Kind(503, "Queue is full", "The server has all the items it can hold; nothing was taken."),
     "closed": Kind(503, "Server is draining", "The server is shutting down and takes no more items."),
     "cancelled": Kind(503, "Batch was cancelled", "The batch ended without a reply."),
+    "upload_abandoned": Kind(
+        503,
+        "Items came too late",
+        "The server stood still for too long while it took the items in; nothing was stored.",
+    ),
     "store_unavailable": Kind(
         503,
         "Store is away",

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from gristmill.batching.handler import BatchHandler
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, JobNotFound, QueueError, UploadAbandoned
 from gristmill.model.chunk import NewChunk, cut, runs_of
-from gristmill.model.job import Enqueued, NewJob
+from gristmill.model.job import Enqueued, JobState, NewJob
 from gristmill.model.lease import NewResult, ResultKind
 from gristmill.model.settling import Failure
 from gristmill.queue.coding import QueueCodec
-from gristmill.queue.store import Store
+from gristmill.queue.store import ABANDONED, Store
+from gristmill.queue.upload_keeper import UploadKeeper
 
 _MOST_ITEMS = 1000
 _MOST_BYTES = 1 << 20
@@ -60,6 +61,7 @@ class Intake:
     ) -> None:
         self._codec = codec
         self._store = store
+        self._keeper = UploadKeeper(store)
         self._key: Callable[[Any], Hashable] | None = handler.limits.key
         self._max_items = min(handler.limits.largest, _MOST_ITEMS)
         self._max_bytes = min(max_bytes, _MOST_BYTES)
@@ -77,6 +79,7 @@ class Intake:
 
         Raises:
             InvalidItem: One is not of the handler's type; nothing was stored.
+            UploadAbandoned: This process stood still for too long; nothing was stored.
         """
         if isinstance(source, list | tuple) and len(source) <= _AT_ONCE:
             window = _Window(0)
@@ -91,7 +94,7 @@ class Intake:
         return await self._take(job, source, key, None)
 
     async def _take(self, job: NewJob, source: ReadySource, key: str | None, connection: Any) -> Enqueued:
-        upload = _Upload(self._store, job)
+        upload = _Upload(self._store, job, self._keeper)
         window = _Window(0)
         try:
             async for entries in source:
@@ -111,6 +114,8 @@ class Intake:
         except BaseException:
             await upload.abort()
             raise
+        finally:
+            self._keeper.drop(job.id)
 
     async def _enqueued(self, job: NewJob, window: _Window, key: str | None, connection: Any) -> Enqueued:
         chunks = self._chunks(job.id, window, key)
@@ -199,26 +204,45 @@ class _Window:
 
 
 class _Upload:
-    """A job that is stored bit by bit."""
+    """A job that is stored bit by bit, and kept alive meanwhile."""
 
-    def __init__(self, store: Store, job: NewJob) -> None:
+    def __init__(self, store: Store, job: NewJob, keeper: UploadKeeper) -> None:
         self._store = store
         self._job = job
+        self._keeper = keeper
         self.is_begun = False
 
     async def add(self, chunks: list[NewChunk], window: _Window) -> Enqueued | None:
         """Return who holds the unique key already, if somebody does."""
+        job = self._job.id
         if not self.is_begun:
             found = await self._store.begin(self._job)
             self.is_begun = found.created
             if not found.created:
                 return found
-        await self._store.add(self._job.id, chunks, refused=window.refused(self._job.id))
+            self._keeper.keep(job)
+        try:
+            await self._store.add(job, chunks, refused=window.refused(job))
+        except JobNotFound:
+            raise await self._lost() from None
         return None
 
     async def commit(self) -> Enqueued:
-        await self._store.commit(self._job.id)
+        try:
+            await self._store.commit(self._job.id)
+        except JobNotFound:
+            raise await self._lost() from None
         return Enqueued(job=self._job.id, created=True)
+
+    async def _lost(self) -> QueueError:
+        """Return the error for an upload that takes no items any more."""
+        found = await self._store.job(self._job.id)
+        if found is not None and found.state is not JobState.RECEIVING:
+            return JobNotFound(f"job {self._job.id} takes no more items: it was cancelled while they came")
+        return UploadAbandoned(
+            f"nothing was heard of the upload {self._job.id} for over {ABANDONED:g} seconds, "
+            "so it was removed: submit its items again"
+        )
 
     async def abort(self) -> None:
         if self.is_begun:

@@ -243,6 +243,7 @@ class Jobs:
 
         Raises:
             UnknownHandler, InvalidItem, UniqueConflict: Nothing was stored.
+            UploadAbandoned: Nor now; this process stood still for too long while it took the items in.
             UploadInFlight: Nor now; what holds *unique* is still being stored, and may come to nothing.
             StoreError: Nothing is known to have been stored; with *unique* it is safe to try again.
         """

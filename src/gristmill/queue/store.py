@@ -18,6 +18,9 @@ from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 
+ABANDONED = 60.0
+"""Seconds after which an upload that nobody added to, or touched, is that of a dead process."""
+
 
 class Transaction(Protocol):
     """An open transaction of an SQL store that holds a lease's fence.
@@ -79,14 +82,19 @@ class Store(Protocol):
         """
 
     async def begin(self, job: NewJob) -> Enqueued:
-        """Store a job without items, in state ``receiving``, for an upload."""
+        """Store a job without items, in state ``receiving``, for an upload.
+
+        Whoever began it calls ``add`` often, without chunks if there are none. An upload of which nothing
+        was heard for ``ABANDONED`` seconds may be pruned, and gives way at once, with all it has, to a job
+        that is submitted under its unique key.
+        """
 
     async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of a job that is ``receiving``; nobody claims them yet.
 
         Args:
             job: Which.
-            chunks: Items that are to run.
+            chunks: Items that are to run; none says that the upload still comes.
             refused: Results of items that never can, and are in no chunk: they count as items of the job
                 and as failed from now on, and no redrive brings them back.
 

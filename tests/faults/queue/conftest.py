@@ -70,18 +70,21 @@ class Mill:
 
     async def worker(self, *options: str, url: str | None = None) -> WorkerProcess:
         """Start a worker and wait until it is ready; *url* is its own way to the store."""
+        worker = await self.run(str(SCRIPT), url or self.url, str(self.folder), *options)
+        await worker.says("ready")
+        return worker
+
+    async def run(self, *script: str) -> WorkerProcess:
+        """Start a process of a Python script and its arguments."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(SCRIPT),
-            url or self.url,
-            str(self.folder),
-            *options,
+            *script,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         worker = WorkerProcess(process)
         self.workers.append(worker)
-        await worker.says("ready")
         return worker
 
     async def freeze(self, worker: WorkerProcess) -> None:

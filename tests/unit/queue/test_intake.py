@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from tests.silence import silence
 
 from gristmill import batch
+from gristmill.errors import JobNotFound, UploadAbandoned
 from gristmill.model.chunk import NewChunk, each_place
-from gristmill.model.job import Enqueued, NewJob
+from gristmill.model.job import Enqueued, NewJob, Unique
 from gristmill.model.lease import NewResult, ResultKind
 from gristmill.model.settling import Failure
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.intake import Intake, Ready
 from gristmill.queue.memory.store import MemoryStore
+from gristmill.queue.store import ABANDONED
 
 JOB = "job_" + "0" * 26
 BAD = Failure("invalid_item", "line 2: no", 0)
@@ -108,3 +112,69 @@ async def test_items_with_a_key_of_their_own_are_put_together_by_it() -> None:
     await taking.take_ready(NewJob(id=JOB, queue="numbers"), each(ready(0, 1, 2, 3)), key=None)
     chunks = await store.unprocessed(JOB)
     assert sorted((chunk.key, chunk.body) for chunk in chunks) == [("0", b"[0,2]"), ("1", b"[1,3]")]
+
+
+class Touched(MemoryStore):
+    """Notes which uploads were added to without items, and by which threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.touches: list[str] = []
+        self.touched = threading.Event()
+
+    async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
+        if not chunks and not refused:
+            self.touches.append(threading.current_thread().name)
+            self.touched.set()
+        await super().add(job, chunks, refused=refused)
+
+
+def large(number: int = 1) -> list[Ready]:
+    """Return an item that does not wait in memory."""
+    return [Ready(number, b" " * (9 << 20) + b"%d" % number)]
+
+
+async def test_an_upload_is_kept_alive_while_its_source_blocks_the_loop(monkeypatch: Any) -> None:
+    monkeypatch.setattr("gristmill.queue.upload_keeper._EVERY", 0.001)
+
+    async def slow() -> AsyncIterator[Sequence[Any]]:
+        yield large()
+        assert store.touched.wait(60)
+        yield ready(2)
+
+    store = Touched()
+    await intake(store).take_ready(NewJob(id=JOB, queue="numbers"), slow(), key=None)
+    assert set(store.touches) == {"gristmill uploads"}
+    found = await store.job(JOB)
+    assert found is not None
+    assert found.counts.queued == 2
+
+
+@pytest.mark.parametrize("rest", [[], [Ready(2, b"2")], [Ready(2, b" " * (9 << 20) + b"2")]], ids="abc")
+async def test_an_upload_that_was_taken_for_dead_says_so_and_leaves_what_took_its_place(
+    rest: list[Ready],
+) -> None:
+    unique = Unique(key="k")
+    other = NewJob(id="job_" + "1" * 26, queue="numbers", unique=unique)
+
+    async def frozen() -> AsyncIterator[Sequence[Any]]:
+        yield large()
+        await silence(store, JOB, ABANDONED + 1)
+        assert (await store.begin(other)).created
+        yield rest
+
+    store = MemoryStore()
+    with pytest.raises(UploadAbandoned, match=r"over 60 seconds.*submit its items again"):
+        await intake(store).take_ready(NewJob(id=JOB, queue="numbers", unique=unique), frozen(), key=None)
+    assert [job.id for job in (await store.jobs()).jobs] == [other.id]
+
+
+async def test_an_upload_that_was_cancelled_is_not_taken_for_a_dead_one() -> None:
+    async def cancelled() -> AsyncIterator[Sequence[Any]]:
+        yield large()
+        await store.cancel(JOB)
+        yield large(2)
+
+    store = MemoryStore()
+    with pytest.raises(JobNotFound, match="was cancelled while they came"):
+        await intake(store).take_ready(NewJob(id=JOB, queue="numbers"), cancelled(), key=None)

@@ -17,6 +17,7 @@ from gristmill.errors import (
     StoreError,
     UniqueConflict,
     UnknownHandler,
+    UploadAbandoned,
     UploadInFlight,
 )
 from gristmill.http.asgi import Scope, Served
@@ -126,7 +127,7 @@ def problem_of(error: GristmillError) -> Problem:
 
     Texts of stores may hold addresses: they go to the log.
     """
-    if isinstance(error, UploadInFlight):
+    if isinstance(error, UploadInFlight | UploadAbandoned):
         return problem(error.code, retryable=True, retry_after_s=1)
     if isinstance(error, UniqueConflict):
         return problem("idempotency_key_reused")

@@ -20,7 +20,7 @@ from gristmill.queue.memory.tables import ChunkRow, JobRow, LeaseRow, QueueRow, 
 from gristmill.queue.store import Transaction
 
 REMEMBERED = 3600.0
-"""Seconds for which a settled lease is known, and an upload may stand still."""
+"""Seconds for which a settled lease is known."""
 
 
 class MemoryStore:
@@ -98,6 +98,10 @@ class MemoryStore:
             return None
         held = self._tables.uniques.get((job.queue, job.unique.key))
         if held is None or (held.until is not None and held.until <= now):
+            return None
+        holder = self._tables.jobs[held.job]
+        if holder.is_abandoned(now):
+            self._remove(holder)
             return None
         wanted = job.unique.fingerprint
         return Enqueued(job=held.job, created=False, matches=wanted is None or wanted == held.fingerprint)
@@ -439,8 +443,7 @@ class MemoryStore:
         with self._lock:
             for row in list(tables.jobs.values()):
                 is_old = row.finished_at is not None and row.finished_at < now - older_than
-                is_stuck = row.is_receiving and row.touched_at < now - REMEMBERED
-                if (is_old or is_stuck) and pruned < limit:
+                if (is_old or row.is_abandoned(now)) and pruned < limit:
                     self._remove(row)
                     pruned += 1
             tables.leases = {

@@ -9,6 +9,7 @@ from gristmill.model.chunk import Chunk, NewChunk, Runs
 from gristmill.model.job import Job, JobCounts, NewJob, rank_of, state_of
 from gristmill.model.lease import NewResult, Result, ResultKind
 from gristmill.model.queue import Bucket, QueueLimits
+from gristmill.queue.store import ABANDONED
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +26,10 @@ class JobRow:
     total: int = 0
     done: dict[ResultKind, int] = field(default_factory=lambda: dict.fromkeys(ResultKind, 0))
     touched_at: float = 0.0
+
+    def is_abandoned(self, now: float) -> bool:
+        """Whether it is an upload of which nothing was heard for too long."""
+        return self.is_receiving and self.touched_at < now - ABANDONED
 
 
 @dataclass(slots=True, kw_only=True)

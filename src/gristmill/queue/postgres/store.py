@@ -23,10 +23,10 @@ from gristmill.queue.postgres.settling import OpenTransaction, settle_values
 from gristmill.queue.postgres.storing import Submission, slices, store_in, store_jobs
 from gristmill.queue.postgres.uploading import add_chunks, not_receiving
 from gristmill.queue.postgres.waking import Waker
-from gristmill.queue.store import Transaction
+from gristmill.queue.store import ABANDONED, Transaction
 
 REMEMBERED = 3600.0
-"""Seconds for which a settled lease is known, and an upload may stand still."""
+"""Seconds for which a settled lease is known."""
 
 _RACES = 3
 """Times to look again which ids exist, when somebody stored one of them just then."""
@@ -306,6 +306,8 @@ class PostgresStore:
 
     async def prune(self, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs, keys, leases and uploads."""
-        row = await self._connections.row("prune", older_than, REMEMBERED, limit, timeout=LONG)
-        self._waker.tell(row["queues"])
-        return int(row["pruned"])
+        jobs = await self._connections.row("prune", older_than, REMEMBERED, limit, timeout=LONG)
+        rest = limit - jobs["pruned"]
+        uploads = await self._connections.row("abandon_uploads", ABANDONED, rest, None, timeout=LONG)
+        self._waker.tell({*jobs["queues"], *uploads["queues"]})
+        return int(jobs["pruned"] + uploads["pruned"])

@@ -14,6 +14,7 @@ from gristmill.queue.postgres.columns import chunk_columns, followers, job_colum
 from gristmill.queue.postgres.connections import Session
 from gristmill.queue.postgres.failures import translated
 from gristmill.queue.postgres.statements import statements
+from gristmill.queue.store import ABANDONED
 
 JobChunks: TypeAlias = tuple[NewJob, Sequence[NewChunk]]
 Holding: TypeAlias = tuple[str, bytes]
@@ -142,8 +143,11 @@ async def _hold_unique(session: Session, jobs: Sequence[NewJob]) -> dict[str, En
         if not wanted:
             return answers
         rows = await session.fetch(
-            "unique_holders", [queue for queue, _ in wanted], [key for _, key in wanted]
+            "unique_holders", [queue for queue, _ in wanted], [key for _, key in wanted], ABANDONED
         )
+        abandoned = [row["job"] for row in rows if row["is_abandoned"]]
+        if abandoned and await session.value("abandon_uploads", ABANDONED, len(abandoned), abandoned):
+            continue  # their keys are free
         for row in rows:
             job, unique = wanted.pop((row["queue"], row["key"]))
             matches = unique.fingerprint is None or key_bytes(unique.fingerprint) == row["fingerprint"]

@@ -11,6 +11,7 @@ from gristmill.queue.sqlite.rows import Outcomes, chunk_of, keys_of, unblock
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.settling import drop
 from gristmill.queue.sqlite.statements import statement
+from gristmill.queue.store import ABANDONED
 
 _FIND = statement("job_find")
 _CANCEL = statement("job_cancel")
@@ -28,7 +29,7 @@ SPARE_PAGES = 4096
 """Free pages that the file keeps for what comes next; a pruning gives some of the others back to the disk."""
 
 REMEMBERED = 3600.0
-"""Seconds for which a settled lease is known, and an upload may stand still."""
+"""Seconds for which a settled lease is known."""
 
 
 def cancel(session: Session, job: str) -> bool:
@@ -93,7 +94,7 @@ def delete(session: Session, job: str) -> bool:
 def prune(session: Session, older_than: float, limit: int) -> int:
     """Delete old jobs and uploads, and forget keys and leases that are of no more use."""
     now = session.now
-    wanted = {"before": now - older_than, "idle_since": now - REMEMBERED, "limit": limit}
+    wanted = {"before": now - older_than, "idle_since": now - ABANDONED, "limit": limit}
     old = [int(number) for (number,) in list(session.connection.execute(_OLD, wanted))]
     for number in old:
         remove(session, number)

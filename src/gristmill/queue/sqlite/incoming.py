@@ -14,6 +14,7 @@ from gristmill.queue.sqlite.plain_jobs import PlainJobs, is_plain
 from gristmill.queue.sqlite.rows import RECEIVING, JobRow, Outcomes, put, unblock
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.statements import statement
+from gristmill.queue.store import ABANDONED
 
 _INSERT = statement("job_insert")
 _INSERT_IDS = statement("ids_insert")
@@ -109,14 +110,27 @@ def _store(
 
 
 def _holder(session: Session, job: NewJob) -> Enqueued | None:
-    """Return the job that *job* would double by its unique key; its insertion tells of a double id."""
+    """Return the job that *job* would double by its unique key; its insertion tells of a double id.
+
+    An upload that its process abandoned is removed, and holds the key no more.
+    """
     if job.unique is None:
         return None
-    wanted = {"id": job.id, "queue": job.queue, "key": job.unique.key, "now": session.now}
+    now = session.now
+    wanted = {
+        "id": job.id,
+        "queue": job.queue,
+        "key": job.unique.key,
+        "now": now,
+        "idle_since": now - ABANDONED,
+    }
     found = session.connection.execute(_HOLDER, wanted).fetchone()
     if found is None:
         return None
-    holder, fingerprint, is_itself = found
+    holder, fingerprint, is_itself, abandoned = found
+    if abandoned is not None:
+        remove(session, abandoned)
+        return None
     matches = bool(is_itself) or job.unique.fingerprint in {None, fingerprint}
     return Enqueued(job=holder, created=False, matches=matches)
 

@@ -14,6 +14,7 @@ from gristmill.errors import (
     StoreVersion,
     UniqueConflict,
     UnknownHandler,
+    UploadAbandoned,
 )
 from gristmill.http.jobs.call import problem_of
 
@@ -23,6 +24,7 @@ from gristmill.http.jobs.call import problem_of
     [
         (JobNotFinal("x"), 409, "job_not_final"),
         (UniqueConflict("x", job="j"), 422, "idempotency_key_reused"),
+        (UploadAbandoned("x"), 503, "upload_abandoned"),
         (InvalidItem("x", index=3), 422, "invalid_item"),
         (StoreUnavailable("at 10.0.0.1"), 503, "store_unavailable"),
         (StoreVersion("9"), 500, "store_version"),

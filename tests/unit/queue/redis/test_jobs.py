@@ -6,12 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.silence import silence
 
+from gristmill.errors import JobNotFound
 from gristmill.model.chunk import again
-from gristmill.model.job import JobState
+from gristmill.model.job import JobState, Unique
 from gristmill.model.lease import Claim, NewResult, ResultKind, Settlement
 from gristmill.model.queue import DeadFilter
 from gristmill.queue.redis import jobs as jobs_module
+from gristmill.queue.store import ABANDONED
 
 
 async def test_a_large_job_is_cancelled_deleted_and_pruned_in_several_calls(
@@ -109,3 +112,27 @@ async def test_items_of_one_chunk_are_cancelled_by_many_at_once(lab: Any) -> Non
     assert chunk.raws() == [b"8", b"9", b"18", b"19"]
     assert chunk.places == ((8, 2), (18, 2))
     assert (await store.job(job[0].id)).counts.cancelled == 16
+
+
+async def test_a_large_abandoned_upload_gives_its_key_away_at_once_and_is_pruned_later(lab: Any) -> None:
+    server = lab.serve()
+    store = lab.reach(server)
+    unique = Unique(key="k")
+    upload, chunks = lab.new(1500, chunk=1, unique=unique)
+    await store.begin(upload)
+    await store.add(upload.id, chunks)
+    await silence(store, upload.id, ABANDONED + 1)
+    (made,) = await store.enqueue([lab.new(1, unique=unique)])
+    assert made.created
+    with pytest.raises(JobNotFound):
+        await store.add(upload.id, chunks)
+    with pytest.raises(JobNotFound):
+        await store.commit(upload.id)
+    assert await store.prune(older_than=3600) == 1
+    assert await store.job(upload.id) is None
+    (again,) = await store.enqueue([lab.new(1, unique=unique)])
+    assert (again.job, again.created) == (made.job, False)
+    claim = await lab.claim(store)
+    await lab.succeed(store, claim)
+    assert (claim.items, await store.prune(older_than=-1)) == (1, 1)
+    assert await lab.ask(server, "HGET", "{gm}:queue:numbers", "chunks") == b"0"

@@ -178,6 +178,25 @@ local function remove(job, budget)
   return true
 end
 
+-- Tells whether a job is an upload whose process is dead, as far as one can hear.
+local function is_abandoned(job)
+  return job.is_receiving and tonumber(call('ZSCORE', P .. 'uploads', job.id) or now) < now - ABANDONED
+end
+
+-- Takes an upload out of the way of what is stored next; of a large one, a pruning removes the rest.
+local function abandon(job)
+  call('HSET', P .. 'job:' .. job.id, 'is_receiving', 2) -- it takes no more items
+  if not remove(job, SLICE) then
+    free(job)
+    call('ZADD', P .. 'uploads', 0, job.id)
+  end
+  write_delayed() -- who waited behind it is let run before what comes now can get in between
+  for place in pairs(freed) do
+    unblock(place)
+  end
+  freed = {}
+end
+
 -- leases
 
 local function is_held(lease)

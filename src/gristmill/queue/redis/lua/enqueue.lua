@@ -12,6 +12,11 @@ local function holder(id, queue, key, fingerprint)
     return nil
   end
   local held = cmsgpack.unpack(found)
+  local upload = job_of(held[1])
+  if upload and is_abandoned(upload) then
+    abandon(upload)
+    return nil
+  end
   return {0, (not fingerprint or fingerprint == held[2]) and 1 or 0, held[1]}
 end
 

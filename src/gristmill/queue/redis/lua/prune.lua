@@ -20,6 +20,6 @@ local function sweep(index, before)
   return false
 end
 
-local is_more = sweep('finished', now - ARGV[1]) or sweep('uploads', now - REMEMBERED)
+local is_more = sweep('finished', now - ARGV[1]) or sweep('uploads', now - ABANDONED)
 flush()
 return {gone, is_more and 1 or 0}

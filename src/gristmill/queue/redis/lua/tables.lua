@@ -12,7 +12,7 @@
 --   todo:<job>                 ZSET id by id: chunks that no batch has taken, blocked ones too
 --   job:<id>                   HASH, see JOB, and the callers' ids of its items; jobs, jobs:<queue>, live: ZSETs
 --                              job by number
---   finished, uploads          ZSETs job by when it became final, by when it last received items
+--   finished, uploads          ZSETs job by when it became final, by when it was last heard of
 --   unique:<slot>              who holds a unique key; a TTL if it is held for a time
 --   cancelling                 SET of jobs whose cancel has not come to all of their chunks yet
 --   held, leases               HASH lease -> {queue, worker, ids}, ZSET lease by expiry
@@ -28,7 +28,8 @@ local P, call = KEYS[1], redis.call
 local clock = call('TIME')
 local now = clock[1] + clock[2] / 1000000
 local SLICE = 1000 -- arguments of one call: Lua's stack has an end
-local REMEMBERED = 3600 -- seconds for which a settled lease is known, and an upload may stand still
+local REMEMBERED = 3600 -- seconds for which a settled lease is known
+local ABANDONED = 60 -- seconds after which an upload of which nothing was heard is that of a dead process
 
 local FIELDS = {
   'queue', 'job', 'places', 'items', 'size', 'key', 'line', 'attempt', 'crashes',
