@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from gristmill.errors import ConfigurationError
+from gristmill.model.texts import check_key
 
 URGENT, LATEST = 0, 9
 _DIGITS = 18  # more fit into no store's numbers
@@ -71,6 +72,12 @@ class Unique:
     key: str
     seconds: float | None = None
     fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse, by ``ConfigurationError``, texts that no store can hold."""
+        check_key("a unique key", self.key)
+        if self.fingerprint is not None:
+            check_key("a fingerprint", self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

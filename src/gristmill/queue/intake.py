@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from gristmill.batching.handler import BatchHandler
-from gristmill.errors import ConfigurationError, JobNotFound, QueueError, UploadAbandoned
+from gristmill.errors import ConfigurationError, InvalidItem, JobNotFound, QueueError, UploadAbandoned
 from gristmill.model.chunk import NewChunk, cut, runs_of
 from gristmill.model.job import Enqueued, JobState, NewJob
 from gristmill.model.lease import NewResult, ResultKind
 from gristmill.model.settling import Failure
+from gristmill.model.texts import check_key, is_unicode
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.store import ABANDONED, Store
 from gristmill.queue.upload_keeper import UploadKeeper
@@ -81,6 +82,8 @@ class Intake:
             InvalidItem: One is not of the handler's type; nothing was stored.
             UploadAbandoned: This process stood still for too long; nothing was stored.
         """
+        if key is not None:
+            check_key("key", key)
         if isinstance(source, list | tuple) and len(source) <= _AT_ONCE:
             window = _Window(0)
             for place, item in enumerate(source):
@@ -91,6 +94,8 @@ class Intake:
 
     async def take_ready(self, job: NewJob, source: ReadySource, *, key: str | None) -> Enqueued:
         """Store *job* with the items of *source* as ``take`` does; its failures become failed items."""
+        if key is not None:
+            check_key("key", key)
         return await self._take(job, source, key, None)
 
     async def _take(self, job: NewJob, source: ReadySource, key: str | None, connection: Any) -> Enqueued:
@@ -151,7 +156,10 @@ class Intake:
             return list(self._cut(texts, job, key, places))
         groups: dict[str, tuple[list[bytes], list[int]]] = {}
         for place, item, text in zip(places, window.items, texts, strict=True):
-            found = groups.setdefault(str(self._key(item)), ([], []))
+            name = str(self._key(item))
+            if name not in groups and not is_unicode(name):
+                raise InvalidItem(f"its key has half a surrogate pair in it: {name!a}", index=place)
+            found = groups.setdefault(name, ([], []))
             found[0].append(text)
             found[1].append(place)
         return [

@@ -21,8 +21,9 @@ from gristmill.errors import (
 from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, Job, JobPage, JobState, NewJob, Unique
 from gristmill.model.lease import ResultKind
 from gristmill.model.queue import BreakerStatus, DeadFilter, DeadGroup, QueueStatus
+from gristmill.model.texts import check_key, check_name
 from gristmill.queue.coding import QueueCodec
-from gristmill.queue.ids import JobIds
+from gristmill.queue.ids import JobIds, is_job_id
 from gristmill.queue.intake import Intake, ReadySource, Source
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.memory.store import MemoryStore
@@ -243,6 +244,7 @@ class Jobs:
 
         Raises:
             UnknownHandler, InvalidItem, UniqueConflict: Nothing was stored.
+            ConfigurationError: Options do not go together; *key* or *unique* is no text that can be encoded.
             UploadAbandoned: Nor now; this process stood still for too long while it took the items in.
             UploadInFlight: Nor now; what holds *unique* is still being stored, and may come to nothing.
             StoreError: Nothing is known to have been stored; with *unique* it is safe to try again.
@@ -313,15 +315,19 @@ class Jobs:
     async def get(self, job: str) -> Job:
         """Return a job as it stands; raises ``JobNotFound``."""
         await self.open()
-        found = await self.store.job(job)
+        found = await self._found(job)
         if found is None:
             raise JobNotFound(f"there is no job {job}")
         return found
 
+    async def _found(self, job: str) -> Job | None:
+        """Return *job*, or None; what cannot be an id is not asked for: a store may not take it."""
+        return await self.store.job(job) if is_job_id(job) else None
+
     async def ids(self, job: str) -> Sequence[str | None]:
         """Return the caller's id of each item, by place; empty if it gave none, or there is no such job."""
         await self.open()
-        return await self.store.ids(job)
+        return await self.store.ids(job) if is_job_id(job) else []
 
     async def wait(self, job: str, *, timeout: float | None = None) -> Job:
         """Return *job* once it is final; raises ``TimeoutError`` after *timeout* seconds, ``JobNotFound``."""
@@ -341,6 +347,7 @@ class Jobs:
         limit: int = 100,
     ) -> JobPage:
         """Return jobs, newest first."""
+        check_name("handler", handler)
         await self.open()
         return await self.store.jobs(queue=handler, state=state, cursor=cursor, limit=limit)
 
@@ -391,8 +398,8 @@ class Jobs:
         """
         await self.open()
         if items is None:
-            return await self.store.cancel(job)
-        found = await self.store.job(job)
+            return is_job_id(job) and await self.store.cancel(job)
+        found = await self._found(job)
         if found is None:
             return False
         for place in items:
@@ -409,12 +416,13 @@ class Jobs:
     async def delete(self, job: str) -> bool:
         """Remove a final job and its results; False if there is none; raises ``JobNotFinal``."""
         await self.open()
-        return await self.store.delete(job)
+        return is_job_id(job) and await self.store.delete(job)
 
     # -- queues and dead items
 
     def _check_queue(self, name: str) -> None:
         """Refuse a queue of no handler; without any handler, as over a bare store, each may be somebody's."""
+        check_name("handler", name)
         if self._handlers:
             self._handler(name)
 
@@ -448,8 +456,9 @@ class Jobs:
         before: float | None = None,
     ) -> Sequence[DeadGroup]:
         """Return dead items by handler and code, the largest group first, all or those that match."""
+        which = _filter(handler, job, code, before)
         await self.open()
-        return await self.store.dead(DeadFilter(queue=handler, job=job, code=code, before=before))
+        return await self.store.dead(which)
 
     async def redrive(
         self,
@@ -460,12 +469,21 @@ class Jobs:
         before: float | None = None,
     ) -> int:
         """Let dead items run again, all or those that match; return how many."""
+        which = _filter(handler, job, code, before)
         await self.open()
-        return await self.store.redrive(DeadFilter(queue=handler, job=job, code=code, before=before))
+        return await self.store.redrive(which)
 
 
 def _is_good(opening: asyncio.Future[None]) -> bool:
     return not opening.cancelled() and opening.exception() is None
+
+
+def _filter(handler: str | None, job: str | None, code: str | None, before: float | None) -> DeadFilter:
+    check_name("handler", handler)
+    check_name("job", job)
+    if code is not None:
+        check_key("code", code)
+    return DeadFilter(queue=handler, job=job, code=code, before=before)
 
 
 def _epoch(at: float | dt.datetime | None) -> float | None:

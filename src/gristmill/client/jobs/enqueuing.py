@@ -15,6 +15,7 @@ from gristmill.client.jobs.requests import JobRequests, job_in, with_query
 from gristmill.client.jobs.uploads import Upload
 from gristmill.client.sending import Answer, Sender
 from gristmill.errors import ClientError, ConfigurationError, DeadlineExceeded, JobNotFound, StoreError
+from gristmill.model.texts import check_key
 
 _VISIBLE = range(0x21, 0x7F)
 _LONGEST_KEY = 255
@@ -43,6 +44,8 @@ class JobOptions(TypedDict, total=False):
 def query_of(options: JobOptions) -> dict[str, Any]:
     """Return the parameters of the request that makes a job."""
     query: dict[str, Any] = {name: value for name, value in options.items() if name != "strict"}
+    if "key" in options:
+        check_key("key", options["key"])
     at = options.get("run_at")
     if isinstance(at, dt.datetime):
         if at.tzinfo is None:

@@ -35,6 +35,13 @@ def unknown_option(name: str, known: Collection[str]) -> Refused:
     )
 
 
+def check_text(name: str, value: str | None, longest: int = 255) -> str | None:
+    """Return *value*, a text of 1 to *longest* printable characters, or None if there is none."""
+    if value is not None and not (1 <= len(value) <= longest and value.isprintable()):
+        raise invalid_option(name, f"a text of 1 to {longest} printable characters")
+    return value
+
+
 class Query:
     """The parameters of one request.
 
@@ -59,10 +66,7 @@ class Query:
 
     def text(self, name: str, longest: int = 255) -> str | None:
         """Return a text of 1 to *longest* characters, or None if there is none."""
-        value = self._values.get(name)
-        if value is not None and not (1 <= len(value) <= longest and value.isprintable()):
-            raise invalid_option(name, f"a text of 1 to {longest} printable characters")
-        return value
+        return check_text(name, self._values.get(name), longest)
 
     def whole(self, name: str, lowest: int, highest: int, default: int) -> int:
         """Return a whole number from *lowest* to *highest*."""

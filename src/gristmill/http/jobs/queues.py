@@ -10,7 +10,7 @@ from msgspec import Struct
 from gristmill.http.describe import json_reply
 from gristmill.http.drain import Drain
 from gristmill.http.jobs.call import Call
-from gristmill.http.jobs.query import Query, invalid_option, moment_of
+from gristmill.http.jobs.query import Query, check_text, invalid_option, moment_of
 from gristmill.http.jobs.shown import at
 from gristmill.http.jobs.small_body import read_options
 from gristmill.http.problems import NO_STORE, Reply
@@ -37,6 +37,8 @@ class RedriveOptions(Struct, forbid_unknown_fields=True):
             raise invalid_option("all", "not given beside handler, job, code or before")
         if not self.all and not is_filter:
             raise invalid_option("all", "true, where none of handler, job, code and before is given")
+        for name in ("handler", "job", "code"):
+            check_text(name, getattr(self, name))
 
 
 class QueueRoutes:

@@ -150,3 +150,28 @@ def test_another_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert found == [b"1"]
+
+
+@pytest.mark.parametrize("option", ["--key", "--unique"])
+def test_a_key_that_is_no_text_is_wrong_usage(shop: Any, option: str) -> None:
+    result = shop.run("enqueue", "mails", "-", option, "\udcff", input='"a"\n')
+    assert result.exit_code == 2
+    assert "half a surrogate pair in it, which no store can hold: '\\udcff'" in result.stderr
+    assert shop.json("list")["jobs"] == []
+
+
+@pytest.mark.parametrize("command", ["show", "cancel", "results", "retry", "delete"])
+def test_a_job_of_an_id_that_is_no_text_is_not_there(shop: Any, command: str) -> None:
+    shop.run("enqueue", "mails", "-", input='"a"\n')
+    result = shop.run(command, "\udcff")
+    assert (result.exit_code, result.stderr) == (1, "gristmill: error: there is no job \\udcff\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("list", "--handler"), ("dead", "--code"), ("dead", "--job"), ("redrive", "--yes", "--code")]
+)
+def test_a_filter_that_is_no_text_is_wrong_usage(shop: Any, words: tuple[str, ...]) -> None:
+    shop.run("enqueue", "mails", "-", input='"a"\n')
+    result = shop.run(*words, "\udcff")
+    assert result.exit_code == 2
+    assert "has half a surrogate pair in it" in result.stderr

@@ -60,6 +60,9 @@ async def test_every_dead_item_runs_again_only_where_the_body_says_all(desk: Any
     assert (every.status_code, every.json()) == (202, {"redriven": 3})
 
 
-@pytest.mark.parametrize("body", [{}, {"before": "soon"}, {"queue": "echo"}, {"handler": 1}, {"before": -1}])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"before": "soon"}, {"queue": "echo"}, {"handler": 1}, {"before": -1}, {"job": "\0"}, {"code": ""}],
+)
 async def test_another_filter_is_refused(desk: Any, body: dict[str, Any]) -> None:
     assert code(await desk.client.post("/v1/dead/redrive", json=body)) == (422, "invalid_option")

@@ -129,7 +129,17 @@ async def test_a_body_that_is_none_makes_no_job(
 
 
 @pytest.mark.parametrize(
-    "query", ["priority=10", "delay=-1", "run_at=soon", "keep_results=perhaps", "key=", "delay=1&run_at=1"]
+    "query",
+    [
+        "priority=10",
+        "delay=-1",
+        "run_at=soon",
+        "keep_results=perhaps",
+        "key=",
+        "key=%00",
+        "key=%ED%B3%BF",
+        "delay=1&run_at=1",
+    ],
 )
 async def test_an_option_that_is_wrong_is_refused(desk: Any, query: str) -> None:
     assert code(await desk.make([], f"/v1/echo/jobs?{query}")) == (422, "invalid_option")
