@@ -44,6 +44,15 @@ _PASSING = ("BUSY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOAD
 """First words of answers that another try, a little later, may not get."""
 
 
+_NO_DATABASE = ("DB index is out of range", "invalid DB index", "SELECT is not allowed in cluster mode")
+"""Answers of a server that has no database of the URL's number."""
+
+
+def is_no_database(error: StoreError) -> bool:
+    """Tell whether a server said that it has no database of the URL's number."""
+    return any(text in str(error.__cause__) for text in _NO_DATABASE)
+
+
 @contextmanager
 def mapped() -> Iterator[None]:
     """Raise what the client raises in here as an error of ours, with the cause chained."""
@@ -60,6 +69,11 @@ def store_error(error: Exception) -> StoreError:
             return ours(f"{meaning}: {error}")
     text = str(error)
     first = text.partition(" ")[0]
+    if any(each in text for each in _NO_DATABASE):
+        return StoreMisconfigured(
+            f"the server has no database of the number in the URL ({text}): end the URL with /0, which every "
+            "server has, or raise databases in its configuration"
+        )
     if first == "MISCONF" and "No space left" in text:
         return StoreFull(f"the server's disk is full: {text}")
     if first == "MISCONF":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from gristmill.errors import ConfigurationError
 from gristmill.queue.url import without_password
 
 _OURS = ("prefix", "timeout", "unsafe", "wait")
+_DATABASE = re.compile(r"(?:/[0-9]*)?")
 _TIMEOUT = 10.0  # seconds: more than a server takes that saves, less than people do
 
 
@@ -64,6 +66,10 @@ def settings_from(url: str) -> Settings:
         raise ConfigurationError(f"unsafe is true or false, not {ours['unsafe']!r}")
     if ours.get("wait", "aof") != "aof":
         raise ConfigurationError(f"wait is aof, or left out, not {ours['wait']!r}")
+    if not _DATABASE.fullmatch(parts.path):
+        raise ConfigurationError(
+            f"{without_password(url)} does not end with the number of a database: redis://host:port/0"
+        )
     timeout = _seconds(ours.get("timeout", str(_TIMEOUT)))
     try:
         connection = parse_url(parts._replace(query=urlencode(options)).geturl())

@@ -29,6 +29,7 @@ from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Se
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.redis.checks import ASKED, check, durability, server_from
 from gristmill.queue.redis.dead import Dead
+from gristmill.queue.redis.faults import is_no_database
 from gristmill.queue.redis.jobs import Jobs
 from gristmill.queue.redis.links import Links
 from gristmill.queue.redis.queues import Queues
@@ -91,6 +92,8 @@ class RedisStore:
         except StoreUnavailable:
             raise
         except StoreError as error:
+            if is_no_database(error):
+                raise
             _LOG.info("%s: %s is refused: %s", self.url, command[0], error)
             return {}
         return answer

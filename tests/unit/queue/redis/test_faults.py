@@ -28,6 +28,8 @@ from gristmill.queue.redis.faults import mapped
         (exceptions.ResponseError("MISCONF writing to the AOF file: No space left on device"), StoreFull),
         (exceptions.ResponseError("MISCONF unable to persist to disk"), StoreReadOnly),
         (exceptions.ReadOnlyError("a replica"), StoreReadOnly),
+        (exceptions.ResponseError("DB index is out of range"), StoreMisconfigured),
+        (exceptions.ResponseError("SELECT is not allowed in cluster mode"), StoreMisconfigured),
         (exceptions.ResponseError("ERR something else"), StoreError),
     ],
 )

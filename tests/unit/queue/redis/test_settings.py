@@ -81,3 +81,16 @@ def test_a_store_does_not_show_its_password() -> None:
     shown = (store.url, repr(store), repr(store.twin()), repr(settings_from("redis://me:secret@host")))
     assert not any("secret" in text for text in shown)
     assert store.url == "redis://me:***@host:7000/3?prefix=mill"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/0", "/15"])
+def test_the_path_is_the_number_of_a_database(path: str) -> None:
+    assert settings_from(f"redis://127.0.0.1{path}").connection.get("db", 0) == int(path[1:] or 0)
+
+
+@pytest.mark.parametrize("path", ["/x", "/0/1", "/-1", "/1.5"])
+def test_another_path_is_refused_and_not_taken_for_the_first_database(path: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match="does not end with the number of a database: redis://host:port/0"
+    ):
+        settings_from(f"redis://127.0.0.1{path}")

@@ -294,3 +294,14 @@ async def test_a_stopped_server_process_is_waited_for_no_longer_than_the_timeout
     finally:
         os.kill(process, signal.SIGCONT)
     assert (await store.enqueue([lab.new()]))[0].created
+
+
+async def test_a_database_that_the_server_does_not_have_is_told_with_what_to_do(
+    lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = lab.serve()
+    store = RedisStore(f"redis://127.0.0.1:{server.port}/99")
+    with pytest.raises(StoreMisconfigured, match=r"no database of the number .*: end the URL with /0"):
+        await store.open()
+    await store.close()
+    assert caplog.messages == []
