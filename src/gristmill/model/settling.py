@@ -65,6 +65,9 @@ class Policy:
         return self.retry.covers(failed.exception())
 
 
+_ONCE = Policy(retry=Retry(attempts=1))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What the handler said to the items of one chunk.
@@ -102,6 +105,28 @@ def settle(
                 results.append(result)
         else:
             results.append(_succeeded(chunk, chunk.places, chunk.items, answer.values))
+    return Settlement(lease=claim.lease, chunks=tuple(chunks), results=tuple(results))
+
+
+def settle_without_retry(claim: Claim, answers: Sequence[Answers], failed: Failed) -> Settlement:
+    """Return what to record of a claim that ran where nobody can tell what is tried again.
+
+    What succeeded has succeeded; all else has *failed* so, for good.
+    """
+    known = [
+        Answers(values=answer.values, failures=dict.fromkeys(answer.failures, failed)) for answer in answers
+    ]
+    return settle(claim, known, _ONCE, float)
+
+
+def fail_all(claim: Claim, failed: Failed) -> Settlement:
+    """Return what to record of a claim whose items all *failed* so, for good; their bodies are not read."""
+    chunks: list[NewChunk] = []
+    results: list[NewResult] = []
+    for chunk in claim.chunks:
+        attempt = chunk.attempt + 1
+        chunks.append(again(chunk, attempt=attempt, code=_storable(failed.code), error=_reason(failed)))
+        results.append(_failed(chunk, chunk.places, [_failure(failed, attempt)] * chunk.items))
     return Settlement(lease=claim.lease, chunks=tuple(chunks), results=tuple(results))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import LeaseLost, StoreError
-from gristmill.model.lease import Claim, Idle, Settled, Settlement
-from gristmill.model.settling import DEFAULT_RETRY, Answers, Policy, settle, split_in_two
+from gristmill.model.lease import Claim, Idle, Settlement
+from gristmill.model.settling import DEFAULT_RETRY, Answers, Policy, split_in_two
 from gristmill.queue.backoff import Backoff
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.execution import Undone, all_failed, answer, undo_if_all_failed
@@ -20,6 +20,7 @@ from gristmill.queue.gate import Gate
 from gristmill.queue.keeper import LeaseKeeper
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.quarantine import Quarantine
+from gristmill.queue.recording import Recorder
 from gristmill.queue.store import Store
 
 _LOG = logging.getLogger("gristmill.queue")
@@ -46,7 +47,8 @@ class Lane:
         worker: Names the worker in the store.
 
     Attributes:
-        counts: What it has done: claimed, settled, stale, released, lost.
+        counts: What it has done: claimed, settled, stale, released, lost; broken, batches whose outcomes
+            could not be decided, and refused, those whose outcomes the store would not take.
         gate: Holds claims back while the circuit breaker is open.
     """
 
@@ -64,8 +66,11 @@ class Lane:
         self.policy = Policy(
             retry=options.retry or handler.limits.retry or DEFAULT_RETRY, max_crashes=options.max_crashes
         )
-        self.counts = dict.fromkeys(("claimed", "settled", "stale", "released", "lost"), 0)
+        self.counts = dict.fromkeys(
+            ("claimed", "settled", "stale", "released", "lost", "broken", "refused"), 0
+        )
         self.gate = Gate(self.name, options.breaker, self.policy)
+        self._recorder = Recorder(self.name, store, self.policy, self.counts)
         self._handler = handler
         self._store = store
         self._options = options
@@ -114,7 +119,7 @@ class Lane:
             if isinstance(found, Claim):
                 self._start(found, asked_at)
             elif error is not None:
-                await self._stand_back(backoff, error)
+                await self._stand_back(f"claiming from {self.name}", backoff, error)
             else:
                 await self._wait(found)
 
@@ -160,11 +165,11 @@ class Lane:
         try:
             await self._store.wait([self.name], seconds)
         except StoreError as error:
-            await self._stand_back(Backoff(random.random), error)
+            await self._stand_back(f"waiting for work in {self.name}", Backoff(random.random), error)
 
-    async def _stand_back(self, backoff: Backoff, error: StoreError) -> None:
+    async def _stand_back(self, what: str, backoff: Backoff, error: StoreError) -> None:
         if not backoff.is_failing:
-            _LOG.warning("claiming from %s failed, and is tried again: %s", self.name, error)
+            _LOG.warning("%s failed, and is tried again: %s", what, error)
         await asyncio.sleep(backoff.failed())
 
     def _start(self, claim: Claim, asked_at: float) -> None:
@@ -187,7 +192,12 @@ class Lane:
         self._keeper.drop(claim.lease)
         self._leave(claim)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.error("a batch of %s ended with an error of Gristmill's own", self.name, exc_info=error)
+            _LOG.error(
+                "lease %d of %s is left to die: its batch met an error of Gristmill's own",
+                *(claim.lease, self.name),
+                exc_info=error,
+                extra={"handler": self.name, "lease": claim.lease},
+            )
 
     def _lost(self, claim: Claim, task: asyncio.Task[None]) -> None:
         if task.done() or claim.lease in self._settling:  # a lease that is settled cannot be renewed either
@@ -206,7 +216,8 @@ class Lane:
                 if is_admitted := self.gate.admits(ticket):  # the breaker may have opened meanwhile
                     settlement = await self._run(claim, ticket)
             if settlement is not None:
-                await self._settle(claim, settlement)
+                self._settling.add(claim.lease)
+                await self._recorder.record(claim, settlement)
             elif not is_admitted:
                 await self._release(claim)
             await self.gate.look_around(self._store)
@@ -217,11 +228,24 @@ class Lane:
 
     async def _run(self, claim: Claim, ticket: int) -> Settlement | None:
         """Run *claim*; None if it is settled already, or lost."""
-        if self._options.transactional:
-            return await self._run_in_transaction(claim, ticket)
-        answers = await answer(self._handler, self._codec, claim)
-        self.gate.note(ticket, claim, answers)
-        return settle(claim, answers, self.policy, random.random)
+        try:
+            if self._options.transactional:
+                return await self._run_in_transaction(claim, ticket)
+            answers = await answer(self._handler, self._codec, claim)
+            settlement = self._recorder.decide(claim, answers)
+        except MemoryError:  # the lease dies, and the batch comes again in halves
+            raise
+        except Exception as error:  # noqa: BLE001 - of our own: nothing that another try would mend
+            return self._recorder.give_up(claim, error)
+        self._note(ticket, claim, answers)
+        return settlement
+
+    def _note(self, ticket: int, claim: Claim, answers: Sequence[Answers]) -> None:
+        """Let the breaker know; that ``retry.on`` raises is said where it decides about the items."""
+        try:
+            self.gate.note(ticket, claim, answers)
+        except Exception as error:  # noqa: BLE001 - a function of the user's own
+            _LOG.debug("the breaker of %s learnt nothing of a batch", self.name, exc_info=error)
 
     async def _run_in_transaction(self, claim: Claim, ticket: int) -> Settlement | None:
         """Run *claim* in a transaction that records it; None if that is done, or it is given back.
@@ -241,7 +265,7 @@ class Lane:
                 )
                 undo_if_all_failed(claim, answers)
                 self._settling.add(claim.lease)
-                settled = await transaction.settle(settle(claim, answers, self.policy, random.random))
+                settled = await transaction.settle(self._recorder.decide(claim, answers))
         except Undone:
             pass
         except LeaseLost:
@@ -257,34 +281,14 @@ class Lane:
             answers = all_failed(claim, error)
         else:
             self._rollbacks.succeeded()
-            self.gate.note(ticket, claim, answers)
-            self._count(claim, settled)
+            self._recorder.count(claim, settled)
+            self._note(ticket, claim, answers)
             return None
         self._settling.discard(claim.lease)
-        self.gate.note(ticket, claim, answers)
+        self._note(ticket, claim, answers)
         if self._handler.limits.on_error == "bisect" and claim.items > 1:
             return split_in_two(claim, claim.chunks[0].attempt)
-        return settle(claim, answers, self.policy, random.random)
-
-    async def _settle(self, claim: Claim, settlement: Settlement) -> None:
-        """Record *settlement*, however long the store is away: it counts while nobody else has the items."""
-        self._settling.add(claim.lease)
-        backoff = Backoff(random.random)
-        while True:
-            try:
-                settled = await self._store.settle(settlement)
-            except StoreError as error:
-                await self._stand_back(backoff, error)
-            else:
-                self._count(claim, settled)
-                return
-
-    def _count(self, claim: Claim, settled: Settled) -> None:
-        if settled is Settled.STALE:
-            self.counts["stale"] += 1
-            _LOG.warning("lease %d of %s had died: its outcomes are not recorded", claim.lease, self.name)
-        else:
-            self.counts["settled"] += 1
+        return self._recorder.decide(claim, answers)
 
     async def _release(self, claim: Claim) -> None:
         try:

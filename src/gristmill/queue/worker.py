@@ -13,12 +13,14 @@ from typing import Any
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import StoreError
-from gristmill.model.settling import Policy, settle_crash
+from gristmill.model.outcome import Failed
+from gristmill.model.settling import Policy, fail_all, settle_crash
 from gristmill.queue.backoff import Backoff
 from gristmill.queue.keeper import LeaseKeeper
 from gristmill.queue.lane import Lane
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.quarantine import Quarantine
+from gristmill.queue.recording import BROKEN
 from gristmill.queue.schedule import Scheduler
 from gristmill.queue.store import Store
 
@@ -141,7 +143,14 @@ class Worker:
         lane = next((lane for lane in self.lanes if lane.name == claim.queue), None)
         policy = Policy() if lane is None else lane.policy
         _LOG.warning("a worker died, or lost touch, with %d items of %s", claim.items, claim.queue)
-        await self._store.settle(settle_crash(claim, policy))
+        try:
+            settlement = settle_crash(claim, policy)
+        except Exception as error:  # noqa: BLE001 - a body that is no JSON would come back for ever
+            _LOG.error(
+                "lease %d of %s cannot be split; its items fail", claim.lease, claim.queue, exc_info=error
+            )
+            settlement = fail_all(claim, Failed(error, BROKEN))
+        await self._store.settle(settlement)
         return True
 
     async def _prune(self) -> None:

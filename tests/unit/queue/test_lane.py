@@ -310,7 +310,10 @@ async def test_a_store_that_is_away_is_asked_again(
     assert (await ref.wait(30)).counts.succeeded == 4
     assert mill.batches == [[0, 1, 2, 3]]
     assert failures == {"claim": 0, "settle": 0}
-    assert "claiming from numbers failed" in caplog.text
+    said = [each for each in caplog.messages if "failed, and is tried again: away" in each]
+    assert said[0] == "claiming from numbers failed, and is tried again: away"
+    assert said[1].startswith("recording the outcomes of a batch of numbers (lease ")
+    assert len(said) == 2
 
 
 async def test_items_with_one_key_never_share_a_moment(mill: Any) -> None:
