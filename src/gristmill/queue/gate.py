@@ -15,6 +15,7 @@ from gristmill.model.queue import BreakerState, BreakerStatus
 from gristmill.model.settling import Answers, Policy
 from gristmill.queue.breaker import Breaker, CircuitBreaker, has_succeeded, passing_failures
 from gristmill.queue.store import Store
+from gristmill.queue.suspects import Suspects
 
 _LOG = logging.getLogger("gristmill.queue")
 
@@ -40,11 +41,7 @@ class Gate:
         self._policy = policy
         self._breaker = None if limits is None else CircuitBreaker(limits, chance)
         self._opened_at = 0.0
-        self._jobs: set[str] = set()
-        self._suspect: str | None = None  # the one job of all batches that failed in a row
-        self._accused: str | None = None  # the last suspect that the log was told of
-        self._last: set[tuple[str, int]] = set()  # job and first place of the chunks that failed last
-        self._spent: set[tuple[str, int]] = set()  # and of all that cost a suspect an attempt
+        self._suspects = Suspects(policy.retry.attempts)
         self._changed = asyncio.Event()
 
     @property
@@ -82,9 +79,7 @@ class Gate:
         if self._breaker is None:
             return
         if has_succeeded(claim, answers):
-            self._jobs.clear()
-            self._spent.clear()
-            self._accused = self._suspect = None
+            self._suspects.succeeded()
             if self._breaker.succeeded():
                 self._say_closed()
             return
@@ -92,17 +87,13 @@ class Gate:
         first = next(failures, None)
         if first is None:
             return
-        if len(self._jobs) <= 1:
-            self._jobs.update(chunk.job for chunk in claim.chunks)
+        self._suspects.failed(claim)
         names = (name for name, _ in itertools.chain((first,), failures))
         was_closed = self._breaker.state is BreakerState.CLOSED
         now = asyncio.get_running_loop().time()
         seconds = self._breaker.failed(ticket, names, now)
         if seconds is not None:
-            self._last = {(chunk.job, chunk.places[0][0]) for chunk in claim.chunks}
-            survives = all(chunk.attempt + 1 < self._policy.retry.attempts for chunk in claim.chunks)
-            is_first = self._spent.isdisjoint(self._last)
-            self._suspect = min(self._jobs) if survives and is_first and len(self._jobs) == 1 else None
+            self._suspects.opened(claim)
             self._say_open(seconds, first[1], now, is_news=was_closed)
 
     async def look_around(self, store: Store) -> None:
@@ -116,21 +107,19 @@ class Gate:
         Args:
             store: Asked which jobs there are, when the breaker has just opened.
         """
-        job = self._suspect
+        job = self._suspects.suspect
         if self._breaker is None or job is None:
             return
         try:
             do_others_wait = await _do_others_wait(store, self._queue, job)
         except StoreError:
             return
-        if not do_others_wait or self._suspect != job:
+        if not do_others_wait or self._suspects.suspect != job:
             return
-        self._suspect = None
-        self._spent |= self._last
+        is_news = self._suspects.spared(job)
         self._breaker.hasten(asyncio.get_running_loop().time())
         self._changed.set()
-        if job != self._accused:
-            self._accused = job
+        if is_news:
             _LOG.warning(
                 "all batches of %s that fail are of %s, and other jobs wait: it is tried on, one batch at a "
                 "time; if it is bad, cancel it",
