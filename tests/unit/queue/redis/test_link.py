@@ -15,7 +15,8 @@ async def cluster(lab: Any) -> tuple[Any, Any]:
     servers = [lab.serve(**{"cluster-enabled": "yes"}) for _ in range(2)]
     for server, slots in zip(servers, ((0, 8191), (8192, 16383)), strict=True):
         await lab.ask(server, "CLUSTER", "ADDSLOTSRANGE", *slots)
-    await lab.ask(servers[0], "CLUSTER", "MEET", "127.0.0.1", servers[1].port)
+    (bus,) = (await lab.ask(servers[1], "CONFIG", "GET", "cluster-port")).values()
+    await lab.ask(servers[0], "CLUSTER", "MEET", "127.0.0.1", servers[1].port, bus)
 
     async def is_whole() -> bool:
         found = [await lab.ask(server, "CLUSTER", "INFO") for server in servers]
