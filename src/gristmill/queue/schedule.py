@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gristmill.errors import ConfigurationError, GristmillError, StoreError
+from gristmill.errors import ConfigurationError, StoreError
 
 _LOG = logging.getLogger("gristmill.queue")
 _GRACE = 60.0
@@ -159,7 +159,7 @@ class Scheduler:
                     _LOG.error("schedule %s: the firing of %s was missed: %s", schedule.name, moment, error)
                     return
                 await self._sleep(1.0)
-            except GristmillError:
+            except Exception:  # noqa: BLE001 - of our own, or of a function of the handler's, such as its key
                 _LOG.exception("schedule %s: the firing of %s was refused", schedule.name, moment)
                 return
             else:

@@ -53,7 +53,7 @@ class Jobs(StoredJobs):
         super().__init__(url)
         self._ids = JobIds()
         self._intakes: dict[str, Intake] = {}
-        self._starting = Starting(self.start)
+        self._starting = Starting(lambda: self._start(revives=True))
         self.worker: Worker | None = None
 
     @property
@@ -75,6 +75,11 @@ class Jobs(StoredJobs):
             UnknownHandler: There is no handler of a name in *queues*; nothing was opened.
             StoreError: The store cannot be used; the next call tries again.
         """
+        return await self._start(queues, name)
+
+    async def _start(
+        self, queues: Sequence[str] | None = None, name: str | None = None, *, revives: bool = False
+    ) -> Worker:
         handlers = [self._handler(each) for each in (self._handlers if queues is None else queues)]
         await self.open()
         if self.worker is None:
@@ -86,6 +91,7 @@ class Jobs(StoredJobs):
                 retention=self.retention,
                 scheduler=scheduler,
                 name=name,
+                revives=revives,
             )
             self.worker = worker  # at once: whoever else starts meanwhile must not make a second one
             try:
@@ -97,6 +103,8 @@ class Jobs(StoredJobs):
 
     async def start_when_there(self, patience: float = 2.0) -> None:
         """Start as ``start`` does, in the background while the store is away.
+
+        Nobody watches this worker: what of it fails by an error of Gristmill's own is logged and begun again.
 
         Args:
             patience: Seconds after which this returns at the latest.

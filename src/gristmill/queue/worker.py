@@ -8,7 +8,7 @@ import os
 import random
 import socket
 import uuid
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from gristmill.batching.handler import BatchHandler
@@ -38,6 +38,7 @@ class Worker:
         retention: Seconds for which final jobs are kept, of every queue in the store.
         scheduler: Enqueues what is due by a cron schedule; None where there is none.
         name: Names it in the store and the log; made up by default.
+        revives: Whether a part of it that fails by a bug is begun again; else ``failure`` tells of it.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Worker:
         retention: float,
         scheduler: Scheduler | None = None,
         name: str | None = None,
+        revives: bool = False,
     ) -> None:
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._store = store
         self._retention = retention
         self._scheduler = scheduler
+        self._revives = revives
         self._options = {handler.name: options.get(handler.name, QueueOptions()) for handler in handlers}
         self._lease = min((each.lease for each in self._options.values()), default=30.0)
         self._keeper = LeaseKeeper(store, self._lease)
@@ -85,14 +88,27 @@ class Worker:
             await self._store.limit(name, options.limits)
         self._keeper.start()
         for lane in self.lanes:
-            self._spawn(lane.serve(), f"gristmill lane {lane.name}")
-        self._spawn(self._reap(), "gristmill reaper")
-        self._spawn(self._prune(), "gristmill pruner")
+            self._spawn(lane.serve, f"gristmill lane {lane.name}")
+        self._spawn(self._reap, "gristmill reaper")
+        self._spawn(self._prune, "gristmill pruner")
         if self._scheduler is not None:
-            self._spawn(self._scheduler.serve(), "gristmill scheduler")
+            self._spawn(self._scheduler.serve, "gristmill scheduler")
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(work, name=name))
+    def _spawn(self, serve: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        self._tasks.append(asyncio.create_task(self._served(serve, name), name=name))
+
+    async def _served(self, serve: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        backoff = Backoff(random.random)
+        while True:
+            try:
+                await serve()
+            except Exception:
+                if not self._revives:
+                    raise
+                _LOG.exception("%s of worker %s failed, and is begun again", name, self.name)
+                await asyncio.sleep(backoff.failed())
+            else:
+                return
 
     async def failure(self) -> BaseException:
         """Return once one of its own tasks has failed: what it raised. A worker that is well never does."""

@@ -96,14 +96,15 @@ async def test_of_what_was_missed_in_an_outage_of_hours_the_latest_is_made_up_fo
     assert found == [f"cron:s:2026-03-28T{moment}:00+00:00" for moment in moments]
 
 
-async def test_a_firing_that_was_refused_does_not_stop_the_next() -> None:
+@pytest.mark.parametrize("error", [UnknownHandler("no"), KeyError("the key function of a handler")])
+async def test_a_firing_that_was_refused_does_not_stop_the_next(error: Exception) -> None:
     calls = 0
 
     async def refuse(_clock: Clock) -> None:
         nonlocal calls
         calls += 1
         if calls == 1:
-            raise UnknownHandler("no")
+            raise error
 
     assert len(await fired([schedule("*/5 * * * *")], 400, refuse)) == 1
 
