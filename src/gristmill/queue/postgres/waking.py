@@ -23,6 +23,9 @@ POLL = 1.0
 POLL_DEAF = 0.1
 """The same while nothing is listened to: behind PgBouncer, or until the connection for it is there."""
 
+AGAIN = 1.0
+"""Seconds between two tries to listen."""
+
 
 class Waker:
     """Tells and hears that there may be something to claim.
@@ -114,7 +117,7 @@ class Waker:
             self._listener = None if connection.is_closed() else connection
         except StoreError as error:  # the next wait tries again
             logger.debug("cannot listen, polling instead: %s", error)
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(AGAIN)
         finally:
             self._connecting = None
         self._ring({queue for wanted, _ in self._waiters for queue in wanted})  # what came before it heard
