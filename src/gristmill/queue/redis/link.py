@@ -14,6 +14,7 @@ from gristmill.errors import StoreUnavailable
 from gristmill.queue.redis.faults import mapped
 from gristmill.queue.redis.scripts import Script, script
 from gristmill.queue.redis.settings import Settings
+from gristmill.queue.redis.sizes import Sizes
 
 LONGEST_WAIT = 5.0
 """Seconds of one blocking call."""
@@ -26,8 +27,9 @@ _GONE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnl
 class Link:
     """Connections of one event loop, made when they are first needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sizes: Sizes) -> None:
         self._settings = settings
+        self._sizes = sizes
         self._place: dict[str, Any] = {}  # where a cluster said that our slot is
         self._connect()
 
@@ -55,6 +57,7 @@ class Link:
 
     async def run(self, name: str, *args: Any) -> Any:
         """Run the script *name* and return its answer."""
+        self._sizes.check(args)
         return await self._do(lambda: self._evaluate(script(name), args))
 
     async def _evaluate(self, wanted: Script, args: Sequence[Any]) -> Any:
@@ -70,6 +73,7 @@ class Link:
         Raises:
             StoreUnavailable: It was not in time. It is in memory, and may survive or not.
         """
+        self._sizes.check(args)
         return await self._do(lambda: self._evaluate_to_disk(script(name), args))
 
     async def _evaluate_to_disk(self, wanted: Script, args: Sequence[Any]) -> Any:

@@ -14,6 +14,7 @@ from gristmill.queue.redis.grouping import Grouping, Jobs
 from gristmill.queue.redis.link import Link
 from gristmill.queue.redis.records import enqueued_from, packed_jobs
 from gristmill.queue.redis.settings import Settings
+from gristmill.queue.redis.sizes import Sizes
 
 _CALLS_TO_DISK = 8  # groups that wait for the file together: it is synced once a second, perhaps
 
@@ -21,9 +22,9 @@ _CALLS_TO_DISK = 8  # groups that wait for the file together: it is synced once 
 class Here:
     """What a store has in one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sizes: Sizes) -> None:
         self._is_to_disk = settings.waits_for_file
-        self.link = Link(settings)
+        self.link = Link(settings, sizes)
         self.bell = Bell(self.link)
         self.grouping = Grouping(self._enqueue, calls=_CALLS_TO_DISK if self._is_to_disk else 1)
 
@@ -47,6 +48,7 @@ class Links:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.sizes = Sizes()
         self._lock = threading.Lock()
         self._of: WeakKeyDictionary[asyncio.AbstractEventLoop, Here] = WeakKeyDictionary()
 
@@ -56,7 +58,7 @@ class Links:
         with self._lock:
             found = self._of.get(loop)
             if found is None:
-                found = self._of[loop] = Here(self.settings)
+                found = self._of[loop] = Here(self.settings, self.sizes)
             return found
 
     async def run(self, name: str, *args: Any) -> Any:

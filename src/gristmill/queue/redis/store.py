@@ -27,6 +27,7 @@ from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
+from gristmill.queue.redis import sizes
 from gristmill.queue.redis.checks import ASKED, check, durability, server_from
 from gristmill.queue.redis.dead import Dead
 from gristmill.queue.redis.faults import is_no_database
@@ -72,7 +73,9 @@ class RedisStore:
     async def open(self) -> None:
         """Check the server's settings and the version of the schema."""
         settings = self._links.settings
-        server = server_from(await self._told("INFO"), await self._told("CONFIG GET", *ASKED))
+        config = await self._told("CONFIG GET", *ASKED, *sizes.ASKED)
+        self._links.sizes.learn(config)
+        server = server_from(await self._told("INFO"), config)
         for doubt in check(server, is_unsafe=settings.is_unsafe):
             _LOG.warning("%s: %s", self.url, doubt)
         found = int(await self._links.run("open", SCHEMA))
