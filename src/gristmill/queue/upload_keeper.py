@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 
-from gristmill.errors import JobNotFound, StoreError
+from gristmill.errors import JobNotFound
 from gristmill.queue.store import ABANDONED, Store
 
 _LOG = logging.getLogger("gristmill.queue")
@@ -73,7 +73,7 @@ class UploadKeeper:
         try:
             for job in uploads:
                 await self._touch(store, job)
-        except (StoreError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next touch may succeed
             _LOG.warning("keeping %d uploads alive failed, and is tried again: %s", len(uploads), error)
 
     async def _touch(self, store: Store, job: str) -> None:

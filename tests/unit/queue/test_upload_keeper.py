@@ -20,16 +20,17 @@ FIRST, SECOND = (f"job_{number:026d}" for number in range(2))
 class Heard(MemoryStore):
     """Puts the name of each upload that is touched into a queue; away for the first *away* touches."""
 
-    def __init__(self, away: int = 0) -> None:
+    def __init__(self, away: int = 0, error: type[Exception] = StoreUnavailable) -> None:
         super().__init__()
         self.heard: queue.Queue[str] = queue.Queue()
         self.away = away
+        self.error = error
         self.closed = threading.Event()
 
     async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Any = ()) -> None:
         if self.away:
             self.away -= 1
-            raise StoreUnavailable("away")
+            raise self.error("away")
         await super().add(job, chunks, refused=refused)
         self.heard.put(job)
 
@@ -98,8 +99,11 @@ def test_a_drop_ends_the_wait_for_the_next_touch() -> None:
     ended()
 
 
-def test_a_store_that_is_away_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
-    store = Heard(away=2)
+@pytest.mark.parametrize("error", [StoreUnavailable, OSError, RuntimeError])
+def test_a_store_that_is_away_is_asked_again(
+    caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
+    store = Heard(away=2, error=error)
     begun(store, FIRST)
     keeper = UploadKeeper(store, 0.001)
     keeper.keep(FIRST)
