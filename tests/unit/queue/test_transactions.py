@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gristmill import Retry, batch
+from gristmill import Failed, Retry, batch
 from gristmill.errors import StoreUnavailable
 from gristmill.model.lease import Claim
 from gristmill.queue.options import QueueOptions
@@ -28,6 +29,11 @@ async def run(connection: Any, statement: str) -> None:
         await found
 
 
+def no_rule(error: Exception) -> bool:
+    """Tell nothing: a ``Retry(on=...)`` that raises."""
+    raise LookupError(f"no rule for {error}")
+
+
 class Ledger:
     """Jobs whose handler does what a test says on the connection of its batch."""
 
@@ -41,8 +47,20 @@ class Ledger:
             await self.behave(ctx.transaction, items)
             return items
 
-        options = QueueOptions(transactional=True, retry=Retry(attempts=2, base=0.0))
-        self.jobs = Jobs([ledger], url, options={"ledger": options})
+        @batch(name="ruled", max_size=8)
+        async def ruled(items: list[int], ctx: Any) -> list[int | Failed]:
+            await self.behave(ctx.transaction, items)
+            return [Failed("busy", "busy", retryable=True) if item < 0 else item for item in items]
+
+        retry = Retry(attempts=2, base=0.0)
+        self.jobs = Jobs(
+            [ledger, ruled],
+            url,
+            options={
+                "ledger": QueueOptions(transactional=True, retry=retry),
+                "ruled": QueueOptions(transactional=True, retry=replace(retry, on=no_rule)),
+            },
+        )
 
 
 @pytest.fixture(params=("sqlite", "postgres"))
@@ -95,7 +113,7 @@ async def test_a_store_that_goes_away_at_the_commit_costs_no_attempt(
 
     @contextlib.asynccontextmanager
     async def transaction(claim: Claim) -> AsyncIterator[Any]:
-        (lane,) = ledger.jobs.worker.lanes  # type: ignore[union-attr]  # it runs
+        lane, _ = ledger.jobs.worker.lanes  # type: ignore[union-attr]  # it runs
         waits.append(lane._rollbacks.is_failing)  # noqa: SLF001 - that it waited between them
         with contextlib.suppress(ZeroDivisionError):
             async with opened(claim) as found:
@@ -133,3 +151,22 @@ async def test_a_handler_that_breaks_its_connection_each_time_fails(
     assert (await ref.wait(30)).counts.failed == 1
     attempts = [attempt for attempt, _ in ledger.seen]
     assert (attempts[-1], attempts[0]) == (2, 1)
+
+
+async def test_a_retry_rule_that_raises_keeps_what_succeeded_with_its_rows(ledger: Ledger) -> None:
+    async def behave(connection: Any, items: list[int]) -> None:
+        await run(connection, TABLES[0])
+        for item in items:
+            await run(connection, f"INSERT INTO parent VALUES ({item})")  # noqa: S608 - its own number
+
+    ledger.behave = behave
+    mixed = await ledger.jobs.enqueue("ruled", [1, -1, 2])
+    await ledger.jobs.start()
+    counts = (await mixed.wait(60)).counts
+    assert (counts.succeeded, counts.failed) == (2, 1)
+    bad = await ledger.jobs.enqueue("ruled", [-3, -4])
+    assert (await bad.wait(60)).counts.failed == 2
+    again = await ledger.jobs.enqueue("ruled", [-3, 4])  # no row of -3 stayed: it could not come twice
+    assert (await again.wait(60)).counts.succeeded == 1
+    (group,) = await ledger.jobs.dead()
+    assert (group.code, group.items) == ("internal_error", 4)
