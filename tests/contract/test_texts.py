@@ -112,3 +112,17 @@ async def test_a_code_may_have_odd_characters_but_is_text(jobs: Any) -> None:
     for ask in (jobs.dead, jobs.redrive):
         with pytest.raises(ConfigurationError, match="code has half"):
             await ask(code=HALF)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+async def test_a_page_of_no_jobs_is_refused(jobs: Any, limit: int) -> None:
+    await jobs.enqueue("numbers", [1])
+    with pytest.raises(ConfigurationError, match="limit is how many jobs at most, 1 or more"):
+        await jobs.list(limit=limit)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 1e30, "5", True], ids=str)
+async def test_a_key_is_held_for_a_time_that_a_store_can_count(jobs: Any, seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"unique_for is seconds, 0 to 1e\+10, not "):
+        await jobs.enqueue("numbers", [1], unique="a", unique_for=seconds)
+    assert (await jobs.enqueue("numbers", [1], unique="a", unique_for=1e10)).created

@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from gristmill.errors import ConfigurationError
+from gristmill.model.numbers import is_number
 from gristmill.model.texts import check_key
 
 URGENT, LATEST = 0, 9
@@ -58,6 +59,9 @@ class JobCounts:
     cancelled: int
 
 
+_LONGEST = 1e10  # seconds: three hundred years
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unique:
     """Makes a job the only one of its kind: a second one is answered with the first.
@@ -74,8 +78,10 @@ class Unique:
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse, by ``ConfigurationError``, texts that no store can hold."""
+        """Refuse, by ``ConfigurationError``, texts and times that no store can hold."""
         check_key("a unique key", self.key)
+        if self.seconds is not None and not (is_number(self.seconds) and 0 <= self.seconds <= _LONGEST):
+            raise ConfigurationError(f"unique_for is seconds, 0 to {_LONGEST:g}, not {self.seconds!r}")
         if self.fingerprint is not None:
             check_key("a fingerprint", self.fingerprint)
 

@@ -138,6 +138,8 @@ class StoredJobs:
     ) -> JobPage:
         """Return jobs, newest first."""
         check_name("handler", handler)
+        if limit < 1:
+            raise ConfigurationError(f"limit is how many jobs at most, 1 or more, not {limit}")
         await self.open()
         return await self.store.jobs(queue=handler, state=state, cursor=cursor, limit=limit)
 
