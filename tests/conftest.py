@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.measuring import unmeasured
 from tests.ports import free_port
 from xdist.scheduler import LoadFileScheduling
+
+from gristmill.cli.fork_server import start_fork_server
 
 # Time is no error of a test: a machine may be slow or busy.
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -67,6 +70,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """Start the process that workers of pools are forked from, as the command does it.
+
+    So they have what they need loaded, all of them once. Forked processes save no figures of coverage.
+    """
+    with unmeasured():
+        start_fork_server(["run", "in.parquet"])
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL, without a database."""
@@ -110,7 +123,8 @@ def local_ray() -> Iterator[Any]:
     at_signal = signal.getsignal(signal.SIGTERM)  # Ray takes it for itself
     # A short path: the names of Unix sockets have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="gm-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        with contextlib.chdir(Path(__file__).parents[1]):  # where its workers find the package `tests`
+        # Where its workers find the package `tests`; Ray kills them at the end.
+        with contextlib.chdir(Path(__file__).parents[1]), unmeasured():
             ray.init(
                 "local",
                 num_cpus=2,

@@ -31,8 +31,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfd and /proc
 
 MB = 1_000_000
 
-# Scripts find what is imported here, too.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+def environment() -> dict[str, str]:
+    """Return an environment in which scripts find what is imported here, too."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @pytest.fixture
@@ -393,7 +395,7 @@ def script(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env=ENVIRONMENT,
+            env=environment(),
         )
 
     return run_it
@@ -448,7 +450,7 @@ def test_a_script_that_starts_itself_over_and_over_is_told_so(tmp_path: Path):
     path = tmp_path / "unguarded.py"
     path.write_text(UNGUARDED)
     done = subprocess.run(
-        [sys.executable, path], capture_output=True, text=True, env=ENVIRONMENT, timeout=50, check=True
+        [sys.executable, path], capture_output=True, text=True, env=environment(), timeout=50, check=True
     )
     assert done.stdout.count("exited with code 1") == 1
     assert 'if __name__ == "__main__":' in done.stdout
@@ -478,7 +480,7 @@ def test_ctrl_c_in_a_terminal_is_answered_by_the_parent_alone(tmp_path: Path, fi
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=ENVIRONMENT,
+        env=environment(),
     ) as parent:
         Path(fifo).read_text()
         os.killpg(parent.pid, signal.SIGINT)

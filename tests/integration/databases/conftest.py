@@ -7,6 +7,7 @@ import getpass
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -154,6 +155,7 @@ def mariadb_server() -> Iterator[str]:
         try:
             while not Path(socket).exists():
                 assert server.poll() is None, Path(f"{folder}/log").read_text()
+                time.sleep(0.005)
             yield f"mysql://root@localhost/{{}}?unix_socket={socket}"
         finally:
             server.terminate()
