@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+
+from gristmill import batch
+from gristmill.queue.service import Jobs
+
+T = TypeVar("T")
 
 GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 HANDLERS = """
@@ -68,14 +75,48 @@ def gristmill(*words: str, cwd: Path, input: str = "", code: int = 0) -> str:
     return done.stdout
 
 
+@batch(name="words")
+async def words(items: list[str]) -> list[str]:
+    raise AssertionError(f"this process runs nothing, not even {items}")
+
+
+@batch(name="waits")
+async def waits(items: list[str]) -> list[str]:
+    raise AssertionError(f"this process runs nothing, not even {items}")
+
+
+@batch(name="blocks")
+async def blocks(items: list[int]) -> list[int]:
+    raise AssertionError(f"this process runs nothing, not even {items}")
+
+
+def with_jobs(cwd: Path, do: Callable[[Jobs], Awaitable[T]]) -> T:
+    """Return what *do* makes of the jobs of *cwd*, without one more command for what is not tested."""
+
+    async def run() -> T:
+        jobs = Jobs([words, waits, blocks], f"sqlite:///{cwd / 'gristmill.db'}")
+        try:
+            return await do(jobs)
+        finally:
+            await jobs.stop()
+
+    return asyncio.run(run())
+
+
 def enqueue(cwd: Path, handler: str, *items: Any) -> str:
-    lines = "".join(json.dumps(item) + "\n" for item in items)
-    return str(json.loads(gristmill("jobs", "enqueue", handler, "-", "--json", cwd=cwd, input=lines))["id"])
+    async def do(jobs: Jobs) -> str:
+        return (await jobs.enqueue(handler, items)).id
+
+    return with_jobs(cwd, do)
 
 
 def counts(cwd: Path, job: str) -> dict[str, int]:
-    found: dict[str, int] = json.loads(gristmill("jobs", "show", job, "--json", cwd=cwd))["counts"]
-    return {name: number for name, number in found.items() if number and name != "total"}
+    found = with_jobs(cwd, lambda jobs: jobs.get(job)).counts
+    return {name: number for name, number in asdict(found).items() if number and name != "total"}
+
+
+def await_end(cwd: Path, job: str) -> None:
+    with_jobs(cwd, lambda jobs: jobs.wait(job, timeout=240))
 
 
 class Working:
@@ -134,13 +175,16 @@ def working(cwd: Path, *words: str) -> Iterator[Working]:
 
 
 def test_what_one_process_enqueues_another_works(place: Path) -> None:
-    job = enqueue(place, "words", "a", "", "b")
+    told = gristmill("jobs", "enqueue", "words", "-", "--json", cwd=place, input='"a"\n""\n"b"\n')
+    job = json.loads(told)["id"]
     with working(place, "--name", "me") as worker:
         worker.await_line(r"^gristmill \S+ works words, waits, blocks in sqlite:///gristmill.db as me$")
         loop = worker.await_line("batch").string.split()[3]
         lines = gristmill("jobs", "results", job, "--follow", "--ordered", cwd=place).splitlines()
         worker.tell()
         assert worker.end() == 0
+    shown = json.loads(gristmill("jobs", "show", job, "--json", cwd=place))
+    assert (shown["counts"]["succeeded"], shown["counts"]["failed"]) == (2, 1)
     assert lines == ['0  succeeded  "A"', "1  failed     bad: no word", '2  succeeded  "B"']
     assert loop.startswith("uvloop")
 
@@ -149,7 +193,7 @@ def test_only_the_queues_that_are_named_are_worked(place: Path) -> None:
     first, second = enqueue(place, "words", "a"), enqueue(place, "waits", "shop.py")
     with working(place, "--queues", "waits") as worker:
         worker.await_line("works waits in")
-        gristmill("jobs", "results", second, "--follow", cwd=place)
+        await_end(place, second)
         worker.tell()
         assert worker.end() == 0
     assert (counts(place, first), counts(place, second)) == ({"queued": 1}, {"succeeded": 1})
@@ -187,7 +231,7 @@ def test_a_batch_that_does_not_end_is_given_back_without_penalty(place: Path, wo
     (place / "go").touch()
     with working(place) as worker:
         worker.await_line("waiting 1")  # it is still the first attempt
-        gristmill("jobs", "results", job, "--follow", cwd=place)
+        await_end(place, job)
         worker.tell()
         assert worker.end() == 0
     assert counts(place, job) == {"succeeded": 1}
