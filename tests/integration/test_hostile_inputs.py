@@ -8,11 +8,11 @@ import json
 import select
 import socket
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.bombs import gzip_bomb
 
 MIB = 1 << 20
 JSON_TYPE = b"Content-Type: application/json\r\n"
@@ -161,9 +161,7 @@ def test_12_another_coding_is_refused_with_what_is_accepted(server: Any, coding:
 
 def test_13_a_gzip_bomb_is_defused_with_flat_memory(server: Any) -> None:
     before = server.post("/v1/peak_memory", b"null").json()
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
-    zeros = b"0" * MIB
-    bomb = b"".join(squeeze.compress(zeros) for _ in range(1024)) + squeeze.flush()
+    bomb = gzip_bomb(1024 * MIB, b"0")
     with server.connect() as caller:
         head = post(
             b"/v1/echo/batch", JSON_TYPE, b"Content-Encoding: gzip\r\n", b"Content-Length: %d\r\n" % len(bomb)

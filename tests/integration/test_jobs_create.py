@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
+
+from tests.bombs import gzip_bomb
 
 LINES = {"content_type": "application/x-ndjson"}
 
@@ -83,18 +84,9 @@ def test_a_repeat_is_answered_with_the_same_job(server: Any) -> None:
     assert (bad.status, bad.problem()) == (400, "invalid_idempotency_key")
 
 
-def bomb(size: int) -> bytes:
-    packed = io.BytesIO()
-    with gzip.open(packed, "wb") as file:
-        for _ in range(size >> 20):
-            file.write(bytes(1 << 20))
-    return packed.getvalue()
-
-
 def test_a_bomb_is_refused_with_memory_flat(server: Any) -> None:
     peak = server.post("/v1/peak_memory", b"null").json()
-    packed = bomb(1 << 30)
-    answer = server.post("/v1/heavy/jobs", packed, content_encoding="gzip", **LINES)
+    answer = server.post("/v1/heavy/jobs", gzip_bomb(1 << 30), content_encoding="gzip", **LINES)
     assert (answer.status, answer.problem()) == (413, "content_too_large")
     assert server.post("/v1/peak_memory", b"null").json() - peak < 64 << 20
     assert jobs_of(server, "heavy") == []
