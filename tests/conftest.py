@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -29,6 +30,8 @@ settings.register_profile("quick", max_examples=50, **PATIENT)
 settings.register_profile("thorough", max_examples=2000, **PATIENT)
 settings.load_profile(os.environ.get("GRISTMILL_HYPOTHESIS", "quick"))
 
+_NEEDS_RAY = re.compile(r"/test_ray_|[\[-]ray[\]-]")
+"""Whole files, and the tests elsewhere of which Ray is a parameter."""
 MEMORY = Path("/dev/shm")  # noqa: S108 - names in it are made by tempfile
 ROOM = 2 << 30
 
@@ -61,8 +64,7 @@ class ByFile(LoadFileScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "ray" if "/test_ray_" in file else file
+        return "ray" if _NEEDS_RAY.search(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
