@@ -144,15 +144,15 @@ async def test_a_caller_that_hangs_up_leaves_nothing_behind(*, ends: bool) -> No
 
 async def test_a_reader_that_stops_stops_the_source() -> None:
     handler = numbers(max_size=10)
-    caller = Caller(*(b"1\n" * 100 for _ in range(2000)), ends=True)
+    caller = Caller(*(b"1\n" * 100 for _ in range(200)), ends=True)
     chunks = await open_stream(handler, caller)
     first = await anext(chunks)
     await asyncio.sleep(10.0)
     taken = handler.stats().items["ok"]
     await asyncio.sleep(10.0)
-    assert handler.stats().items["ok"] == taken < 50_000
+    assert handler.stats().items["ok"] == taken < 5_000
     rest = b"".join([chunk async for chunk in chunks])
-    assert (first + rest).count(b'"result":2') == 200_000
+    assert (first + rest).count(b'"result":2') == 20_000
 
 
 async def test_a_stream_that_is_left_unread_is_closed() -> None:
