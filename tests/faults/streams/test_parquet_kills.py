@@ -17,11 +17,14 @@ BAD = 3 * GROUP + 11
 """A row of a row group in the midst fails: that one is encoded."""
 
 
-def make_input(path: Path) -> pa.Table:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
+    """The input, and what is in it."""
+    path = tmp_path_factory.mktemp("source") / "in.parquet"
     notes = pa.array(["bad" if number == BAD else f"note {number % 997}" for number in range(GROUPS * GROUP)])
     table = pa.table({"id": pa.array(range(GROUPS * GROUP)), "note": notes})
     pq.write_table(table, path, row_group_size=GROUP, compression="gzip")
-    return table
+    return path, table
 
 
 def content(folder: Path, name: str) -> dict[str, bytes]:
@@ -32,12 +35,14 @@ def content(folder: Path, name: str) -> dict[str, bytes]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("end", [".parquet", "/"])
-def test_the_output_of_a_killed_run_is_that_of_an_unbroken_one(end: str, tmp_path: Path) -> None:
-    table = make_input(tmp_path / "in.parquet")
+def test_the_output_of_a_killed_run_is_that_of_an_unbroken_one(
+    end: str, source: tuple[Path, pa.Table], tmp_path: Path
+) -> None:
+    path, table = source
 
     def words(name: str) -> list[str]:
         handler = "tests.faults.streams.table_mill:doubled"
-        return [handler, "in.parquet", "-o", f"{name}{end}", "--workers", "2", "--commit-seconds", "0.05"]
+        return [handler, str(path), "-o", f"{name}{end}", "--workers", "2", "--commit-seconds", "0.05"]
 
     seconds = unbroken(tmp_path, words("whole"))
     killer = Killer(tmp_path, lambda: words("torn"), random.Random(f"{end} 1"), seconds)
