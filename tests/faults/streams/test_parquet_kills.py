@@ -23,7 +23,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
     path = tmp_path_factory.mktemp("source") / "in.parquet"
     notes = pa.array(["bad" if number == BAD else f"note {number % 997}" for number in range(GROUPS * GROUP)])
     table = pa.table({"id": pa.array(range(GROUPS * GROUP)), "note": notes})
-    pq.write_table(table, path, row_group_size=GROUP, compression="gzip")
+    pq.write_table(table, path, row_group_size=GROUP, compression="gzip", compression_level=1)
     return path, table
 
 

@@ -23,8 +23,8 @@ GROSS = pc.round(pc.multiply(TABLE["amount"], 1.19), 2)
 
 
 def write(path: Path, table: pa.Table = TABLE, **options: Any) -> None:
-    settings: dict[str, Any] = {"row_group_size": GROUP, "compression": "gzip", **options}
-    pq.write_table(table, path, **settings)
+    packing = {} if "compression" in options else {"compression": "gzip", "compression_level": 1}  # quickly
+    pq.write_table(table, path, **{"row_group_size": GROUP, **packing, **options})
 
 
 def codecs(path: Path) -> list[tuple[int, dict[str, str]]]:
