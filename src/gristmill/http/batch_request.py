@@ -25,10 +25,10 @@ from gristmill.http.item_count import has_far_too_many_items
 from gristmill.http.problems import Refused, problem
 from gristmill.http.settings import HttpLimits
 from gristmill.http.strict_json import check_text, decode_plain
+from gristmill.model.item_ids import ITEM_ID
 from gristmill.wire import Complaint, Problem
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_ID_LINES = re.compile(f"{_ID.pattern}(?:\n{_ID.pattern})*")
+_ID_LINES = re.compile(f"{ITEM_ID.pattern}(?:\n{ITEM_ID.pattern})*")
 
 _RAWS = msgspec.json.Decoder(list[Raw])
 
@@ -271,7 +271,7 @@ def _checked_ids(ids: Sequence[Any]) -> Ids | None:
     for index, one in enumerate(ids):
         if one is None:
             continue
-        if not isinstance(one, str) or _ID.fullmatch(one) is None:
+        if not isinstance(one, str) or ITEM_ID.fullmatch(one) is None:
             raise Refused(
                 problem("invalid_item_id", errors=[Complaint(f"#/items/{index}/id", "not a valid id")])
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 
@@ -13,6 +14,7 @@ class EnqueueOptions(TypedDict, total=False):
     delay: float
     run_at: float | dt.datetime | None
     key: str | None
+    ids: Sequence[str | None] | None
     unique: str | None
     unique_for: float | None
     fingerprint: str | None

@@ -33,13 +33,14 @@ async def follow(
         raise ConfigurationError("ordered results are of every kind")
     place = 0 if after is None or not ordered else read_place(after)
     pause = _SOON
+    ids = await jobs.ids(job)
     while True:
         # Asked before the results are read: when it was final then, nothing comes after them.
         found = await jobs.get(job)
         reader = (
-            in_order(jobs.store, job, found.counts.total, first=place)
+            in_order(jobs.store, job, found.counts.total, first=place, ids=ids)
             if ordered
-            else as_settled(jobs.store, job, after=after, kind=kind)
+            else as_settled(jobs.store, job, after=after, kind=kind, ids=ids)
         )
         before = place, after
         async for item in reader:

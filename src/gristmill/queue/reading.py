@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import structs
@@ -19,6 +19,8 @@ _WINDOW = 1000
 _ORDERED = "i"
 _DIGITS = 18  # more fit into no store's numbers
 
+Ids: TypeAlias = Sequence[str | None]
+
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _FAILURES = msgspec.json.Decoder(list[Failure])
 
@@ -28,6 +30,7 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         place: The item's place in the job, from 0.
+        id: The caller's id of it, if it gave one.
         kind: Whether it succeeded, failed or was cancelled.
         value: JSON of its value, if it succeeded.
         failure: What went wrong, if it failed.
@@ -35,6 +38,7 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     place: int
+    id: str | None = None
     kind: ResultKind
     value: msgspec.Raw | None = None
     failure: Failure | None = None
@@ -45,14 +49,15 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.value is None else msgspec.json.decode(self.value, type=kind)
 
 
-def explode(result: Result, *, skip: int = 0) -> Iterator[ItemResult]:
-    """Yield the items of *result*, but for the first *skip*."""
+def explode(result: Result, *, skip: int = 0, ids: Ids = ()) -> Iterator[ItemResult]:
+    """Yield the items of *result*, but for the first *skip*, with their *ids*, which are by place or none."""
     values = _RAWS.decode(result.body) if result.kind is ResultKind.SUCCEEDED else []
     failures = _FAILURES.decode(result.body) if result.kind is ResultKind.FAILED else []
     for index, place in enumerate(each_place(result.places)):
         if index >= skip:
             yield ItemResult(
                 place=place,
+                id=ids[place] if ids else None,
                 kind=result.kind,
                 value=values[index] if values else None,
                 failure=failures[index] if failures else None,
@@ -88,7 +93,7 @@ def _is_count(text: str) -> bool:
 
 
 async def as_settled(
-    store: Store, job: str, *, after: str | None = None, kind: ResultKind | None = None
+    store: Store, job: str, *, after: str | None = None, kind: ResultKind | None = None, ids: Ids = ()
 ) -> AsyncIterator[ItemResult]:
     """Yield the outcomes there are now, in the order of settling, those after the cursor *after*."""
     number, index = (0, 0) if after is None else read_cursor(after)
@@ -96,18 +101,20 @@ async def as_settled(
     last = number - 1 if index else number
     while page := await store.results(job, after=max(0, last), kind=kind, limit=_PAGE):
         for result in page:
-            for item in explode(result, skip=index if result.number == number else 0):
+            for item in explode(result, skip=index if result.number == number else 0, ids=ids):
                 yield item
         last = page[-1].number
 
 
-async def in_order(store: Store, job: str, total: int, *, first: int = 0) -> AsyncIterator[ItemResult]:
+async def in_order(
+    store: Store, job: str, total: int, *, first: int = 0, ids: Ids = ()
+) -> AsyncIterator[ItemResult]:
     """Yield outcomes in the order of the items, from place *first* up to the first that has none yet."""
     while first < total:
         last = min(total, first + _WINDOW) - 1
         found: dict[int, ItemResult] = {}
         for result in await store.results_between(job, first, last):
-            found.update((item.place, item) for item in explode(result))
+            found.update((item.place, item) for item in explode(result, ids=ids))
         for place in range(first, last + 1):
             if place not in found:
                 return

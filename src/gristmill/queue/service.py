@@ -13,7 +13,8 @@ from gristmill.errors import (
     UnknownHandler,
     UploadInFlight,
 )
-from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, JobState, NewJob, Unique
+from gristmill.model.item_ids import check_item_ids
+from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, JobState, NewJob, Unique, ids_to_json
 from gristmill.model.queue import BreakerStatus
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.ids import JobIds
@@ -165,6 +166,7 @@ class Jobs(StoredJobs):
         delay: float = 0.0,
         run_at: float | dt.datetime | None = None,
         key: str | None = None,
+        ids: Sequence[str | None] | None = None,
         unique: str | None = None,
         unique_for: float | None = None,
         fingerprint: str | None = None,
@@ -180,6 +182,7 @@ class Jobs(StoredJobs):
             delay: Seconds until it is due.
             run_at: When it is due instead: an aware datetime, or seconds of the epoch.
             key: Jobs and items with the same key run one after another, in order.
+            ids: The caller's ids of the items, which come back with their results; *items* is a list then.
             unique: Holds off other jobs of this handler under the same key: they are answered with this one.
             unique_for: Seconds for which *unique* is held; until the job is final by default.
             fingerprint: Of what is submitted: another one under the same *unique* raises ``UniqueConflict``.
@@ -208,6 +211,7 @@ class Jobs(StoredJobs):
             if unique is None
             else Unique(key=unique, seconds=unique_for, fingerprint=fingerprint),
             keep_results=keep_results,
+            ids=None if ids is None else _ids_of(ids, items),
         )
         await self.open()
         return await self._referred(job, await intake.take(job, items, key=key, connection=connection))
@@ -254,6 +258,13 @@ class Jobs(StoredJobs):
         self, queue: str, items: Sequence[Any], *, priority: int, unique: str, unique_for: float
     ) -> None:
         await self.enqueue(queue, items, priority=priority, unique=unique, unique_for=unique_for)
+
+
+def _ids_of(ids: Sequence[str | None], items: Source) -> bytes | None:
+    if not isinstance(items, list | tuple):
+        raise ConfigurationError("ids need items in a list, so that each item has its own")
+    check_item_ids(ids, len(items))
+    return ids_to_json(ids) if any(one is not None for one in ids) else None
 
 
 def _epoch(at: float | dt.datetime | None) -> float | None:

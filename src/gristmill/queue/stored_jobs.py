@@ -164,10 +164,11 @@ class StoredJobs:
             raise ConfigurationError("ordered results are of every kind")
         first = 0 if after is None or not ordered else read_place(after)
         found = await self.get(job)
+        ids = await self.ids(job)
         reader = (
-            in_order(self.store, job, found.counts.total, first=first)
+            in_order(self.store, job, found.counts.total, first=first, ids=ids)
             if ordered
-            else as_settled(self.store, job, after=after, kind=kind)
+            else as_settled(self.store, job, after=after, kind=kind, ids=ids)
         )
         async for item in reader:
             yield item

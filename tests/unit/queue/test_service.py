@@ -20,6 +20,7 @@ from gristmill.errors import (
     UploadInFlight,
 )
 from gristmill.model.job import JobState
+from gristmill.queue.following import follow
 from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.options import QueueOptions
 from gristmill.queue.service import Jobs
@@ -137,6 +138,37 @@ async def test_a_reader_goes_on_after_the_cursor_in_either_order(mill: Any) -> N
         assert rest == every[2:]
         with pytest.raises(ConfigurationError, match="is no cursor"):
             await anext(ref.results(ordered=not ordered, after=every[1].cursor))
+
+
+async def test_the_callers_ids_come_back_with_the_results(mill: Any) -> None:
+    jobs = mill.make(max_size=2)
+    await jobs.start()
+    ref = await jobs.enqueue("numbers", [1, 2, 3], ids=["a", None, "c:3"])
+    await ref.wait(10)
+    for found in (ref.results(), ref.results(ordered=True), follow(jobs, ref.id)):
+        assert {item.place: item.id async for item in found} == {0: "a", 1: None, 2: "c:3"}
+    without = await jobs.enqueue("numbers", [1], ids=[None])
+    await without.wait(10)
+    assert [item.id async for item in without.results()] == [None]
+    assert await jobs.ids(without.id) == []
+
+
+@pytest.mark.parametrize(
+    ("items", "ids", "told"),
+    [
+        ([1, 2], ["a"], "1 ids for 2 items"),
+        ([1, 2], ["a", "a"], "'a' is given twice, the second time to item 1"),
+        ([1], ["a b"], "the id of item 0 is 'a b': use 1 to 128 letters"),
+        ([1], [7], "the id of item 0 is 7"),
+        ([1], ["x" * 129], "the id of item 0"),
+        (range(1), ["a"], "ids need items in a list"),
+    ],
+)
+async def test_ids_that_are_none_store_nothing(mill: Any, items: Any, ids: Any, told: str) -> None:
+    jobs = mill.make()
+    with pytest.raises(ConfigurationError, match=told):
+        await jobs.enqueue("numbers", items, ids=ids)
+    assert (await jobs.list()).jobs == ()
 
 
 async def test_ordered_results_stop_at_the_first_item_without_one(mill: Any) -> None:

@@ -74,6 +74,8 @@ def queues_document(queues: Iterable[QueueStatus]) -> list[dict[str, Any]]:
 def result_document(item: ItemResult) -> dict[str, Any]:
     """Return the outcome of one item; the value is there if it succeeded, the failure if it failed."""
     document: dict[str, Any] = {"place": item.place, "kind": item.kind}
+    if item.id is not None:
+        document["id"] = item.id
     if item.value is not None:
         document["value"] = item.value
     if item.failure is not None:

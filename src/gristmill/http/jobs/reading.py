@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import msgspec
@@ -34,9 +34,9 @@ class ResultWriter:
     def __init__(self, statuses: Statuses) -> None:
         self._statuses = statuses
 
-    def line(self, found: ItemResult, id: str | None = None) -> bytes:
-        """Return the line of one outcome, of the item that has the caller's *id*."""
-        line = ResultLine(index=found.place, id=UNSET if id is None else id, cursor=found.cursor)
+    def line(self, found: ItemResult) -> bytes:
+        """Return the line of one outcome."""
+        line = ResultLine(index=found.place, id=UNSET if found.id is None else found.id, cursor=found.cursor)
         if found.kind is ResultKind.SUCCEEDED:
             line.result = one_line(bytes(found.value or b"null"))
         else:
@@ -80,15 +80,12 @@ class JobContents:
             except ValueError as error:
                 raise invalid_option("after", "the cursor of a line that was read before") from error
         await self._jobs.get(job)
-        ids = await self._jobs.ids(job)
         found = self._jobs.results(job, ordered=ordered, after=after, kind=kind)
-        return _lines(self._result_lines(found, ids))
+        return _lines(self._result_lines(found))
 
-    async def _result_lines(
-        self, found: AsyncIterator[ItemResult], ids: Sequence[str | None]
-    ) -> AsyncGenerator[bytes, None]:
+    async def _result_lines(self, found: AsyncIterator[ItemResult]) -> AsyncGenerator[bytes, None]:
         async for each in found:
-            yield self._writer.line(each, ids[each.place] if ids else None)
+            yield self._writer.line(each)
 
     async def unprocessed(self, call: Call) -> StreamedReply:
         """Answer with the items that wait, as they came: ready to be sent again."""
