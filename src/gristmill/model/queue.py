@@ -147,3 +147,16 @@ class DeadGroup:
     first_at: float
     last_at: float
     error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hindrance:
+    """What somebody else does to the database that slows the queues in it down.
+
+    Attributes:
+        who: Whose doing it is, the same as long as it lasts.
+        text: What it is and what to do, for people.
+    """
+
+    who: str
+    text: str

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
-from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
+from gristmill.model.queue import DeadFilter, DeadGroup, Hindrance, QueueLimits, QueueStatus
 
 ABANDONED = 60.0
 """Seconds after which an upload that nobody added to, or touched, is that of a dead process."""
@@ -231,3 +231,6 @@ class Store(Protocol):
 
         Also keys and settled leases that are of no more use, and uploads that have stood still for an hour.
         """
+
+    async def hindrances(self) -> list[Hindrance]:
+        """Return what others do to the database that slows all queues down more and more; mostly nothing."""

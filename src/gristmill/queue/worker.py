@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import random
 import socket
@@ -26,6 +27,7 @@ from gristmill.queue.store import Store
 
 _LOG = logging.getLogger("gristmill.queue")
 _PRUNE_EVERY = 60.0
+_TELL_EVERY = 3600.0
 
 
 class Worker:
@@ -73,6 +75,7 @@ class Worker:
             for handler in handlers
         ]
         self._tasks: list[asyncio.Task[None]] = []
+        self._told: dict[str, float] = {}  # who hinders -> when that was logged
 
     def __repr__(self) -> str:
         """Show the lanes."""
@@ -174,8 +177,19 @@ class Worker:
             await asyncio.sleep(_PRUNE_EVERY * (0.5 + random.random()))  # noqa: S311 - spreads load
             try:
                 await self.prune_all()
+                await self.tell_hindrances()
             except StoreError as error:
                 _LOG.warning("pruning old jobs failed, and is tried again: %s", error)
+
+    async def tell_hindrances(self) -> None:
+        """Log what others do to the store that slows it down: each when it is first seen, and every hour."""
+        now = asyncio.get_running_loop().time()
+        found = await self._store.hindrances()
+        self._told = {each.who: self._told[each.who] for each in found if each.who in self._told}
+        for each in found:
+            if now - self._told.get(each.who, -math.inf) >= _TELL_EVERY:
+                self._told[each.who] = now
+                _LOG.warning("the queues are slowed down: %s", each.text)
 
     async def prune_all(self) -> None:
         """Delete what has been kept for long enough."""

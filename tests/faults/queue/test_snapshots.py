@@ -12,7 +12,9 @@ from gristmill.queue.sqlite import database
 
 
 @pytest.mark.parametrize("store_kind", ["postgres"])
-async def test_work_goes_on_beside_an_idle_transaction_and_its_rows_are_freed_after_it(mill: Any) -> None:
+async def test_work_goes_on_beside_an_idle_transaction_and_its_rows_are_freed_after_it(
+    mill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncpg  # noqa: PLC0415 - only where a test needs it
 
     await mill.jobs.open()
@@ -21,6 +23,10 @@ async def test_work_goes_on_beside_an_idle_transaction_and_its_rows_are_freed_af
     snapshot = idle.transaction(isolation="repeatable_read")
     await snapshot.start()
     assert await idle.fetchval("SELECT count(*) FROM gristmill.job") == 0
+    holder = f"process {idle.get_server_pid()} ("
+    assert await mill.jobs.store.hindrances() == []
+    monkeypatch.setattr("gristmill.queue.postgres.store.SNAPSHOT", 0.0)
+    assert any(holder in each.text for each in await mill.jobs.store.hindrances())
     await _turn_over(mill, 60)
     # Nothing that was done can be cleared away, and everything is done all the same.
     await other.execute("VACUUM gristmill.chunk")
@@ -28,6 +34,7 @@ async def test_work_goes_on_beside_an_idle_transaction_and_its_rows_are_freed_af
     await _turn_over(mill, 60)
     assert await idle.fetchval("SELECT count(*) FROM gristmill.job") == 0
     await snapshot.rollback()
+    assert not any(holder in each.text for each in await mill.jobs.store.hindrances())
     await _turn_over(mill, 10)
     while await _dead_rows(other) >= 60:
         await other.execute("VACUUM gristmill.chunk")
@@ -51,7 +58,9 @@ async def _dead_rows(connection: Any) -> int:
 
 
 @pytest.mark.parametrize("store_kind", ["sqlite"])
-async def test_work_goes_on_beside_a_long_reader_and_the_log_is_used_anew_after_it(mill: Any) -> None:
+async def test_work_goes_on_beside_a_long_reader_and_the_log_is_used_anew_after_it(
+    mill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import apsw  # noqa: PLC0415 - only where a test needs it
 
     await mill.jobs.open()
@@ -67,6 +76,9 @@ async def test_work_goes_on_beside_a_long_reader_and_the_log_is_used_anew_after_
         assert log.stat().st_size > size_before
     assert reader.execute("SELECT count(*) FROM gristmill_job").get == 0
     assert _round(log) == round_before
+    assert await mill.jobs.store.hindrances() == []
+    monkeypatch.setattr("gristmill.queue.sqlite.store.HELD_LOG", 4 << 20)
+    assert ["so long that its log has" in each.text for each in await mill.jobs.store.hindrances()] == [True]
     reader.execute("COMMIT")
     while _round(log) == round_before:
         await _turn_over(mill, 5)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gristmill.model.queue import Hindrance
 from gristmill.queue.schedule import Schedule
 
 
@@ -21,6 +22,35 @@ def _fails_once(monkeypatch: pytest.MonkeyPatch, store: Any, method: str) -> Non
         return await real(*args, **options)
 
     monkeypatch.setattr(store, method, broken)
+
+
+@pytest.mark.looptime
+async def test_what_hinders_the_store_is_told_when_it_is_seen_and_every_hour(
+    mill: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    jobs = mill.make()
+    worker = await jobs.start()
+    found: list[Hindrance] = []
+
+    async def hindrances() -> list[Hindrance]:
+        return found
+
+    monkeypatch.setattr(mill.store, "hindrances", hindrances)
+
+    async def told_after(seconds: float, *who: str) -> list[str]:
+        caplog.clear()
+        await asyncio.sleep(seconds)
+        found[:] = [Hindrance(who=each, text=f"by {each}") for each in who]
+        await worker.tell_hindrances()
+        return [each.message for each in caplog.records if "slowed down" in each.message]
+
+    assert await told_after(0) == []
+    assert await told_after(0, "a") == ["the queues are slowed down: by a"]
+    assert await told_after(1, "a", "b") == ["the queues are slowed down: by b"]
+    assert await told_after(1, "b") == []
+    assert await told_after(1, "a", "b") == ["the queues are slowed down: by a"]  # it had ended
+    monkeypatch.setattr("gristmill.queue.worker._TELL_EVERY", 1.0)
+    assert await told_after(2, "b") == ["the queues are slowed down: by b"]
 
 
 @pytest.mark.looptime

@@ -13,7 +13,7 @@ from gristmill.errors import JobNotFinal, JobNotFound, NotSupported
 from gristmill.model.chunk import Chunk, NewChunk, each_place, pick
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, ids_from_json, page_number
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
-from gristmill.model.queue import Bucket, DeadFilter, DeadGroup, QueueLimits, QueueStatus
+from gristmill.model.queue import Bucket, DeadFilter, DeadGroup, Hindrance, QueueLimits, QueueStatus
 from gristmill.queue.memory.claiming import claim_from
 from gristmill.queue.memory.looking import dead_groups, dead_rows, page_of, status_of
 from gristmill.queue.memory.tables import ChunkRow, JobRow, LeaseRow, QueueRow, Tables, UniqueRow
@@ -436,6 +436,10 @@ class MemoryStore:
         self._wake()
 
     # -- housekeeping
+
+    async def hindrances(self) -> list[Hindrance]:
+        """Return nothing: nobody else comes near."""
+        return []
 
     async def prune(self, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs, keys, leases and uploads."""

@@ -10,7 +10,7 @@ from gristmill.errors import JobNotFinal, LeaseLost, StoreError, StoreUnavailabl
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob, ids_from_json, page_number
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
-from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
+from gristmill.model.queue import DeadFilter, DeadGroup, Hindrance, QueueLimits, QueueStatus
 from gristmill.queue.postgres.address import address_of
 from gristmill.queue.postgres.cancelling import cancel_items
 from gristmill.queue.postgres.claiming import Claimer
@@ -27,6 +27,9 @@ from gristmill.queue.store import ABANDONED, Transaction
 
 REMEMBERED = 3600.0
 """Seconds for which a settled lease is known."""
+
+SNAPSHOT = 300.0
+"""Seconds for which somebody may hold a snapshot before people are told."""
 
 _RACES = 3
 """Times to look again which ids exist, when somebody stored one of them just then."""
@@ -311,3 +314,14 @@ class PostgresStore:
         uploads = await self._connections.row("abandon_uploads", ABANDONED, rest, None, timeout=LONG)
         self._waker.tell({*jobs["queues"], *uploads["queues"]})
         return int(jobs["pruned"] + uploads["pruned"])
+
+    async def hindrances(self) -> list[Hindrance]:
+        """Return who has held a snapshot for long, as far as this user may see it."""
+        return [
+            Hindrance(
+                who=row["who"],
+                text=f"{row['who']} has held a snapshot of the database for {row['seconds'] / 60:.0f} "
+                "minutes, so no dead row can be cleared away and claims get slower: end that transaction",
+            )
+            for row in await self._connections.fetch("hindrances", SNAPSHOT)
+        ]

@@ -26,7 +26,7 @@ from gristmill.errors import (
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
-from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
+from gristmill.model.queue import DeadFilter, DeadGroup, Hindrance, QueueLimits, QueueStatus
 from gristmill.queue.redis import sizes
 from gristmill.queue.redis.checks import ASKED, check, durability, server_from
 from gristmill.queue.redis.dead import Dead
@@ -275,6 +275,10 @@ class RedisStore:
         await self._queues.pause(queue, is_paused=False)
 
     # -- housekeeping
+
+    async def hindrances(self) -> list[Hindrance]:
+        """Return nothing: there are no snapshots to hold."""
+        return []
 
     async def prune(self, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs and uploads; keys and settled leases go by themselves."""

@@ -40,6 +40,11 @@ class Checkpoints:
         self._largest = 0  # since it was cut off; its file stays so large
 
     @property
+    def pages(self) -> int:
+        """Pages of the log."""
+        return self._pages
+
+    @property
     def unsaved(self) -> int:
         """Pages that are in the log only."""
         return self._pages - self._copied

@@ -13,7 +13,7 @@ from typing import Any
 from gristmill.model.chunk import Chunk, NewChunk
 from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
-from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
+from gristmill.model.queue import DeadFilter, DeadGroup, Hindrance, QueueLimits, QueueStatus
 from gristmill.queue.sqlite import claiming, ending, incoming, settling
 from gristmill.queue.sqlite import jobs as reading
 from gristmill.queue.sqlite import queues as queueing
@@ -25,6 +25,9 @@ from gristmill.queue.sqlite.transaction import Transactions, session_of
 from gristmill.queue.sqlite.waiters import Waiters
 from gristmill.queue.sqlite.writer import Writer
 from gristmill.queue.store import Transaction
+
+HELD_LOG = 256 << 20
+"""Bytes of the log above which people are told; it is cut off at a quarter of that unless somebody reads."""
 
 
 class SqliteStore:
@@ -246,6 +249,17 @@ class SqliteStore:
         await self._writer.submit(partial(queueing.pause, queue=queue, is_paused=False))
 
     # -- housekeeping
+
+    async def hindrances(self) -> list[Hindrance]:
+        """Return who reads for so long that the log cannot be used anew."""
+        size = self._writer.log_size
+        if size < HELD_LOG:
+            return []
+        text = (
+            f"somebody has read {self._path} for so long that its log has {size >> 20} MiB and cannot be "
+            "used anew, so that reading gets slower and the disk fuller: end that transaction"
+        )
+        return [Hindrance(who="a reader", text=text)]
 
     async def prune(self, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs, keys, leases and uploads."""

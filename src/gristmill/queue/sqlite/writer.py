@@ -53,6 +53,11 @@ class Writer(DatabaseThread[Session]):
         self._checkpoints = Checkpoints()
         self._version = 0  # changes with commits of other connections
 
+    @property
+    def log_size(self) -> int:
+        """Bytes of the write-ahead log, as of the last commit."""
+        return self._checkpoints.pages * PAGE
+
     def _serve(self, message: Message[Session, Any]) -> None:
         group: _Messages = []
         try:
