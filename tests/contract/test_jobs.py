@@ -216,3 +216,7 @@ async def test_a_cursor_that_no_page_had_is_refused(queue: Any, cursor: str) -> 
     await queue.submit(1)
     with pytest.raises(ConfigurationError):
         await queue.store.jobs(cursor=cursor)
+
+
+async def test_nothing_hinders_a_store_that_is_left_alone(queue: Any) -> None:
+    assert await queue.store.hindrances() == []
