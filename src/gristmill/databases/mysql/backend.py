@@ -23,6 +23,7 @@ from gristmill.databases.names import TableName
 from gristmill.databases.operation import ROLLED_BACK, Stored, Work
 from gristmill.databases.settings import PoolCounts, PoolSettings
 from gristmill.databases.table import Column, Table, no_such_table
+from gristmill.databases.trying import tried
 from gristmill.databases.turns import turn
 from gristmill.errors import CommitUnknown, ConfigurationError, PoolTimeout
 from gristmill.model.outcome import Failed
@@ -32,7 +33,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("gristmill.databases")
 
-_TRIES = 3
 _BATCH_POINT = "gristmill_batch"
 _COLUMNS = """
 SELECT c.column_name, c.data_type, s.seq_in_index, c.extra
@@ -98,16 +98,11 @@ class MysqlBackend:
         return [(row[0] if width == 1 else tuple(row[:width]), row[width:]) for row in rows]
 
     async def _tried(self, step: Callable[[Session], Awaitable[T]], joined: Any) -> T:
-        for number in range(1, _TRIES + 1):
-            try:
-                async with self._session(joined) as session:
-                    return await step(session)
-            except Interrupted as interrupted:
-                is_unknown = isinstance(interrupted.error, CommitUnknown)
-                if joined is not None or number == _TRIES or is_unknown:
-                    logger.warning("%s: %s", self._name, interrupted.__cause__ or interrupted)
-                    raise interrupted.error from interrupted
-        raise AssertionError("unreachable")
+        async def once() -> T:
+            async with self._session(joined) as session:
+                return await step(session)
+
+        return await tried(once, name=self._name, is_joined=joined is not None)
 
     @asynccontextmanager
     async def _session(self, joined: Any) -> AsyncIterator[Session]:

@@ -21,6 +21,7 @@ from gristmill.databases.postgres.statements import selection
 from gristmill.databases.postgres.values import adapted, json_readers, with_json
 from gristmill.databases.settings import PoolCounts, PoolSettings
 from gristmill.databases.table import Table
+from gristmill.databases.trying import tried
 from gristmill.databases.turns import turn
 from gristmill.errors import CommitUnknown, DatabaseFailed
 from gristmill.model.outcome import Failed
@@ -30,7 +31,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("gristmill.databases")
 
-_TRIES = 3
 _MAX_SIZES = 64
 _BATCH_POINT = "gristmill_batch"
 
@@ -79,17 +79,12 @@ class PostgresBackend:
 
     async def _tried(self, step: Callable[[Session], Awaitable[T]], joined: Any) -> T:
         """Do *step*, again if the transaction was interrupted and nothing of it is stored."""
-        for number in range(1, _TRIES + 1):
-            try:
-                async with self._session(joined) as session:
-                    return await step(session)
-            except Interrupted as interrupted:
-                is_unknown = isinstance(interrupted.error, CommitUnknown)
-                if joined is not None or number == _TRIES or is_unknown:
-                    logger.warning("%s: %s", self._name, interrupted.__cause__ or interrupted)
-                    raise interrupted.error from interrupted
-                logger.info("%s: tried again: %s", self._name, interrupted.__cause__ or interrupted)
-        raise AssertionError("unreachable")
+
+        async def once() -> T:
+            async with self._session(joined) as session:
+                return await step(session)
+
+        return await tried(once, name=self._name, is_joined=joined is not None)
 
     @asynccontextmanager
     async def _session(self, joined: Any) -> AsyncIterator[Session]:
