@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -31,7 +30,6 @@ from gristmill.model.pool import PoolStats
 
 T = TypeVar("T")
 
-logger = logging.getLogger("gristmill.databases")
 
 _BATCH_POINT = "gristmill_batch"
 _COLUMNS = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -29,7 +28,6 @@ from gristmill.model.pool import PoolStats
 
 T = TypeVar("T")
 
-logger = logging.getLogger("gristmill.databases")
 
 _MAX_SIZES = 64
 _BATCH_POINT = "gristmill_batch"
