@@ -11,8 +11,8 @@ PORT ?= 8000
 ARGS ?=
 # Nothing for a run without coverage, in half the time: make test COV=
 COV ?= --cov --cov-report=term:skip-covered
-# How many processes run the tests: one more than CPUs, as many wait, and at most 4; with ARGS pytest alone, so that a single test is quick and
-# --pdb and -x do what they say. Or: make test N=0, make test N=4 ARGS=tests/unit
+# How many processes run the tests: one more than CPUs, as tests often wait, and at most 4; with ARGS pytest alone, so that a
+# single test is quick and --pdb and -x do what they say. Or: make test N=0, make test N=4 ARGS=tests/unit
 N ?= $(if $(ARGS),0,$(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1))
 # The Python that makes .venv; empty: the first that can of those named in .venv/.home below.
 PYTHON ?=

@@ -252,7 +252,7 @@ class Run:
 
         Nothing is read any more. In ordered runs the chunks after it are of no use.
         """
-        if type(broken.error) is SystemExit:  # a subclass of it means to end the run, as that of gristmill call
+        if type(broken.error) is SystemExit:  # a subclass means to end the run, as that of gristmill call
             raise WorkersLost(
                 f"a worker was told to end by sys.exit({broken.error.code!r}) where it imports the handler: "
                 "have its module do so under if __name__ == '__main__' only"
