@@ -43,7 +43,7 @@ class Pace:
     chunk_bytes: int = 512 << 10
     most_bytes: int = 16 << 20
     first_bytes: int = 16 << 10
-    chunk_seconds: float = 1.0
+    chunk_seconds: float = 0.5
     window: int = 4
     window_bytes: int = 128 << 20
     commit_seconds: float = 1.0
