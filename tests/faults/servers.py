@@ -91,13 +91,14 @@ class ValkeyServer:
 
 
 class Line:
-    """A line to a server that can go dead without a word, as a half-open connection does."""
+    """A line to a server that can go dead without a word, as a half-open connection does, or lose an answer."""
 
     def __init__(self, target: Any) -> None:
         self.target = target
         self.port = 0
         self._healed = asyncio.Event()
         self._healed.set()
+        self._answers = 0  # left before the one that is lost; 0 if none is
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -115,14 +116,19 @@ class Line:
                 far_reader, far_writer = await asyncio.open_unix_connection(self.target)
             self._writers.append(far_writer)
             for source, sink in ((reader, far_writer), (far_reader, writer)):
-                task = asyncio.create_task(self._pump(source, sink))
+                task = asyncio.create_task(self._pump(source, sink, are_answers=source is far_reader))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, are_answers: bool
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
                 await self._healed.wait()
+                if are_answers and self._is_lost():
+                    self._cut()
+                    return
                 sink.write(data)
                 await sink.drain()
         sink.close()
@@ -132,6 +138,16 @@ class Line:
 
     def heal(self) -> None:
         self._healed.set()
+
+    def lose_answer(self, number: int) -> None:
+        """Lose the answer that is the next but *number* - 1, and cut all off who are on the line then."""
+        self._answers = number
+
+    def _is_lost(self) -> bool:
+        if not self._answers:
+            return False
+        self._answers -= 1
+        return not self._answers
 
     def lead_to(self, target: Any) -> None:
         """Lead to another server, as an address does after a failover; who is on the line is cut off."""

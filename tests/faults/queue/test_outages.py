@@ -97,6 +97,19 @@ async def test_a_worker_whose_line_went_dead_stops_itself_and_works_again_when_i
     assert mill.seen() == dict.fromkeys([*range(10), 100], 1)
 
 
+async def test_whichever_answer_of_the_store_is_lost_each_outcome_is_recorded_once(
+    mill: Any, server: Any, line: Line
+) -> None:
+    worker = await mill.worker("--lease", "2", "--crashes", "50", url=server.through(line.port))
+    for number in range(1, 9):  # of a claim, a settlement, a commit: done, and nobody hears of it
+        line.lose_answer(number)
+        ref = await mill.jobs.enqueue("numbers", range(10))
+        assert (await mill.done(ref.id)).counts.succeeded == 10
+    assert mill.seen().keys() == set(range(10))
+    worker.signal(15)
+    await worker.says("counts")
+
+
 async def _again(call: Any) -> Any:
     """Call until the store is there."""
     while True:
