@@ -91,7 +91,7 @@ class ValkeyServer:
 
 
 class Line:
-    """A line to a server that can go dead without a word, as a half-open connection does, or lose an answer."""
+    """A line to a server that can go dead without a word, as a half-open one does, or lose an answer."""
 
     def __init__(self, target: Any) -> None:
         self.target = target
