@@ -67,10 +67,7 @@ def parse_lines(chunk: bytes, decode: Callable[[bytes], T]) -> Parsed[T]:
         lines.pop()
     try:
         values = list(map(decode, lines))
-    except (
-        ValueError,
-        RecursionError,
-    ):  # a bad line, or a blank one; the errors of msgspec, pydantic and UTF-8
+    except (ValueError, RecursionError):  # a bad line, or a blank one: of msgspec, pydantic and UTF-8
         return _one_by_one(lines, decode)
     return Parsed(values, range(len(values)), {}, 0)
 
