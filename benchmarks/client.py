@@ -36,7 +36,7 @@ def measured(entry: Running, subject: str, calls: int) -> Sample:
 
 def in_node(entry: Running, calls: int) -> Sample:
     url = f"http://127.0.0.1:{entry.port}/v1/users/batch"
-    command = ["node", str(HERE / "node" / "batched_client.mjs"), url, str(calls)]
+    command = ["node", "--expose-gc", str(HERE / "node" / "batched_client.mjs"), url, str(calls)]
     done = subprocess.run(command, timeout=600, check=True, capture_output=True, text=True)
     found: Sample = json.loads(done.stdout)
     return found

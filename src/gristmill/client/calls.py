@@ -60,6 +60,7 @@ class Calls(Generic[T, R]):
         self._sender = sender
         self._format = format
         self._route = route
+        self._timeout = route.timeout
         self._options: dict[str, Any] = {
             "name": name,
             "max_size": max_size,
@@ -95,13 +96,11 @@ class Calls(Generic[T, R]):
             QueueFull: ``max_pending`` items wait already.
             BatcherClosed: The client was closed.
         """
-        return self._handler(self._sealed(item))
-
-    def _sealed(self, item: T) -> Sealed:
         sealed = self._format.seal(item)
-        if self._route.timeout is not None:
-            sealed.deadline = asyncio.get_running_loop().time() + self._route.timeout
-        return sealed
+        waiter = self._handler(sealed)
+        if self._timeout is not None:
+            sealed.deadline = waiter.get_loop().time() + self._timeout
+        return waiter
 
     # -- many items
 

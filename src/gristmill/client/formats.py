@@ -20,6 +20,7 @@ from gristmill.wire import Problem
 
 _OK = 200
 _CODEC = ResultCodec()
+_encode = _CODEC.encoder.encode
 
 
 class Format(Protocol):
@@ -83,12 +84,22 @@ class HandlerFormat:
                     else ("result", Any, msgspec.UNSET),
                     ("error", Problem | UnsetType, msgspec.UNSET),
                 ],
+                gc=False,  # none is in a cycle, and there are as many as items
             )
             batch = msgspec.defstruct("Batch", [("items", list[reply])])  # type: ignore[valid-type]
             self._typed = msgspec.json.Decoder(batch, dec_hook=decode_hook).decode
 
     def seal(self, item: Any) -> Sealed:
         """Return *item* as JSON."""
+        try:
+            text = _encode(item)
+            if b"null" not in text:
+                return Sealed(text, len(text))
+        except Exception:  # noqa: BLE001, S110 - what is wrong is told where it is looked at with care
+            pass
+        return self._seal_with_care(item)
+
+    def _seal_with_care(self, item: Any) -> Sealed:
         try:
             text = _CODEC.encode(item)
         except UnusableResult as error:

@@ -144,8 +144,9 @@ class Posting:
             marked=route.marked and not route.idempotent,
         )
         found = self._format.read(answer.body, len(part))
-        self._hold_for(found)
-        self._note_verdicts(part, found)
+        if any(issubclass(kind, BatchError) for kind in set(map(type, found))):
+            self._hold_for(found)
+            self._note_verdicts(part, found)
         return found
 
     def _spend(self, part: Sequence[Sealed]) -> list[Any] | None:
@@ -200,7 +201,7 @@ def _is_all(parts: Sequence[Sequence[Sealed]], whole: Sequence[Sealed]) -> bool:
 
 
 def _latest(items: Sequence[Sealed]) -> float:
-    return max(math.inf if item.deadline is None else item.deadline for item in items)
+    return max([math.inf if item.deadline is None else item.deadline for item in items])
 
 
 def _all(error: BatchError, count: int) -> list[Any]:

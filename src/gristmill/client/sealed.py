@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct
 
-class Sealed:
+
+class Sealed(Struct, eq=False):
     """An item as it goes into the body of a request, made in its caller's own frame.
+
+    The collector of cycles does not look at one until it holds an exception.
 
     Attributes:
         content: What the format of the route makes of it: JSON, or the item itself.
@@ -17,12 +21,9 @@ class Sealed:
         verdict: What the last of them said, if that was a failure.
     """
 
-    __slots__ = ("content", "deadline", "refusal", "size", "tries", "verdict")
-
-    def __init__(self, content: Any, size: int = 0, refusal: Exception | None = None) -> None:
-        self.content = content
-        self.size = size
-        self.refusal = refusal
-        self.deadline: float | None = None
-        self.tries = 0
-        self.verdict: Exception | None = None
+    content: Any
+    size: int = 0
+    refusal: Exception | None = None
+    deadline: float | None = None
+    tries: int = 0
+    verdict: Exception | None = None
