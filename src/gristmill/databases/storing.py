@@ -24,6 +24,8 @@ logger = logging.getLogger("gristmill.databases")
 _LOOK_AGAIN = 1.0
 """Seconds for which a table is taken to be as it was; who sends wrong columns makes nobody ask more often."""
 
+_MAX_KNOWN = 256
+
 
 class WriteOptions(TypedDict, total=False):
     """What every method of ``BulkWriter`` takes beside its rows; its docstring tells what each means."""
@@ -75,7 +77,8 @@ class RowStore:
             return []
         ask = _Ask(operation, key, () if builder is None else builder.columns, joined, atomic=atomic)
         try:
-            return _answers(await self._stored_at_last(ask, items), builder)
+            stored, has_failed = await self._stored_at_last(ask, items)
+            return _answers(stored, builder, has_failed=has_failed)
         except OUTAGES as error:
             logger.warning("%s: a batch of %d rows failed: %s", self._shown, len(items), error)
             return [failed_of(error)] * len(items)
@@ -83,8 +86,11 @@ class RowStore:
             self._tables.clear()  # it may have been altered
             raise
 
-    async def _stored_at_last(self, ask: _Ask, items: list[Any]) -> Sequence[Stored]:
-        """Store *items*; what looks as if the table had been altered is tried again if it has been."""
+    async def _stored_at_last(self, ask: _Ask, items: list[Any]) -> tuple[Sequence[Stored], bool]:
+        """Store *items*, and tell whether some of them failed.
+
+        What looks as if the table had been altered is tried again if it has been.
+        """
         described = await self._described(ask.joined)
         try:
             stored = await self._stored(described, ask, items)
@@ -94,23 +100,24 @@ class RowStore:
             fresh = await self._altered(described, ask.joined)
             if fresh is None:
                 raise
-            return await self._stored(fresh, ask, items)
-        if Failed not in map(type, stored):
-            return stored
+            stored = await self._stored(fresh, ask, items)
+            return stored, _has_failed(stored)
+        if not _has_failed(stored):
+            return stored, False
         doubtful = [index for index, each in enumerate(stored) if _is_doubtful(each)]
         fresh = await self._altered(described, ask.joined) if doubtful else None
         if fresh is None:
-            return stored
+            return stored, True
         if ask.atomic:
-            return await self._stored(fresh, ask, items)
+            return await self._stored(fresh, ask, items), True
         outcomes = list(stored)
         again = await self._stored(fresh, ask, [items[index] for index in doubtful])
         for index, each in zip(doubtful, again, strict=True):
             outcomes[index] = each
-        return outcomes
+        return outcomes, True
 
     async def _stored(self, described: _Described, ask: _Ask, items: list[Any]) -> Sequence[Stored]:
-        operation = ask.completed(described.table)
+        operation = described.completed(ask)
         groups, bad = described.grouper.group(items, operation)
         replaced: dict[int, int] = {}
         if operation.kind != "insert":
@@ -166,6 +173,17 @@ class _Described:
         self.table = table
         self.at = time.monotonic()
         self.grouper = Grouper(table, only)
+        self._completed: dict[Any, Operation] = {}
+
+    def completed(self, ask: _Ask) -> Operation:
+        """Return what is asked for, checked once; see ``_Ask.completed``."""
+        what = (ask.operation, ask.key, ask.returning)
+        found = self._completed.get(what)
+        if found is None:
+            if len(self._completed) >= _MAX_KNOWN:
+                self._completed.clear()
+            found = self._completed[what] = ask.completed(self.table)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +215,22 @@ class _Ask:
         return replace(self.operation, key=key, returning=self.returning)
 
 
+def _has_failed(stored: Sequence[Stored]) -> bool:
+    if stored[0] is None and stored.count(None) == len(stored):  # a third of the time
+        return False
+    return Failed in map(type, stored)
+
+
 def _is_doubtful(outcome: Stored) -> bool:
     """Tell whether a row would be refused so if its table were not what it was."""
     return isinstance(outcome, Failed) and outcome.code in {"type_mismatch", "unknown_column"}
 
 
-def _answers(stored: Sequence[Stored], builder: ResultBuilder[Any] | None) -> list[Any]:
+def _answers(stored: Sequence[Stored], builder: ResultBuilder[Any] | None, *, has_failed: bool) -> list[Any]:
     rows: list[Any] = stored if isinstance(stored, list) else list(stored)
     if builder is None:
         return rows
-    if Failed not in map(type, stored):
+    if not has_failed:
         return builder.build_all(rows)
     following = iter(builder.build_all([row for row in rows if not isinstance(row, Failed)]))
     return [row if isinstance(row, Failed) else next(following) for row in rows]

@@ -113,6 +113,50 @@ async def test_a_bad_row_among_many_that_go_by_copy(postgres: Any) -> None:
     assert len(await postgres.run("SELECT FROM users")) == 4997 + 199
 
 
+async def test_what_parts_values_in_a_copy_may_be_in_them(postgres: Any) -> None:
+    await postgres.run("CREATE TABLE t (id serial, name text, age bigint, is_in boolean);")
+    hostile = [
+        "a\tb",
+        "\\N",
+        "\\.",
+        "line\nend\r\n",
+        "\\",
+        "\\t",
+        "",
+        " ",
+        "ü\u2028\U0001f600",
+        "\x01\x7f",
+        None,
+    ]
+    names = [hostile[n % len(hostile)] for n in range(4_000)] + ["plain"] * 2_500
+    rows = [
+        {"name": name, "age": None if n % 7 == 0 else n - 3_000, "is_in": [True, False, None][n % 3]}
+        for n, name in enumerate(names)
+    ]
+    async with BulkWriter(postgres.url, "t") as writer:
+        assert await writer.insert(rows) == [None] * len(rows)
+        assert writer.stats().round_trips <= 3
+    stored = await postgres.run("SELECT name, age, is_in FROM t ORDER BY id")
+    assert stored == [tuple(row.values()) for row in rows]
+
+
+async def test_texts_that_the_server_has_not_fail_alone_among_many(postgres: Any) -> None:
+    await postgres.run("CREATE TABLE t (name text, age integer);")
+    rows: list[dict[str, Any]] = [{"name": f"n{n}", "age": n} for n in range(5_000)]
+    rows[3]["name"] = "half of a pair \ud800"
+    rows[2_500]["name"] = "nul \0"
+    rows[4_800]["age"] = 2**31
+    async with BulkWriter(postgres.url, "t") as writer:
+        stored = await writer.insert(rows)
+        assert await writer.insert(rows[:3]) == [None] * 3
+    assert {n: each.code for n, each in enumerate(stored) if each is not None} == {
+        3: "type_mismatch",
+        2_500: "type_mismatch",
+        4_800: "number_out_of_range",
+    }
+    assert await postgres.run("SELECT count(*) FROM t") == [(5_000 - 3 + 3,)]
+
+
 @pytest.mark.parametrize("kind", ["date", "interval", "point"])
 async def test_values_of_the_wrong_type_among_many_that_go_by_copy(postgres: Any, kind: str) -> None:
     await postgres.run(f"CREATE TABLE t (v {kind});")

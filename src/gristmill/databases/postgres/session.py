@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 from gristmill.databases.faults import RowRefused
 from gristmill.databases.operation import IGNORED, NOT_FOUND, Group, Operation, Stored
+from gristmill.databases.postgres.copy_text import CopyText, copy_text
 from gristmill.databases.postgres.errors import (
     EVERY,
     NOT_COPIED,
@@ -75,19 +76,33 @@ class Session:
         await self.release()
         return rows
 
-    async def copy(self, table: Table, columns: Sequence[str], rows: Any) -> str:
-        """Send *rows* by COPY and return its tag.
+    async def copy(self, table: Table, columns: Sequence[str], values: Sequence[Any]) -> str:
+        """Send rows, a column of *values* at a time, by COPY and return its tag.
 
         Raises:
             NoCopy: A type of theirs cannot be sent so.
         """
+        return await self._copied(
+            self.connection.copy_records_to_table(
+                table.name.table,
+                schema_name=table.name.schema,
+                columns=columns,
+                records=zip(*values, strict=True),
+            )
+        )
+
+    async def copy_text(self, table: Table, columns: Sequence[str], text: CopyText) -> str:
+        """Send rows that have a text by COPY and return its tag."""
+        return await self._copied(
+            self.connection.copy_to_table(
+                table.name.table, schema_name=table.name.schema, columns=columns, source=text
+            )
+        )
+
+    async def _copied(self, copy: Awaitable[str]) -> str:
         self._counts.round_trips += 1
         try:
-            return str(
-                await self.connection.copy_records_to_table(
-                    table.name.table, schema_name=table.name.schema, columns=columns, records=rows
-                )
-            )
+            return str(await copy)
         except EVERY as error:
             if is_no_copy(error):
                 raise NoCopy from error
@@ -197,18 +212,9 @@ class Filling:
     async def _written(self, start: int, stop: int) -> Sequence[Stored]:
         count = stop - start
         form = self._form(count)
-        if form == "copy" and not self._is_adapted:  # which is refused in the middle only
-            self._adapt()
-        values = self._values
-        if count != self.count:
-            values = [column[start:stop] for column in values]
         if form == "copy":
-            try:
-                tag = await self._session.copy(self._table, self._columns, zip(*values, strict=True))
-            except NoCopy as error:
-                self._uncopied.add(self._copied)
-                raise RowRefused(refusal("type_mismatch")) from error  # so it is tried again, by halves
-            return self._whole(tag, count)
+            return self._whole(await self._copy(start, stop), count)
+        values = self._of(start, stop)
         sql = statement(self._operation, self._table, self._columns, form, count)
         given: Any = values or (count,)
         if form == "values":
@@ -225,6 +231,24 @@ class Filling:
         if len(rows) != count:
             return self._short(len(rows), count)
         return [with_json(row, self._json) for row in rows] if self._json else rows
+
+    def _of(self, start: int, stop: int) -> Sequence[Sequence[Any]]:
+        if stop - start == self.count:
+            return self._values
+        return [column[start:stop] for column in self._values]
+
+    async def _copy(self, start: int, stop: int) -> str:
+        described = [self._table.columns[name] for name in self._columns]
+        text = copy_text(described, self._of(start, stop)) if self._may_copy else None
+        if text is not None:
+            return await self._session.copy_text(self._table, self._columns, text)
+        if not self._is_adapted:  # a value that does not fit would be refused in the middle only
+            self._adapt()
+        try:
+            return await self._session.copy(self._table, self._columns, self._of(start, stop))
+        except NoCopy as error:
+            self._uncopied.add(self._copied)
+            raise RowRefused(refusal("type_mismatch")) from error  # so it is tried again, by halves
 
     async def _check_missing(self, places: list[int], values: Sequence[Sequence[Any]]) -> None:
         """Look whether items had no answer because others, by keys that are equal to the database, had it.
