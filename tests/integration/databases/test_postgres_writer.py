@@ -128,7 +128,7 @@ async def test_what_parts_values_in_a_copy_may_be_in_them(postgres: Any) -> None
         "\x01\x7f",
         None,
     ]
-    names = [hostile[n % len(hostile)] for n in range(4_000)] + ["plain"] * 2_500
+    names = [hostile[n % len(hostile)] for n in range(4_000)] + ["plain"] * 2_499 + ["return\r"]
     rows = [
         {"name": name, "age": None if n % 7 == 0 else n - 3_000, "is_in": [True, False, None][n % 3]}
         for n, name in enumerate(names)

@@ -39,6 +39,7 @@ def read(field: str) -> str | None:
 
 def rows_of(text: str) -> list[tuple[Any, ...]]:
     assert text.endswith("\n")
+    assert "\r" not in text  # which the server might take for the end of a line
     found = []
     for line in text[:-1].split("\n"):
         name, age, is_in = map(read, line.split("\t"))
