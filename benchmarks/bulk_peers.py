@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +20,8 @@ from benchmarks.postgres import Database
 from gristmill.databases import BulkWriter
 
 Write = Callable[[list["NewUser"]], Awaitable[Sequence[Any]]]
+_DISTINCT = 8
+"""Batches that are made before the time is taken, and sent over and over."""
 
 
 class NewUser(msgspec.Struct):
@@ -40,59 +44,71 @@ def url(entry: Database) -> str:
 
 
 class Bulk:
-    """Measures one way to write batches of *size* rows, on one connection.
+    """Measures one way to write batches of *size* rows.
 
     Args:
         entry: The server.
         size: Rows of a batch.
         seconds: Of a measurement.
+        at_once: Batches in flight, each on a connection of its own.
     """
 
-    def __init__(self, entry: Database, size: int, seconds: float) -> None:
+    def __init__(self, entry: Database, size: int, seconds: float, at_once: int = 1) -> None:
         self._entry = entry
         self._size = size
         self._seconds = seconds
+        self._at_once = at_once
 
-    async def rate(self, write: Write) -> Sample:
-        """Rows a second, the rows of each batch made before its time is taken."""
-        for turn in range(4):  # statements are prepared, sizes are known
-            await write(users(-self._size * (turn + 1), self._size))
-        spent, rows = 0.0, 0
-        while spent < self._seconds:
-            batch = users(rows, self._size)
-            began = time.perf_counter()
-            answers = await write(batch)
-            spent += time.perf_counter() - began
-            if len(answers) not in (0, self._size):
-                raise RuntimeError(f"{len(answers)} answers to {self._size} rows")
-            rows += self._size
-        return {"rate": rows / spent}
+    async def rate(self, writes: Sequence[Write]) -> Sample:
+        """Rows a second of all *writes* together, each of them one batch after the other."""
+        batches = [users(self._size * turn, self._size) for turn in range(_DISTINCT)]
+
+        async def lane(write: Write, until: float) -> int:
+            for turn in itertools.count():
+                answers = await write(batches[turn % _DISTINCT])
+                if len(answers) not in (0, self._size):
+                    raise RuntimeError(f"{len(answers)} answers to {self._size} rows")
+                if time.perf_counter() >= until:
+                    return (turn + 1) * self._size
+            raise AssertionError  # it counts without end
+
+        for write in writes:
+            for batch in batches[:4]:  # statements are prepared, sizes are known
+                await write(batch)
+        began = time.perf_counter()
+        rows = await asyncio.gather(*(lane(write, began + self._seconds) for write in writes))
+        return {"rate": sum(rows) / (time.perf_counter() - began)}
 
     async def gristmill(self, returning: Any) -> Sample:
         async with BulkWriter(url(self._entry), "users") as writer:
-            return await self.rate(lambda rows: writer.insert(rows, returning=returning))
+            return await self.rate([lambda rows: writer.insert(rows, returning=returning)] * self._at_once)
 
     async def by_hand(self, form: str) -> Sample:
-        connection = await asyncpg.connect(url(self._entry))
         if form == "unnest":
             sql = "INSERT INTO users (name, email) SELECT * FROM unnest($1::text[], $2::text[]) RETURNING id"
         else:
             marks = ", ".join(f"(${2 * row + 1}, ${2 * row + 2})" for row in range(self._size))
             sql = f"INSERT INTO users (name, email) VALUES {marks} RETURNING id"  # noqa: S608 - of numbers
-        statement = await connection.prepare(sql)
 
-        async def unnest(rows: list[NewUser]) -> list[int]:
-            found = await statement.fetch([row.name for row in rows], [row.email for row in rows])
-            return [row[0] for row in found]
+        async def write_on(connection: Any) -> Write:
+            statement = await connection.prepare(sql)
 
-        async def values(rows: list[NewUser]) -> list[int]:
-            found = await statement.fetch(*[value for row in rows for value in (row.name, row.email)])
-            return [row[0] for row in found]
+            async def unnest(rows: list[NewUser]) -> list[int]:
+                found = await statement.fetch([row.name for row in rows], [row.email for row in rows])
+                return [row[0] for row in found]
 
+            async def values(rows: list[NewUser]) -> list[int]:
+                found = await statement.fetch(*[value for row in rows for value in (row.name, row.email)])
+                return [row[0] for row in found]
+
+            return unnest if form == "unnest" else values
+
+        connections = [await asyncpg.connect(url(self._entry)) for _ in range(self._at_once)]
         try:
-            return await self.rate(unnest if form == "unnest" else values)
+            return await self.rate([await write_on(each) for each in connections])
         finally:
-            await connection.close()
+            for each in connections:
+                await each.close()
 
     async def copy(self) -> Sample:
         connection = await asyncpg.connect(url(self._entry))
@@ -103,29 +119,33 @@ class Bulk:
             return []
 
         try:
-            return await self.rate(copied)
+            return await self.rate([copied])
         finally:
             await connection.close()
 
     async def executemany(self) -> Sample:
         sql = "INSERT INTO users (name, email) VALUES (%s, %s) RETURNING id"
-        connection = await psycopg.AsyncConnection.connect(url(self._entry))
 
-        async def many(rows: list[NewUser]) -> list[int]:
-            async with connection.cursor() as cursor:
-                await cursor.executemany(sql, [(row.name, row.email) for row in rows], returning=True)
-                ids = []
-                while True:
-                    ids += [row[0] for row in await cursor.fetchall()]
-                    if not cursor.nextset():
-                        break
-            await connection.commit()
-            return ids
+        def write_on(connection: psycopg.AsyncConnection[Any]) -> Write:
+            async def many(rows: list[NewUser]) -> list[int]:
+                async with connection.cursor() as cursor:
+                    await cursor.executemany(sql, [(row.name, row.email) for row in rows], returning=True)
+                    ids = []
+                    while True:
+                        ids += [row[0] for row in await cursor.fetchall()]
+                        if not cursor.nextset():
+                            break
+                await connection.commit()
+                return ids
 
+            return many
+
+        connections = [await psycopg.AsyncConnection.connect(url(self._entry)) for _ in range(self._at_once)]
         try:
-            return await self.rate(many)
+            return await self.rate([write_on(each) for each in connections])
         finally:
-            await connection.close()
+            for each in connections:
+                await each.close()
 
 
 def psql_copy(entry: Database, size: int, room: Path) -> Sample:

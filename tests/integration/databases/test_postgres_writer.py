@@ -140,6 +140,31 @@ async def test_what_parts_values_in_a_copy_may_be_in_them(postgres: Any) -> None
     assert stored == [tuple(row.values()) for row in rows]
 
 
+@pytest.mark.parametrize("others", [[], ["\x1f"], [None], ["\x1e", None]])
+@pytest.mark.parametrize("count", [1, 2, 300])
+async def test_what_parts_values_that_are_joined_may_be_in_them(
+    postgres: Any, others: list[str | None], count: int
+) -> None:
+    await postgres.run("CREATE TABLE t (id bigserial PRIMARY KEY, n bigint, name varchar(40), doc jsonb);")
+    names = [*["", "plain", "\\N", "ü\U0001f600"], *others]
+    rows = [
+        {"n": n * 10**15, "name": names[n % len(names)], "doc": {"a": names[n % len(names)]}}
+        for n in range(count)
+    ]
+    async with BulkWriter(postgres.url, "t") as writer:
+        ids = await writer.insert(rows, returning="id")
+        stored = await writer.insert(rows, returning=("n", "name", "doc"))
+        assert stored == rows
+        changed = [{"id": each, "name": f"{each} {row['name']}"} for each, row in zip(ids, rows, strict=True)]
+        answers = await writer.update(changed[::-1], returning=("id", "name"))
+        assert answers == changed[::-1]
+        assert await writer.delete(ids) == [None] * count
+        keyed = [{"id": -n - 1, "name": row["name"], "n": n} for n, row in enumerate(rows)]
+        for _ in range(2):
+            assert await writer.upsert(keyed, returning=("id", "name", "n")) == keyed
+    assert await postgres.run("SELECT count(*) FROM t") == [(2 * count,)]
+
+
 async def test_texts_that_the_server_has_not_fail_alone_among_many(postgres: Any) -> None:
     await postgres.run("CREATE TABLE t (name text, age integer);")
     rows: list[dict[str, Any]] = [{"name": f"n{n}", "age": n} for n in range(5_000)]

@@ -16,6 +16,7 @@ from gristmill.databases.postgres.errors import (
     not_copied,
     sorted_error,
 )
+from gristmill.databases.postgres.joining import joined, may_join
 from gristmill.databases.postgres.statements import Form, choose, most_rows, selection, statement
 from gristmill.databases.postgres.values import adapted, json_readers, with_json
 from gristmill.databases.settings import PoolCounts
@@ -157,6 +158,8 @@ class Filling:
         self._columns = group.columns
         self._values: Sequence[Sequence[Any]] = group.values
         self._is_adapted = False
+        self._described = [table.columns[name] for name in group.columns]
+        self._may_join = may_copy and all(map(may_join, self._described))
         if any(table.columns[name].family is Family.JSON for name in group.columns):
             self._adapt()
         self._may_copy = may_copy
@@ -181,15 +184,15 @@ class Filling:
             self._columns,
             count,
             may_copy=self._may_copy,
+            may_join=self._may_join,
             recurs=self._recurs and count == self.count,
         )
         return "unnest" if form == "copy" and self._copied in self._uncopied else form
 
     def _adapt(self) -> None:
         """Bring the values into the form that the driver takes."""
-        described = [self._table.columns[name] for name in self._columns]
         self._values = [
-            adapted(column, values) for column, values in zip(described, self._values, strict=True)
+            adapted(column, values) for column, values in zip(self._described, self._values, strict=True)
         ]
         self._is_adapted = True
 
@@ -215,10 +218,13 @@ class Filling:
         if form == "copy":
             return self._whole(await self._copy(start, stop), count)
         values = self._of(start, stop)
-        sql = statement(self._operation, self._table, self._columns, form, count)
-        given: Any = values or (count,)
+        given: Sequence[Any] = values or (count,)
+        are_joined: tuple[bool, ...] = ()
         if form == "values":
             given = _row_by_row(values, count)
+        elif self._may_copy:
+            given, are_joined = self._joined(values, given)
+        sql = statement(self._operation, self._table, self._columns, form, count, joined=are_joined)
         if self._operation.pairs_by_number:
             stored = self._paired(await self._session.fetch(sql, given, self._columns), count)
             if self._may_meet and count > 1 and 0 < stored.count(NOT_FOUND) < count:
@@ -238,8 +244,7 @@ class Filling:
         return [column[start:stop] for column in self._values]
 
     async def _copy(self, start: int, stop: int) -> str:
-        described = [self._table.columns[name] for name in self._columns]
-        text = copy_text(described, self._of(start, stop)) if self._may_copy else None
+        text = copy_text(self._described, self._of(start, stop)) if self._may_copy else None
         if text is not None:
             return await self._session.copy_text(self._table, self._columns, text)
         if not self._is_adapted:  # a value that does not fit would be refused in the middle only
@@ -249,6 +254,16 @@ class Filling:
         except NoCopy as error:
             self._uncopied.add(self._copied)
             raise RowRefused(refusal("type_mismatch")) from error  # so it is tried again, by halves
+
+    def _joined(
+        self, values: Sequence[Sequence[Any]], given: Sequence[Any]
+    ) -> tuple[Sequence[Any], tuple[bool, ...]]:
+        """Join the columns that can be, and tell which they are."""
+        texts = [joined(column, each) for column, each in zip(self._described, values, strict=True)]
+        if not any(text is not None for text in texts):
+            return given, ()
+        chosen = [each if text is None else text for text, each in zip(texts, values, strict=True)]
+        return chosen, tuple([text is not None for text in texts])
 
     async def _check_missing(self, places: list[int], values: Sequence[Sequence[Any]]) -> None:
         """Look whether items had no answer because others, by keys that are equal to the database, had it.

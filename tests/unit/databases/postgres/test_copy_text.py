@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gristmill.databases.postgres import copy_text as module
@@ -59,6 +59,7 @@ def text_of(columns: list[Column], *values: list[Any]) -> str:
     return b"".join(made.pieces()).decode()
 
 
+@example([("\r", 1, True)])
 @given(ROWS)
 def test_rows_are_read_back_as_they_were(rows: list[tuple[Any, ...]]) -> None:
     assert rows_of(text_of(COLUMNS, *(list(each) for each in zip(*rows, strict=True)))) == rows

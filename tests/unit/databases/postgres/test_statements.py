@@ -39,7 +39,22 @@ WITH_IDS = Operation(kind="insert", returning=("id",))
 def test_the_form_is_chosen_by_size_and_by_what_is_asked(
     operation: Operation, columns: tuple[str, ...], count: int, *, recurs: bool, form: str
 ) -> None:
-    assert choose(operation, TABLE, columns, count, may_copy=False, recurs=recurs) == form
+    chosen = choose(operation, TABLE, columns, count, may_copy=False, may_join=False, recurs=recurs)
+    assert chosen == form
+
+
+def test_columns_that_can_be_joined_need_no_values() -> None:
+    assert choose(WITH_IDS, TABLE, ("name",), 500, may_copy=True, may_join=True, recurs=True) == "unnest"
+    tags = choose(WITH_IDS, TABLE, ("name", "tags"), 500, may_copy=True, may_join=False, recurs=True)
+    assert tags == "values"
+
+
+def test_joined_columns_are_split_on_the_server() -> None:
+    found = statement(WITH_IDS, TABLE, ("id", "name", "doc"), "unnest", 7, joined=(True, True, False))
+    assert (
+        r"FROM unnest(string_to_array($1, E'\x1f', E'\x1e')::bigint[], "
+        r"string_to_array($2, E'\x1f', E'\x1e'), $3::text[]) WITH ORDINALITY AS r(c0, c1, c2, n)"
+    ) in found
 
 
 def test_rows_come_as_arrays_in_the_order_of_the_items() -> None:
