@@ -165,6 +165,16 @@ async def test_what_parts_values_that_are_joined_may_be_in_them(
     assert await postgres.run("SELECT count(*) FROM t") == [(2 * count,)]
 
 
+async def test_a_copy_as_text_goes_another_way_where_a_late_value_has_none(postgres: Any) -> None:
+    await postgres.run("CREATE TABLE t (id serial, name text);")
+    names: list[Any] = ["plain"] * 4_999 + [uuid.UUID(int=7)]
+    async with BulkWriter(postgres.url, "t") as writer:
+        assert await writer.insert([{"name": name} for name in names]) == [None] * 5_000
+        assert await writer.insert([{"name": name} for name in names]) == [None] * 5_000
+    stored = await postgres.run("SELECT name FROM t ORDER BY id")
+    assert stored == [(str(name),) for name in names] * 2
+
+
 async def test_texts_that_the_server_has_not_fail_alone_among_many(postgres: Any) -> None:
     await postgres.run("CREATE TABLE t (name text, age integer);")
     rows: list[dict[str, Any]] = [{"name": f"n{n}", "age": n} for n in range(5_000)]

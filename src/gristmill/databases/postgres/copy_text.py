@@ -23,85 +23,95 @@ _KINDS: dict[str, type] = {
 _WRITTEN: dict[type, Callable[[Any], str]] = {int: str, bool: lambda value: "t" if value else "f"}
 
 
+class NoText(Exception):
+    """It is not certain that the server takes the text of a value as it takes the value."""
+
+
 class CopyText:
-    """Rows that have a text.
+    """Rows as text.
 
     Args:
-        columns: What can be written, in the order of the rows' values.
+        columns: The values of each column, and the type they must have unless they are None.
     """
 
-    def __init__(self, columns: Sequence[_Values]) -> None:
+    def __init__(self, columns: Sequence[tuple[Sequence[Any], type]]) -> None:
         self._columns = columns
-        self._count = len(columns[0].values)
+        self._count = len(columns[0][0])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the text, some rows at a time.
 
         Raises:
+            NoText: A value is of another type.
             UnicodeEncodeError: UTF-8 has no such character.
         """
         for piece in self.pieces():
             yield piece
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the text, some rows at a time."""
+        """Yield the text, some rows at a time; see ``__aiter__``."""
         for start in range(0, self._count, _ROWS):
-            yield self._text(start, min(start + _ROWS, self._count)).encode()
-
-    def _text(self, start: int, stop: int) -> str:
-        """Write rows ``start:stop``; counting what parts them tells whether a value holds it too."""
-        text = _joined([each.texts(start, stop) for each in self._columns])
-        if (
-            text.count("\n") == stop - start
-            and text.count("\t") == (stop - start) * (len(self._columns) - 1)
-            and text.count("\\") == sum([each.nulls(start, stop) for each in self._columns])
-            and "\r" not in text
-        ):
-            return text
-        return _joined([each.texts(start, stop, _escaped) for each in self._columns])
+            yield _text([_Values.of(each[start : start + _ROWS], kind) for each, kind in self._columns])
 
 
 class _Values(NamedTuple):
-    """Those of one column.
+    """Some values of one column.
 
     Attributes:
         values: Of one type, or None.
         write: Makes a text of one; None where it is one.
-        has_nulls: Whether None occurs.
+        nulls: How many are None.
     """
 
     values: Sequence[Any]
     write: Callable[[Any], str] | None
-    has_nulls: bool
+    nulls: int
 
-    def texts(self, start: int, stop: int, escape: Callable[[str], str] | None = None) -> Sequence[str]:
-        values = self.values[start:stop]
-        write = self.write or escape
-        if self.has_nulls:
+    @classmethod
+    def of(cls, values: Sequence[Any], kind: type) -> _Values:
+        """Return *values* if they are all of *kind*, or None; raises ``NoText``."""
+        kinds = set(map(type, values))
+        if not kinds <= {kind, NoneType}:
+            raise NoText
+        return cls(values, _WRITTEN.get(kind), values.count(None) if NoneType in kinds else 0)
+
+    def texts(self, escape: Callable[[str], str] | None = None) -> Sequence[str]:
+        values, write = self.values, self.write or escape
+        if self.nulls:
             return [_NULL if value is None else value if write is None else write(value) for value in values]
         return values if write is None else list(map(write, values))
 
-    def nulls(self, start: int, stop: int) -> int:
-        return self.values[start:stop].count(None) if self.has_nulls else 0
-
 
 def copy_text(columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> CopyText | None:
-    """Return the rows as text; None if it is not certain that the server takes it as it takes the values.
+    """Return the rows as text; None where that will not do, as far as the first rows tell.
 
     Args:
         columns: What *values* are written to.
         values: One list a column, not empty.
     """
-    found: list[_Values] = []
-    for column, each in zip(columns, values, strict=True):
-        kind = _KINDS.get(column.type)
-        if kind is None:
-            return None
-        kinds = set(map(type, each))
-        if not kinds <= {kind, NoneType}:
-            return None
-        found.append(_Values(each, _WRITTEN.get(kind), NoneType in kinds))
+    kinds = [_KINDS.get(column.type) for column in columns]
+    found = [(each, kind) for each, kind in zip(values, kinds, strict=True) if kind is not None]
+    if len(found) < len(columns):
+        return None
+    try:
+        for each, kind in found:
+            _Values.of(each[:_ROWS], kind)
+    except NoText:
+        return None
     return CopyText(found)
+
+
+def _text(columns: Sequence[_Values]) -> bytes:
+    """Write rows; counting what parts them tells whether a value holds it too."""
+    text = _joined([each.texts() for each in columns])
+    count = len(columns[0].values)
+    is_plain = (
+        text.count("\n") == count
+        and text.count("\t") == count * (len(columns) - 1)
+        and text.count("\\") == sum([each.nulls for each in columns])
+        and "\r" not in text
+    )
+    return (text if is_plain else _joined([each.texts(_escaped) for each in columns])).encode()
 
 
 def _joined(columns: Sequence[Sequence[str]]) -> str:

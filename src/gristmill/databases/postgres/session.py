@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gristmill.databases.faults import RowRefused
 from gristmill.databases.operation import IGNORED, NOT_FOUND, Group, Operation, Stored
-from gristmill.databases.postgres.copy_text import CopyText, copy_text
+from gristmill.databases.postgres.copy_text import CopyText, NoText, copy_text
 from gristmill.databases.postgres.errors import (
     EVERY,
     NOT_COPIED,
@@ -246,7 +247,8 @@ class Filling:
     async def _copy(self, start: int, stop: int) -> str:
         text = copy_text(self._described, self._of(start, stop)) if self._may_copy else None
         if text is not None:
-            return await self._session.copy_text(self._table, self._columns, text)
+            with suppress(NoText):
+                return await self._session.copy_text(self._table, self._columns, text)
         if not self._is_adapted:  # a value that does not fit would be refused in the middle only
             self._adapt()
         try:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gristmill.databases.postgres import copy_text as module
-from gristmill.databases.postgres.copy_text import copy_text
+from gristmill.databases.postgres.copy_text import NoText, copy_text
 from gristmill.databases.table import Column
 
 COLUMNS = [
@@ -102,6 +102,14 @@ class Level(enum.IntEnum):
 )
 def test_what_the_server_might_take_otherwise_has_no_text(type: str, value: Any) -> None:
     assert copy_text([Column(name="v", type=type)], [[value]]) is None
+
+
+def test_a_value_of_another_type_is_found_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ROWS", 2)
+    made = copy_text(COLUMNS[1:2], [[1, 2, 3, "4"]])
+    assert made is not None
+    with pytest.raises(NoText):
+        list(made.pieces())
 
 
 async def test_a_character_that_utf_8_has_not_is_refused() -> None:
