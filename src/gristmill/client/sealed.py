@@ -27,3 +27,7 @@ class Sealed(Struct, eq=False):
     deadline: float | None = None
     tries: int = 0
     verdict: Exception | None = None
+
+    def __repr__(self) -> str:
+        """Show no data of the caller's: batches are shown in logs."""
+        return f"<Sealed {self.size} bytes, {self.tries} tries>"
