@@ -175,6 +175,50 @@ async def test_a_copy_as_text_goes_another_way_where_a_late_value_has_none(postg
     assert stored == [(str(name),) for name in names] * 2
 
 
+@pytest.mark.parametrize("reason", ["a trigger", "another group"])
+async def test_a_late_value_without_a_text_ends_no_transaction(postgres: Any, reason: str) -> None:
+    await postgres.run(
+        """
+        CREATE TABLE t (id serial, name text, age integer);
+        CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
+        """
+    )
+    if reason == "a trigger":
+        await postgres.run("CREATE TRIGGER passes BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION pass();")
+    names: list[Any] = ["plain"] * 2_999 + [uuid.UUID(int=7)]
+    others = [] if reason == "a trigger" else [{"age": 1}]
+    async with BulkWriter(postgres.url, "t") as writer:
+        stored = await writer.insert([*others, *({"name": name} for name in names)])
+        assert stored == [None] * (len(others) + len(names))
+    kept = await postgres.run("SELECT name FROM t WHERE name IS NOT NULL ORDER BY id")
+    assert kept == [(str(name),) for name in names]
+
+
+@pytest.mark.parametrize("count", [1, 2, 150])
+async def test_texts_are_the_same_on_a_connection_of_another_encoding(postgres: Any, count: int) -> None:
+    await postgres.run("CREATE TABLE t (name text);")
+    join = "&" if "?" in postgres.url else "?"
+    async with BulkWriter(f"{postgres.url}{join}client_encoding=latin1", "t") as writer:
+        assert await writer.insert([{"name": "Zoë"}] * count) == [None] * count
+    assert await postgres.run("SELECT DISTINCT name FROM t") == [("Zoë",)]
+
+
+@pytest.mark.parametrize("count", [1, 150])
+async def test_a_domain_over_a_domain_takes_what_its_type_takes(postgres: Any, count: int) -> None:
+    await postgres.run(
+        """
+        CREATE DOMAIN doc AS jsonb;
+        CREATE DOMAIN small_doc AS doc CHECK (pg_column_size(VALUE) < 100);
+        CREATE TABLE t (id integer, doc small_doc);
+        """
+    )
+    rows = [{"id": n, "doc": {"n": n}} for n in range(count)]
+    async with BulkWriter(postgres.url, "t") as writer:
+        assert await writer.insert(rows, returning=("id", "doc")) == rows
+        assert await writer.insert(rows) == [None] * count
+        assert codes(await writer.insert([{"doc": ["x" * 200]}])) == ["check_violation"]
+
+
 async def test_texts_that_the_server_has_not_fail_alone_among_many(postgres: Any) -> None:
     await postgres.run("CREATE TABLE t (name text, age integer);")
     rows: list[dict[str, Any]] = [{"name": f"n{n}", "age": n} for n in range(5_000)]

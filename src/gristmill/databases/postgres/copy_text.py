@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from gristmill.databases.table import Column
 
+_BYTES = 1 << 20
+"""Of a message at most: the server refuses one of a gigabyte, and the driver waits between them."""
 _ROWS = 2_000
 """Of a piece: the server reads one while the next is made, 1.2 times as fast as one piece of 50 000."""
 _NULL = r"\N"
@@ -49,9 +51,13 @@ class CopyText:
             yield piece
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the text, some rows at a time; see ``__aiter__``."""
+        """Yield the text, some rows at a time, or a part of a large one; see ``__aiter__``."""
         for start in range(0, self._count, _ROWS):
-            yield _text([_Values.of(each[start : start + _ROWS], kind) for each, kind in self._columns])
+            text = _text([_Values.of(each[start : start + _ROWS], kind) for each, kind in self._columns])
+            if len(text) <= _BYTES:
+                yield text
+            else:
+                yield from (text[cut : cut + _BYTES] for cut in range(0, len(text), _BYTES))
 
 
 class _Values(NamedTuple):

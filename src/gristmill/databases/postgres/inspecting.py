@@ -20,15 +20,21 @@ WHERE c.oid = to_regclass($1)::oid
 """
 _COLUMNS = """
 SELECT a.attname AS name,
-       format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1) AS type,
+       format_type(b.oid, -1) AS type,
        b.typcategory::text AS category,
        b.typtype::text AS kind,
        b.typnamespace = 'pg_catalog'::regnamespace AS is_builtin,
        a.attgenerated <> '' OR a.attidentity = 'a' AS is_generated,
        array_position(i.indkey::int2[], a.attnum) AS place
 FROM pg_attribute AS a
-JOIN pg_type AS t ON t.oid = a.atttypid
-JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+JOIN LATERAL (
+  WITH RECURSIVE under AS (  -- a domain may be one over another domain
+    SELECT t.* FROM pg_type AS t WHERE t.oid = a.atttypid
+    UNION ALL
+    SELECT t.* FROM under JOIN pg_type AS t ON t.oid = under.typbasetype WHERE under.typtype = 'd'
+  )
+  SELECT * FROM under WHERE typtype <> 'd'
+) AS b ON true
 LEFT JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from gristmill.databases.faults import RowRefused
@@ -97,7 +96,11 @@ class Session:
         """Send rows that have a text by COPY and return its tag."""
         return await self._copied(
             self.connection.copy_to_table(
-                table.name.table, schema_name=table.name.schema, columns=columns, source=text
+                table.name.table,
+                schema_name=table.name.schema,
+                columns=columns,
+                source=text,
+                encoding="UTF8",  # whatever that of the connection is
             )
         )
 
@@ -247,8 +250,11 @@ class Filling:
     async def _copy(self, start: int, stop: int) -> str:
         text = copy_text(self._described, self._of(start, stop)) if self._may_copy else None
         if text is not None:
-            with suppress(NoText):
+            try:
                 return await self._session.copy_text(self._table, self._columns, text)
+            except NoText:  # found out in the middle, which has undone the COPY, and ended a transaction
+                if self._session.is_in_transaction:
+                    await self._session.roll_back_to()
         if not self._is_adapted:  # a value that does not fit would be refused in the middle only
             self._adapt()
         try:

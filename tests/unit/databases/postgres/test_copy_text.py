@@ -76,6 +76,15 @@ def test_rows_are_the_same_in_pieces(rows: list[tuple[Any, ...]]) -> None:
     assert [row for piece in pieces for row in rows_of(piece.decode())] == rows
 
 
+def test_a_large_text_comes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BYTES", 10)
+    made = copy_text(COLUMNS[:1], [["x" * 25, "ü" * 4, "y"]])
+    assert made is not None
+    parts = list(made.pieces())
+    assert list(map(len, parts)) == [10, 10, 10, 7]
+    assert b"".join(parts).decode() == "x" * 25 + "\nüüüü\ny\n"
+
+
 def test_text_that_looks_like_a_null_is_none() -> None:
     assert text_of(COLUMNS[:1], [r"\N", None]) == "\\\\N\n\\N\n"
 
