@@ -6,8 +6,10 @@ has such a type has imported it already.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, get_args
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Annotated, Any, TypeAlias, get_args
 
 _SHOWN = 3
 
@@ -34,6 +36,42 @@ def validator(annotation: Any) -> Validate:
 
     validate: Validate = TypeAdapter(annotation).validate_json
     return validate
+
+
+def takers(model: Any) -> dict[str, Callable[[Sequence[Any]], bool]]:
+    """Return the fields of a model, and what tells of each whether it takes one of some values, by its type.
+
+    None where validators of the user's own have a say: what they would make of a value is not known.
+    """
+    from pydantic import TypeAdapter  # noqa: PLC0415 - as above
+
+    own = model.__pydantic_decorators__
+    if own.field_validators or own.model_validators or own.validators or own.root_validators:
+        return {}
+    found: dict[str, Callable[[Sequence[Any]], bool]] = {}
+    for name, field in model.model_fields.items():
+        whole: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        with suppress(Exception):  # of a field of which its model says more than its annotation
+            found[name] = partial(_takes_one, TypeAdapter(whole).validate_python)
+    return found
+
+
+def _takes_one(validate: Callable[[Any], Any], values: Sequence[Any]) -> bool:
+    return any(_takes(validate, value) for value in values)
+
+
+def _takes(validate: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        validate(value)
+    except Exception as error:  # noqa: BLE001 - whatever validators raise
+        listed = getattr(error, "errors", None)
+        return not callable(listed) or not all(_is_of_type(entry["type"]) for entry in listed())
+    return True
+
+
+def _is_of_type(error: str) -> bool:
+    """Tell whether an error is of the type of a value, such as ``string_type``, whatever the value."""
+    return error.endswith("_type")
 
 
 def errors_of(error: BaseException | None) -> list[tuple[tuple[int | str, ...], str]] | None:

@@ -107,6 +107,10 @@ class ResultBuilder(Generic[R]):
 
     Raises:
         ConfigurationError: No column, or no such type.
+
+    Attributes:
+        columns: Whose values results are made of.
+        kind: What they are objects of; None where they are none.
     """
 
     def __init__(self, returning: str | Sequence[str] | type[R]) -> None:
@@ -115,6 +119,7 @@ class ResultBuilder(Generic[R]):
         self._convert: Callable[[dict[str, Any]], Any] | None
         self._many: Callable[[list[dict[str, Any]]], list[Any]] | None
         self._is_bare = isinstance(returning, str)
+        self.kind: type[R] | None = None
         if isinstance(returning, str):
             self.columns = self._keys = (returning,) if returning else ()
             self._convert = self._many = None
@@ -123,6 +128,7 @@ class ResultBuilder(Generic[R]):
             self._convert = None
             self._many = lambda entries: entries
         else:
+            self.kind = returning
             names = field_names(returning)
             self.columns, self._keys = tuple(names), tuple(names.values())
             self._convert = _converter(returning)

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from gristmill.batching.context import BatchContext
 from gristmill.databases.backend import Backend
+from gristmill.databases.fitting import check_fits
 from gristmill.databases.grouping import Grouper, one_row_a_key
 from gristmill.databases.names import TableName
 from gristmill.databases.operation import ROLLED_BACK, Operation, Stored, Work
@@ -75,7 +76,7 @@ class RowStore:
         joined = connection if connection is not None or ctx is None else ctx.transaction
         if not items:
             return []
-        ask = _Ask(operation, key, () if builder is None else builder.columns, joined, atomic=atomic)
+        ask = _Ask(operation, key, builder, joined, atomic=atomic)
         try:
             stored, has_failed = await self._stored_at_last(ask, items)
             return _answers(stored, builder, has_failed=has_failed)
@@ -177,7 +178,7 @@ class _Described:
 
     def completed(self, ask: _Ask) -> Operation:
         """Return what is asked for, checked once; see ``_Ask.completed``."""
-        what = (ask.operation, ask.key, ask.returning)
+        what = (ask.operation, ask.key, ask.builder)
         found = self._completed.get(what)
         if found is None:
             if len(self._completed) >= _MAX_KNOWN:
@@ -192,7 +193,7 @@ class _Ask:
 
     operation: Operation
     key: tuple[str, ...] | None
-    returning: tuple[str, ...]
+    builder: ResultBuilder[Any] | None
     joined: Any
     atomic: bool = field(kw_only=True)
 
@@ -200,9 +201,12 @@ class _Ask:
         """Return the operation on *table*.
 
         Raises:
-            ConfigurationError: A column is none of it.
+            ConfigurationError: A column is none of it, or no row of it can be what is to be returned.
         """
-        table.check(self.returning, "columns of returning")
+        returning = () if self.builder is None else self.builder.columns
+        table.check(returning, "columns of returning")
+        if self.builder is not None and self.builder.kind is not None:
+            check_fits(self.builder.kind, table)
         if self.operation.update is not None:
             table.check(self.operation.update, "columns of update")
         key = () if self.operation.kind == "insert" else table.key_or(self.key)
@@ -212,7 +216,7 @@ class _Ask:
                 f"the database computes {', '.join(computed)} of {table.name}, so no row can be inserted "
                 "with it: upsert by another key, or update"
             )
-        return replace(self.operation, key=key, returning=self.returning)
+        return replace(self.operation, key=key, returning=returning)
 
 
 def _has_failed(stored: Sequence[Stored]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,12 +37,16 @@ class Column:
         type: As SQL names it, without a length: ``character varying``.
         family: Of its values.
         is_generated: Computed by the database, or an identity that is always generated: never written.
+        values: The type of which the driver returns all its values but NULL; None where that is not known.
+        is_exact: Whether its values are equal in Python if they are in the database.
     """
 
     name: str
     type: str
     family: Family = Family.OTHER
     is_generated: bool = False
+    values: builtins.type | None = None
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

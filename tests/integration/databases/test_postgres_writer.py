@@ -219,6 +219,17 @@ async def test_a_domain_over_a_domain_takes_what_its_type_takes(postgres: Any, c
         assert codes(await writer.insert([{"doc": ["x" * 200]}])) == ["check_violation"]
 
 
+async def test_a_type_to_return_that_no_row_fits_is_told_before_anything_is_stored(postgres: Any) -> None:
+    class Row(msgspec.Struct):
+        id: str
+        email: str
+
+    async with BulkWriter(postgres.url, "users") as writer:
+        with pytest.raises(ConfigurationError, match=r"id \(bigint\); nothing was stored"):
+            await writer.insert([{"name": "Ada", "email": "ada@x"}], returning=Row)
+    assert await postgres.run("SELECT count(*) FROM users") == [(0,)]
+
+
 async def test_texts_that_the_server_has_not_fail_alone_among_many(postgres: Any) -> None:
     await postgres.run("CREATE TABLE t (name text, age integer);")
     rows: list[dict[str, Any]] = [{"name": f"n{n}", "age": n} for n in range(5_000)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from itertools import chain
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -14,6 +16,7 @@ import aiomysql
 
 from gristmill.databases.backend import no_transaction, other_database
 from gristmill.databases.faults import Interrupted
+from gristmill.databases.fitting import value_type
 from gristmill.databases.isolating import isolate
 from gristmill.databases.mysql import statements
 from gristmill.databases.mysql.errors import EVERY, sorted_error
@@ -40,6 +43,15 @@ LEFT JOIN information_schema.statistics AS s
   AND s.column_name = c.column_name AND s.index_name = 'PRIMARY'
 WHERE c.table_name = %s AND c.table_schema = COALESCE(%s, DATABASE()) ORDER BY c.ordinal_position
 """
+_VALUES: dict[type, tuple[str, ...]] = {
+    int: ("tinyint", "smallint", "mediumint", "int", "bigint"),
+    float: ("float", "double"),
+    Decimal: ("decimal",),
+    str: ("char", "varchar", "tinytext", "text", "mediumtext", "longtext"),
+    dt.datetime: ("datetime", "timestamp"),
+    dt.date: ("date",),
+    dt.timedelta: ("time",),
+}
 _PACKET = "SELECT @@max_allowed_packet"
 _AROUND = 1024
 _STRICT = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"  # or it would cut texts silently
@@ -74,7 +86,13 @@ class MysqlBackend:
         return Table(
             name=name,
             columns={
-                row[0]: Column(name=row[0], type=row[1], is_generated=computes(str(row[3]))) for row in rows
+                row[0]: Column(
+                    name=row[0],
+                    type=row[1],
+                    is_generated=computes(str(row[3])),
+                    values=None if self._options is None else value_type(_VALUES, row[1]),
+                )
+                for row in rows
             },
             key=tuple(name for _, name in sorted((row[2], row[0]) for row in rows if row[2] is not None)),
         )

@@ -52,7 +52,14 @@ class PostgresBackend:
 
     async def table(self, name: TableName, joined: Any) -> Table:
         """Look at a table; see ``Backend.table``."""
-        return await self._tried(lambda session: _inspected(session, name), joined)
+        return await self._tried(lambda session: self._inspected(session, name, joined), joined)
+
+    async def _inspected(self, session: Session, name: TableName, joined: Any) -> Table:
+        is_own = self._connections.is_own and joined is None
+        try:
+            return await inspect(session.connection, name, is_own=is_own)
+        except EVERY as error:
+            raise sorted_error(error) from error
 
     async def select(
         self, table: Table, columns: Sequence[str], key: Sequence[str], keys: Sequence[Any], joined: Any
@@ -121,13 +128,6 @@ class PostgresBackend:
     async def aclose(self) -> None:
         """Close the pool of this event loop."""
         await self._connections.close()
-
-
-async def _inspected(session: Session, name: TableName) -> Table:
-    try:
-        return await inspect(session.connection, name)
-    except EVERY as error:
-        raise sorted_error(error) from error
 
 
 class _Writing:

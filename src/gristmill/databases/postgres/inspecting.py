@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
+from gristmill.databases.fitting import value_type
 from gristmill.databases.names import TableName
 from gristmill.databases.table import Column, Family, Table, no_such_table
 
@@ -25,7 +30,8 @@ SELECT a.attname AS name,
        b.typtype::text AS kind,
        b.typnamespace = 'pg_catalog'::regnamespace AS is_builtin,
        a.attgenerated <> '' OR a.attidentity = 'a' AS is_generated,
-       array_position(i.indkey::int2[], a.attnum) AS place
+       array_position(i.indkey::int2[], a.attnum) AS place,
+       COALESCE(l.collisdeterministic, true) AS is_deterministic
 FROM pg_attribute AS a
 JOIN LATERAL (
   WITH RECURSIVE under AS (  -- a domain may be one over another domain
@@ -35,6 +41,7 @@ JOIN LATERAL (
   )
   SELECT * FROM under WHERE typtype <> 'd'
 ) AS b ON true
+LEFT JOIN pg_collation AS l ON l.oid = a.attcollation
 LEFT JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
@@ -42,10 +49,29 @@ ORDER BY a.attnum
 _OF_PARTS = ("c", "m")  # composite types and multiranges
 _OF_POINTS = ("path", "polygon")
 _TIMES = ("date", "timestamp", "time")
+_EXACT = ("smallint", "integer", "bigint", "text", "character varying", "boolean", "bytea", "date")
+_VALUES: dict[type, tuple[str, ...]] = {
+    int: ("smallint", "integer", "bigint"),
+    bool: ("boolean",),
+    float: ("real", "double precision"),
+    Decimal: ("numeric",),
+    str: ("text", "character varying", "bpchar", "character"),
+    bytes: ("bytea",),
+    UUID: ("uuid",),
+    date: ("date",),
+    datetime: ("timestamp without time zone", "timestamp with time zone"),
+    time: ("time without time zone", "time with time zone"),
+    timedelta: ("interval",),
+}
 
 
-async def inspect(connection: asyncpg.Connection, name: TableName) -> Table:
+async def inspect(connection: asyncpg.Connection, name: TableName, *, is_own: bool) -> Table:
     """Return what the catalogue says of the table *name*.
+
+    Args:
+        connection: To ask.
+        name: Of the table.
+        is_own: Whether the connection's codecs are known to be the driver's own.
 
     Raises:
         ConfigurationError: There is none.
@@ -54,7 +80,7 @@ async def inspect(connection: asyncpg.Connection, name: TableName) -> Table:
     if found is None:
         raise no_such_table(name)
     rows = await connection.fetch(_COLUMNS, found["oid"])
-    columns = {row["name"]: _column(row) for row in rows}
+    columns = {row["name"]: column_of(row, is_own=is_own) for row in rows}
     key = sorted((row["place"], row["name"]) for row in rows if row["place"] is not None)
     return Table(
         name=name,
@@ -66,8 +92,16 @@ async def inspect(connection: asyncpg.Connection, name: TableName) -> Table:
     )
 
 
-def _column(row: Any) -> Column:
-    return Column(name=row["name"], type=row["type"], family=_family(row), is_generated=row["is_generated"])
+def column_of(row: Mapping[str, Any], *, is_own: bool) -> Column:
+    """Return the column that a row of the catalogue tells of; see ``inspect``."""
+    return Column(
+        name=row["name"],
+        type=row["type"],
+        family=_family(row),
+        is_generated=row["is_generated"],
+        values=value_type(_VALUES, row["type"]) if is_own else None,
+        is_exact=row["type"] in _EXACT and row["is_deterministic"],
+    )
 
 
 def _family(row: Any) -> Family:

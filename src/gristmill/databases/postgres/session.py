@@ -24,8 +24,6 @@ from gristmill.databases.slugs import refusal
 from gristmill.databases.table import Family, Table
 
 _POINT = "gristmill_rows"
-_EXACT = frozenset({"smallint", "integer", "bigint", "text", "character varying", "boolean", "bytea", "date"})
-"""Types whose values are equal in Python if they are in PostgreSQL, by its own collations."""
 
 
 class Session:
@@ -172,7 +170,7 @@ class Filling:
         self._copied = (table.name, group.columns)
         self.count = len(group.indices)
         self._may_meet = operation.kind == "update" and any(
-            table.columns[name].type not in _EXACT for name in operation.key
+            not table.columns[name].is_exact for name in operation.key
         )
         self._json = json_readers([table.columns[name] for name in operation.returning])
 
