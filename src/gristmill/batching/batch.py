@@ -182,6 +182,13 @@ class Batch:
         """Summed weight of the single calls; lists account for theirs."""
         return math.fsum(self.weights[: len(self.waiters)])
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody still waits for an item of it."""
+        return any(not waiter.done() for waiter in self.waiters) or any(
+            not piece.owner.is_dead for piece in self.slices
+        )
+
     def split_live(self) -> tuple[list[int], list[int]]:
         """Return the indices of the items that somebody still waits for, and those of the others."""
         is_live = [not waiter.done() for waiter in self.waiters]

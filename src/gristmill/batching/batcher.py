@@ -227,7 +227,7 @@ class Batcher:
         self.running[batch] = task
 
     async def _run(self, batch: Batch) -> None:
-        frame = Frame(self.recipe, self._callers, self._depth)
+        frame = Frame(self.recipe, self._callers, self._depth, batch)
         try:
             # Up to here it runs before its task exists: a task that is cancelled before its
             # first step would never come to the lines that answer the waiters.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 from typing import Any
 
+from gristmill.batching.batch import Batch
 from gristmill.errors import ReentrantBatch
 
 MAX_DEPTH = 32  # a handler inside itself inside itself ...: deeper is a mistake, not a plan
@@ -19,6 +20,7 @@ class Frame:
     travels with the context: to tasks the handler starts, and to its thread.
 
     Attributes:
+        batch: What runs; None where its caller is the one who runs it, and is cancelled with it.
         handler: Identifies the handler that runs.
         callers: The frames from which its batcher is called; they wait for
             what runs here, so their slots count as held by it. The batcher's
@@ -28,9 +30,10 @@ class Frame:
         is_over: Whether the batch has ended; tasks it left behind call from outside then.
     """
 
-    __slots__ = ("callers", "depth", "handler", "is_over", "nested")
+    __slots__ = ("batch", "callers", "depth", "handler", "is_over", "nested")
 
-    def __init__(self, handler: object, callers: set[Frame], depth: int) -> None:
+    def __init__(self, handler: object, callers: set[Frame], depth: int, batch: Batch | None = None) -> None:
+        self.batch = batch
         self.handler = handler
         self.callers = callers
         self.depth = depth
@@ -68,3 +71,9 @@ class Frame:
 
 
 current_frame: contextvars.ContextVar[Frame | None] = contextvars.ContextVar("gristmill_frame", default=None)
+
+
+def is_wanted() -> bool:
+    """Tell whether somebody still waits for the batch that the current code runs in, if it runs in one."""
+    frame = current_frame.get()
+    return frame is None or frame.batch is None or frame.batch.is_wanted

@@ -48,6 +48,18 @@ def retry_after(value: str | None, wall: float) -> float | None:
     return max(0.0, at.timestamp() - wall)
 
 
+def told_limits(value: str) -> dict[str, dict[str, int]]:
+    """Return the numbers that ``RateLimit`` has for each policy, by its name as it stands there.
+
+    >>> told_limits('"items";r=0;t=41, "burst";r=3;t=1')
+    {'"items"': {'r': 0, 't': 41}, '"burst"': {'r': 3, 't': 1}}
+    """
+    return {
+        policy.partition(";")[0].strip(): {name: int(number) for name, number in _PARAMETER.findall(policy)}
+        for policy in value.split(",")
+    }
+
+
 def rate_limit_wait(value: str | None) -> float | None:
     """Return the seconds until the quota comes back, if a policy in ``RateLimit`` has none left.
 
@@ -57,8 +69,7 @@ def rate_limit_wait(value: str | None) -> float | None:
     True
     """
     longest = -math.inf
-    for policy in (value or "").split(","):
-        told = {name: int(number) for name, number in _PARAMETER.findall(policy)}
+    for told in told_limits(value or "").values():
         if told.get("r") == 0 and "t" in told:
             longest = max(longest, float(told["t"]))
     return None if longest < 0 else longest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import Any
 
 import msgspec
@@ -66,12 +67,14 @@ class Describer:
         sender: Sends the request.
         url: Of the handler.
         limits: What it learns.
+        timeout: Seconds that a description may take, tries included; None: without end.
     """
 
-    def __init__(self, sender: Sender, url: str, limits: Learnt) -> None:
+    def __init__(self, sender: Sender, url: str, limits: Learnt, timeout: float | None) -> None:
         self._sender = sender
         self._url = url
         self._limits = limits
+        self._timeout = math.inf if timeout is None else timeout
         self._asking: asyncio.Task[Description] | None = None
         self._is_settled = False
         self._again_at: float | None = None
@@ -119,7 +122,7 @@ class Describer:
     async def _ask(self) -> Description:
         answer = await self._sender.send(
             Request(method="GET", url=self._url, headers={"accept": "application/json"}),
-            deadline=asyncio.get_running_loop().time() + _PATIENCE,
+            deadline=asyncio.get_running_loop().time() + self._timeout,
             repeatable=True,
         )
         try:

@@ -9,13 +9,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gristmill.batching.frame import is_wanted
 from gristmill.client.formats import Format, refusal
 from gristmill.client.limits import Learnt
 from gristmill.client.refusals import of_items, wait_of
 from gristmill.client.sealed import Sealed
-from gristmill.client.sending import Sender
+from gristmill.client.sending import UNWANTED, Sender
 from gristmill.client.transports.protocol import Request
-from gristmill.errors import BatchError, ClientError, DeadlineExceeded, ItemFailed, RequestRefused
+from gristmill.errors import (
+    BatchCancelled,
+    BatchError,
+    ClientError,
+    DeadlineExceeded,
+    ItemFailed,
+    RequestRefused,
+)
 
 _TOO_LARGE = 413
 
@@ -96,6 +104,9 @@ class Posting:
         refusals: list[RequestRefused] = []  # for their size
         while waiting:
             some = waiting.pop()
+            if not is_wanted():
+                answers.update(dict.fromkeys(some, BatchCancelled(UNWANTED)))
+                continue
             try:
                 found = await self._request(some)
                 taken.append(some)
@@ -142,6 +153,7 @@ class Posting:
             deadline=_latest(part),
             repeatable=route.repeatable,
             marked=route.marked and not route.idempotent,
+            wanted=is_wanted,
         )
         found = self._format.read(answer.body, len(part))
         if any(issubclass(kind, BatchError) for kind in set(map(type, found))):

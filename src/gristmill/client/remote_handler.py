@@ -49,7 +49,7 @@ class RemoteHandler(Calls[T, R], Generic[T, R]):
         timeout = options.get("timeout", 30.0)
         self.url = url
         limits = Learnt(_ITEMS, _BYTES)
-        self._describer = Describer(sender, url, limits)
+        self._describer = Describer(sender, url, limits, timeout)
         self._own_format = HandlerFormat(result)
         route = Route(
             url=f"{url}/batch",
@@ -81,6 +81,7 @@ class RemoteHandler(Calls[T, R], Generic[T, R]):
 
         Raises:
             ClientError: It tells nothing.
+            DeadlineExceeded: Not within the timeout.
         """
         return await self._describer.get()
 

@@ -34,6 +34,8 @@ _CALLER = range(400, 500)
 _FRESH = 3.0
 """Seconds after which connections are made anew: nothing of the loop runs between two chunks, so it would not
 see that the server has closed them."""
+_FIRST = 30.0
+"""Seconds for the description of the handler."""
 _EVER = 1_000_000_000
 _REQUESTS = Retry(attempts=_EVER, base=0.2, cap=10.0)
 _ROWS = Retry(attempts=4, base=0.5, cap=10.0, on=lambda error: may_retry(error, idempotent=True))
@@ -194,7 +196,7 @@ async def described(url: str, handler: str, headers: Mapping[str, str], retry: R
         ClientError: It cannot be asked, or has no such handler.
     """
     sender = Sender(default_transport(), headers, retry, _BUDGET)
-    describer = Describer(sender, f"{base_of(url)}/{quote(handler, safe='')}", Learnt(_ITEMS, _BYTES))
+    describer = Describer(sender, f"{base_of(url)}/{quote(handler, safe='')}", Learnt(_ITEMS, _BYTES), _FIRST)
     try:
         return await describer.get()
     finally:

@@ -7,16 +7,24 @@ import logging
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from gristmill.client.addresses import checked_headers
 from gristmill.client.asked_wait import asked_wait
 from gristmill.client.budget import Bucket, RetryBudget
+from gristmill.client.quota import Quota
 from gristmill.client.refusals import may_repeat, refused
 from gristmill.client.transports.protocol import Request, Response, Transport
-from gristmill.errors import BatcherClosed, ClientError, DeadlineExceeded, RequestRefused, UnusableAnswer
+from gristmill.errors import (
+    BatchCancelled,
+    BatcherClosed,
+    ClientError,
+    DeadlineExceeded,
+    RequestRefused,
+    UnusableAnswer,
+)
 from gristmill.model.retry import Retry
 
 logger = logging.getLogger("gristmill.client")
@@ -31,8 +39,15 @@ _FLIGHT = 1.0
 """Seconds between two looks whether a request under the same key is answered."""
 _SOONEST = 0.1
 """Seconds between them at least, whatever it asks for."""
+_LOOK = 0.5
+"""Seconds between two looks, in a wait, whether anybody still wants the answer."""
+_INSTANT = 0.001
+"""Seconds that a wait takes at least: a clock may not see less."""
 _SPREAD = 0.1
 """Share of an asked wait that is added at random, so that callers do not come back all at once."""
+
+
+UNWANTED = "nobody waits for the answer any more"
 
 
 class Answer(NamedTuple):
@@ -69,6 +84,7 @@ class Sender:
         self._budget = budget
         self._tokens: Bucket | None = None
         self._shut_until = -math.inf
+        self._quota = Quota()
 
     @property
     def tokens(self) -> Bucket:
@@ -87,7 +103,13 @@ class Sender:
         )
 
     async def send(
-        self, request: Request, *, deadline: float, repeatable: bool, marked: bool = False
+        self,
+        request: Request,
+        *,
+        deadline: float,
+        repeatable: bool,
+        marked: bool = False,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Answer:
         """Return the answer to *request*.
 
@@ -96,8 +118,10 @@ class Sender:
             deadline: On the loop's clock.
             repeatable: Whether it may be sent again where it may have been done.
             marked: Whether it says then that it is a repeat, so that the server does it in no case twice.
+            wanted: Tells whether anybody waits for the answer: else it is not sent, or not again.
 
         Raises:
+            BatchCancelled: Nobody does.
             ClientError: It was not answered with 2xx, and is not repeated any more.
             DeadlineExceeded: Its time is up; ``__cause__`` is how the last try failed.
         """
@@ -108,7 +132,7 @@ class Sender:
         self.tokens.deposit()
         attempt = 1
         while True:
-            await self.wait_at_gate(request, deadline, unsure or last)
+            await self.wait_at_gate(request, deadline, unsure or last, wanted)
             try:
                 async with asyncio.timeout_at(None if deadline == math.inf else deadline):
                     return await self._once(request)
@@ -117,7 +141,7 @@ class Sender:
             except RequestRefused as error:
                 if error.code == "idempotency_in_flight" and is_whole:  # it is being done: this is no try
                     wait = max(error.retry_after or _FLIGHT, _SOONEST)
-                    await self._pause(wait, deadline, unsure or error)
+                    await self._pause(wait, deadline, unsure or error, wanted)
                     continue
                 if error.code == "idempotency_unknown" and unsure is not None:
                     raise unsure from error
@@ -128,18 +152,22 @@ class Sender:
                 unsure = last
                 request = replace(request, headers={**request.headers, "idempotency-repeat": "true"})
             may = is_whole and may_repeat(last, repeatable=repeatable) and attempt < self.retry.attempts
-            if not may or self.is_closed or not self.tokens.take(_now()):
+            if not may or self.is_closed or not wanted() or not self.tokens.take(_now()):
                 raise unsure or last
             logger.info("%s %s is sent again: %s", request.method, request.url, last)
             delay = self.retry.delay(attempt, random.random())  # noqa: S311 - jitter, not a secret
-            await self._pause(delay, deadline, unsure or last)
+            await self._pause(delay, deadline, unsure or last, wanted)
             attempt += 1
 
     async def _once(self, request: Request) -> Answer:
         self.check_open()
-        async with self.transport.open(request) as response:
-            status, headers = response.status, response.headers
-            body = await _whole(response, request.url)
+        self._quota.begin()
+        try:
+            async with self.transport.open(request) as response:
+                status, headers = response.status, response.headers
+                body = await _whole(response, request.url)
+        finally:
+            self._quota.end()
         self.note(status, headers)
         if status in _GOOD:
             return Answer(status, headers, body)
@@ -153,7 +181,8 @@ class Sender:
             raise BatcherClosed("the client was closed")
 
     def note(self, status: int, headers: Mapping[str, str]) -> None:
-        """Hold all requests for as long as an answer asks for."""
+        """Hold all requests for as long as an answer asks for, and learn how many more are taken."""
+        self._quota.note(headers, _now())
         if status in _GOOD and "ratelimit" not in headers:
             return  # Retry-After of a good answer says when to look again, and holds nobody else
         wait = asked_wait({"ratelimit": headers["ratelimit"]} if status in _GOOD else headers, time.time())
@@ -166,9 +195,15 @@ class Sender:
         seconds *= 1 + _SPREAD * random.random()  # noqa: S311 - jitter, not a secret
         self._shut_until = max(self._shut_until, _now() + seconds)
 
-    async def wait_at_gate(self, request: Request, deadline: float, last: ClientError | None = None) -> None:
+    async def wait_at_gate(
+        self,
+        request: Request,
+        deadline: float,
+        last: ClientError | None = None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Wait until the server wants requests again, and raise *last* where that is beyond *deadline*."""
-        while (wait := self._shut_until - _now()) > 0:
+        while (wait := max(self._shut_until - _now(), self._quota.wait(_now()))) > 0:
             if _now() + wait >= deadline:
                 message = f"the server asks to wait {wait:.0f} s, longer than {request.url} has"
                 if last is not None:
@@ -176,12 +211,23 @@ class Sender:
                 raise RequestRefused(
                     message, status=429, code="rate_limited", retryable=True, retry_after=wait
                 )
-            await asyncio.sleep(wait)
+            await _sleep(max(wait, _INSTANT), last, wanted)
 
-    async def _pause(self, seconds: float, deadline: float, last: ClientError) -> None:
+    async def _pause(
+        self, seconds: float, deadline: float, last: ClientError, wanted: Callable[[], bool]
+    ) -> None:
         if _now() + seconds >= deadline:
             raise last
-        await asyncio.sleep(seconds)
+        await _sleep(seconds, last, wanted)
+
+
+async def _sleep(seconds: float, last: ClientError | None, wanted: Callable[[], bool]) -> None:
+    """Sleep, and raise *last*, or ``BatchCancelled``, once nobody wants the answer any more."""
+    for _ in range(int(seconds / _LOOK)):
+        await asyncio.sleep(_LOOK)
+        if not wanted():
+            raise last or BatchCancelled(UNWANTED)
+    await asyncio.sleep(seconds % _LOOK)
 
 
 async def _whole(response: Response, url: str) -> bytes:

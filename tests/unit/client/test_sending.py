@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -312,3 +313,100 @@ async def test_an_answer_whose_length_is_not_told_is_read_to_its_end(
     server = script(echoed(told_verdicts, said))
     async with client_of(server) as client:
         assert await client.handler("users")("x" * 300_000) == "x" * 300_000
+
+
+async def test_a_request_that_nobody_waits_for_is_not_sent_again(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b"", 503))
+    patient = Retry(attempts=1000, base=60.0, cap=60.0)
+    client = client_of(server, timeout=1000.0, retry=patient)
+    users = client.handler("users")
+    one, some = users(1), asyncio.ensure_future(users.many([2, 3]))
+    await asyncio.sleep(0.1)
+    sent = len(server.seen)
+    assert sent
+    one.cancel()
+    some.cancel()
+    await client.aclose()
+    assert asyncio.get_running_loop().time() < 2.0
+    assert len(server.seen) == sent
+
+
+async def test_a_request_that_one_caller_waits_for_is_sent_again(
+    script: Any, said: Any, in_turn: Any, told_verdicts: Any
+) -> None:
+    server = script(in_turn(said(b"", 503), echoed(told_verdicts, said)))
+    async with client_of(server) as client:
+        users = client.handler("users")
+        gone, one = users(1), users(2)
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        assert await one == 2
+    assert [each.json for each in server.seen] == [[1, 2], [1, 2]]
+
+
+async def test_a_wait_for_a_full_server_ends_with_its_callers(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b"", 503, {"retry-after": "100"}))
+    client = client_of(server, timeout=1000.0)
+    one = client.handler("users")(1)
+    other = client.handler("others")(2)
+    await asyncio.sleep(0.1)
+    one.cancel()
+    other.cancel()
+    await client.aclose()
+    assert asyncio.get_running_loop().time() < 2.0
+
+
+async def test_parts_that_nobody_waits_for_are_not_sent(script: Any, said: Any, told_verdicts: Any) -> None:
+    server = script(lambda seen: said(told_verdicts(seen.json), pause=1.0))
+    server.described = said({"name": "users", "limits": {"batch_items": 2}})
+    async with client_of(server) as client:
+        many = asyncio.ensure_future(client.handler("users").many(range(10)))
+        await asyncio.sleep(0.5)
+        many.cancel()
+    assert len(server.seen) == 1
+
+
+async def test_a_description_may_take_as_long_as_the_client_waits(script: Any, said: Any) -> None:
+    server = script(lambda _: said(b"", 404))
+    server.described = said({"name": "users", "limits": {"batch_items": 40}}, pause=20.0)
+    async with client_of(server, timeout=30.0) as client:
+        assert (await client.handler("users").describe()).limits.batch_items == 40
+    async with client_of(server, timeout=10.0) as client:
+        with pytest.raises(DeadlineExceeded):
+            await client.handler("users").describe()
+    assert asyncio.get_running_loop().time() < 35.0
+
+
+class Quotas:
+    """A server with a quota of requests in each window of some seconds."""
+
+    def __init__(self, said: Any, answer: Any, quota: int, window: int, pause: float) -> None:
+        self.refused = 0
+        self._said = said
+        self._answer = answer
+        self._quota = quota
+        self._window = window
+        self._pause = pause
+        self._counts: dict[int, int] = {}
+
+    def __call__(self, seen: Any) -> Any:
+        number, into = divmod(seen.at, self._window)
+        count = self._counts[int(number)] = self._counts.get(int(number), 0) + 1
+        left, reset = max(0, self._quota - count), math.ceil(self._window - into)
+        headers = {"ratelimit": f'"requests";r={left};t={reset}, "day";r=100000;t=9000'}
+        if count > self._quota:
+            self.refused += 1
+            return self._said(b"", 429, headers)
+        return self._said(self._answer(seen.json), 200, headers, pause=self._pause * (1 + count % 3))
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.02])
+async def test_requests_keep_to_what_the_server_says_is_left(
+    script: Any, said: Any, told_verdicts: Any, pause: float
+) -> None:
+    quotas = Quotas(said, told_verdicts, 10, 5, pause)
+    async with client_of(script(quotas), timeout=100.0) as client:
+        users = client.handler("users", max_size=1)
+        assert await users.many(range(45)) == list(range(45))
+    assert quotas.refused == 0
+    assert asyncio.get_running_loop().time() < 30.0
