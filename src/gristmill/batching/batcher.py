@@ -237,7 +237,7 @@ class Batcher:
             current_frame.set(frame)
             settled = await self._runner.run(batch)
         except BaseException as error:
-            frame.is_over = True
+            frame.end()
             if self.loop.is_closed():
                 raise  # its futures cannot be answered any more, and nobody can wait for them
             if batch in self.running:
@@ -246,7 +246,7 @@ class Batcher:
                 leave_to_the_loop()
                 raise
             return
-        frame.is_over = True
+        frame.end()
         if batch in self.running:
             self._finish(batch, settled)
         if settled.fatal is not None:

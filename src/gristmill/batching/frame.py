@@ -20,7 +20,7 @@ class Frame:
     travels with the context: to tasks the handler starts, and to its thread.
 
     Attributes:
-        batch: What runs; None where its caller is the one who runs it, and is cancelled with it.
+        batch: What runs; None once it has ended, and where its caller runs it, and is cancelled with it.
         handler: Identifies the handler that runs.
         callers: The frames from which its batcher is called; they wait for
             what runs here, so their slots count as held by it. The batcher's
@@ -39,6 +39,11 @@ class Frame:
         self.depth = depth
         self.nested: Any = None
         self.is_over = False
+
+    def end(self) -> None:
+        """Note that the batch has ended, and let go of it: others may know this frame for longer."""
+        self.is_over = True
+        self.batch = None
 
     def find(self, handler: object) -> Frame | None:
         """Return the deepest frame of *handler* that runs and waits for this one, None without one."""

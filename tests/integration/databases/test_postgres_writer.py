@@ -8,7 +8,7 @@ import random
 import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import msgspec
@@ -192,6 +192,25 @@ async def test_a_late_value_without_a_text_ends_no_transaction(postgres: Any, re
         assert stored == [None] * (len(others) + len(names))
     kept = await postgres.run("SELECT name FROM t WHERE name IS NOT NULL ORDER BY id")
     assert kept == [(str(name),) for name in names]
+
+
+class Label(enum.StrEnum):
+    """An Enum whose text is not its value."""
+
+    FIRST = ("first", 1)
+
+    def __new__(cls, text: str, number: int) -> Self:
+        made = str.__new__(cls, text)
+        made._value_ = number
+        return made
+
+
+@pytest.mark.parametrize("count", [1, 2, 150])
+async def test_an_enum_of_texts_is_stored_the_same_however_many_there_are(postgres: Any, count: int) -> None:
+    await postgres.run("CREATE TABLE t (name text);")
+    async with BulkWriter(postgres.url, "t") as writer:
+        assert await writer.insert([{"name": Label.FIRST}] * count) == [None] * count
+    assert await postgres.run("SELECT DISTINCT name FROM t") == [("first",)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 150])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from gristmill import batch
+from gristmill.batching.frame import is_wanted
 
 TAKES = 10.0  # virtual seconds
 
@@ -134,3 +136,27 @@ async def test_cancelling_many_drops_what_no_batch_has_taken() -> None:
 def scheduled_timers() -> int:
     loop = asyncio.get_running_loop()
     return sum(not handle.cancelled() for handle in loop._scheduled)  # type: ignore[attr-defined]  # noqa: SLF001 - what a loop holds has no public name
+
+
+@pytest.mark.parametrize("way", ["single", "list"])
+async def test_whether_anybody_still_waits_is_known_while_the_batch_runs(way: str) -> None:
+    told: list[bool] = []
+
+    @batch
+    async def slow(items: list[int]) -> list[int]:
+        for _ in range(4):
+            await asyncio.sleep(1.0)
+            told.append(is_wanted())
+        return items
+
+    callers: list[asyncio.Future[Any]] = (
+        [slow(1), slow(2)] if way == "single" else [asyncio.ensure_future(slow.many([1, 2]))]
+    )
+    await asyncio.sleep(1.5)
+    callers.pop().cancel()
+    await asyncio.sleep(1.0)
+    for caller in callers:
+        caller.cancel()
+    await slow.aclose()
+    assert told == ([True, True, False, False] if way == "single" else [True, False, False, False])
+    assert is_wanted()  # outside of any batch there is nobody to ask about

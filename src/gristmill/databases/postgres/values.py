@@ -36,7 +36,7 @@ def adapted(column: Column, values: Sequence[Any]) -> Sequence[Any]:
     if column.family is Family.JSON:
         return list(map(_json, values))
     if any(issubclass(kind, Enum) for kind in kinds):
-        values = [value.value if isinstance(value, Enum) else value for value in values]
+        values = [_plain(value) for value in values]
         kinds = set(map(type, values))
     if column.family is Family.TIME and str in kinds:
         parse = _TIMES[column.type]
@@ -44,6 +44,13 @@ def adapted(column: Column, values: Sequence[Any]) -> Sequence[Any]:
     if column.family is Family.TEXT and not kinds <= {str, type(None)}:
         return [as_scalar(value) if isinstance(value, _SCALARS) else value for value in values]
     return values
+
+
+def _plain(value: Any) -> Any:
+    """Return the value of an Enum; the text of one that is a text, as the driver takes it by itself."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    return value.value if isinstance(value, Enum) else value
 
 
 def _json(value: Any) -> Any:
