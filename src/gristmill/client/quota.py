@@ -13,6 +13,8 @@ _SLACK = 1.0
 """Seconds: the time to a reset is told in whole ones, so that of one window moves by as much."""
 _LOOK = 0.05
 """Seconds between two looks whether answers that are on their way leave more."""
+_LONGEST = 120.0
+"""Seconds after which a server is asked again that wants a longer rest: it may have been wrong."""
 _UNIT = re.compile(r';\s*qu\s*=\s*"?([a-z-]+)')
 
 
@@ -24,11 +26,13 @@ class _Window:
         until: When it does.
         told: The least that an answer told of it: answers overtake each other.
         left: Requests that may be sent before: *told*, less those that may not be counted in it yet.
+        spent_at: When nothing was found to be left.
     """
 
     until: float
     told: int
     left: int
+    spent_at: float | None = None
 
 
 class Quota:
@@ -72,11 +76,15 @@ class Quota:
         """Return the seconds after which another request may go, or after which to ask again; 0 for now."""
         longest = 0.0
         for name, window in list(self._windows.items()):
-            if window.until <= now:
+            until = window.until
+            if window.left <= 0:
+                window.spent_at = now if window.spent_at is None else window.spent_at
+                until = min(until, window.spent_at + _LONGEST)
+            if until <= now:
                 del self._windows[name]
             elif window.left <= 0:
                 may_open = self._flying > 0 and window.told > 0
-                longest = max(longest, min(window.until - now, _LOOK if may_open else math.inf))
+                longest = max(longest, min(until - now, _LOOK if may_open else math.inf))
         return longest
 
 

@@ -56,6 +56,13 @@ def test_what_is_spent_comes_back_at_its_time() -> None:
     assert quota.wait(60.0) == 0.0
 
 
+def test_a_quota_that_is_long_away_is_asked_for_again() -> None:
+    quota = quota_of('"day";r=0;t=50000')
+    assert quota.wait(0.0) == 120.0
+    assert quota.wait(120.0) == 0.0
+    assert sent_until_it_waits(quota_of('"day";r=3;t=50000'), 1000.0) == 3
+
+
 def test_a_new_window_has_its_own_count() -> None:
     quota = quota_of('"a";r=1;t=60')
     quota.begin()
