@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,7 +58,10 @@ class JobCounts:
     cancelled: int
 
 
-_LONGEST = 1e10  # seconds: three hundred years
+LONGEST = 1e10
+"""Seconds that a job may wait, and a unique key be held: three hundred years."""
+LAST_DUE = 1e11
+"""Seconds of the epoch at which a job may be due at the latest: much later is no date any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,8 @@ class Unique:
     def __post_init__(self) -> None:
         """Refuse, by ``ConfigurationError``, texts and times that no store can hold."""
         check_key("a unique key", self.key)
-        if self.seconds is not None and not (is_number(self.seconds) and 0 <= self.seconds <= _LONGEST):
-            raise ConfigurationError(f"unique_for is seconds, 0 to {_LONGEST:g}, not {self.seconds!r}")
+        if self.seconds is not None and not (is_number(self.seconds) and 0 <= self.seconds <= LONGEST):
+            raise ConfigurationError(f"unique_for is seconds, 0 to {LONGEST:g}, not {self.seconds!r}")
         if self.fingerprint is not None:
             check_key("a fingerprint", self.fingerprint)
 
@@ -117,10 +119,12 @@ class NewJob:
             raise ConfigurationError(
                 f"priority is a whole number from {URGENT} (urgent) to {LATEST}, not {self.priority!r}"
             )
-        if not 0 <= self.delay < math.inf:
-            raise ConfigurationError(f"delay is seconds, 0 or more, not {self.delay!r}")
-        if self.run_at is not None and not 0 <= self.run_at < math.inf:
-            raise ConfigurationError(f"run_at is seconds of the epoch, not {self.run_at!r}")
+        if not (is_number(self.delay) and 0 <= self.delay <= LONGEST):
+            raise ConfigurationError(f"delay is seconds, 0 to {LONGEST:g}, not {self.delay!r}")
+        if self.run_at is not None and not (is_number(self.run_at) and 0 <= self.run_at <= LAST_DUE):
+            raise ConfigurationError(
+                f"run_at is seconds of the epoch, 0 to {LAST_DUE:g}, not {self.run_at!r}"
+            )
 
     def due_at(self, now: float) -> float:
         """Return when its items are due, by a store whose clock reads *now*."""

@@ -129,9 +129,10 @@ class Jobs(StoredJobs):
 
     def _check_queue(self, name: str) -> None:
         """Refuse a queue of no handler; without any handler, as over a bare store, each may be somebody's."""
-        super()._check_queue(name)
         if self._handlers:
             self._handler(name)
+        else:
+            super()._check_queue(name)
 
     def breakers(self) -> Sequence[BreakerStatus]:
         """Return how the circuit breakers of this process stand, one a queue; other workers have theirs."""

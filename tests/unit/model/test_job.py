@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -7,13 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import ConfigurationError
-from gristmill.model.job import AGING, JobCounts, JobState, NewJob, rank_of, state_of
+from gristmill.model.job import AGING, LAST_DUE, LONGEST, JobCounts, JobState, NewJob, rank_of, state_of
 
 NUMBERS = st.integers(0, 3)
 
 
 @pytest.mark.parametrize(
-    "options", [{"priority": -1}, {"priority": 10}, {"priority": 1.5}, {"delay": -1}, {"run_at": -1}]
+    "options",
+    [
+        {"priority": -1},
+        {"priority": 10},
+        {"priority": 1.5},
+        {"delay": -1},
+        {"delay": "1"},
+        {"delay": math.nan},
+        {"delay": 2 * LONGEST},
+        {"run_at": -1},
+        {"run_at": 2 * LAST_DUE},
+    ],
 )
 def test_what_no_store_could_promise_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

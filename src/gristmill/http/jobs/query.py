@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from gristmill.http.problems import Refused, problem
+from gristmill.model.job import LAST_DUE, LONGEST
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -78,12 +78,12 @@ class Query:
         return int(value)
 
     def seconds(self, name: str) -> float:
-        """Return a number of seconds; 0 without one."""
+        """Return a number of seconds that a job may wait; 0 without one."""
         value = self._values.get(name)
         if value is None:
             return 0.0
-        if _NUMBER.fullmatch(value) is None:
-            raise invalid_option(name, "a number of seconds, 0 or more")
+        if _NUMBER.fullmatch(value) is None or float(value) > LONGEST:
+            raise invalid_option(name, f"a number of seconds, 0 to {LONGEST:.0f}")
         return float(value)
 
     def truth(self, name: str, *, default: bool) -> bool:
@@ -128,18 +128,22 @@ def moment_of(value: str | float, name: str) -> float:
     Raises:
         Refused: ``invalid_option`` about *name*.
     """
-    expected = "a time like 2026-11-23T13:17:07Z, or seconds of the epoch"
+    expected = f"a time like 2026-11-23T13:17:07Z, or seconds of the epoch, up to {LAST_DUE:.0f}"
     if not isinstance(value, str):
-        if not 0 <= value < math.inf:
-            raise invalid_option(name, expected)
-        return float(value)
+        return _checked(float(value), name, expected)
     if _NUMBER.fullmatch(value) is not None:
-        return float(value)
+        return _checked(float(value), name, expected)
     try:
         # A plus sign that was not percent-encoded arrives as a space.
         found = dt.datetime.fromisoformat(value.replace(" ", "+"))
     except ValueError as error:
         raise invalid_option(name, expected) from error
-    if found.tzinfo is None or found.timestamp() < 0:
+    if found.tzinfo is None:
         raise invalid_option(name, expected)
-    return found.timestamp()
+    return _checked(found.timestamp(), name, expected)
+
+
+def _checked(at: float, name: str, expected: str) -> float:
+    if not 0 <= at <= LAST_DUE:
+        raise invalid_option(name, expected)
+    return at

@@ -15,11 +15,12 @@ from gristmill.wire import JobLinks, JobReply
 
 _ENCODER = msgspec.json.Encoder()
 _LONGEST_PAUSE = 60
+_LAST = 253_402_300_799.0  # what is kept for ever expires then
 
 
 def at(moment: float) -> dt.datetime:
-    """Return *moment*, in seconds of the epoch, for JSON."""
-    return dt.datetime.fromtimestamp(moment, dt.UTC)
+    """Return *moment*, in seconds of the epoch, for JSON; the last second of 9999 for what is later."""
+    return dt.datetime.fromtimestamp(min(moment, _LAST), dt.UTC)
 
 
 def path_of(base: str, job: str) -> str:

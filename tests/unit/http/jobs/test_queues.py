@@ -19,9 +19,10 @@ async def test_a_paused_queue_takes_nothing_until_it_is_resumed(desk: Any) -> No
     assert done.json()["state"] == "completed"
 
 
+@pytest.mark.parametrize("name", ["other", "%00", "%ED%A0%80"])
 @pytest.mark.parametrize("what", ["pause", "resume"])
-async def test_a_queue_of_no_handler_is_not_found(desk: Any, what: str) -> None:
-    assert code(await desk.client.post(f"/v1/queues/other/{what}")) == (404, "not_found")
+async def test_a_queue_of_no_handler_is_not_found(desk: Any, what: str, name: str) -> None:
+    assert code(await desk.client.post(f"/v1/queues/{name}/{what}")) == (404, "not_found")
 
 
 async def test_the_breaker_of_a_queue_is_on_metrics(desk: Any) -> None:

@@ -28,6 +28,11 @@ def test_times_are_rfc_3339_and_links_below_the_base() -> None:
     assert sum(found["counts"].values()) == 2 * found["counts"]["total"]
 
 
+def test_what_is_kept_for_ever_expires_at_the_end_of_all_dates() -> None:
+    found = msgspec.to_builtins(shown(job(**FINAL), "/v1", 1e18))
+    assert found["expires_at"] == "9999-12-31T23:59:59Z"
+
+
 def test_a_version_changes_with_the_counts_and_the_end() -> None:
     versions = {
         version_of(each)

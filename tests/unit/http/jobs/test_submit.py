@@ -139,10 +139,13 @@ async def test_a_body_that_is_none_makes_no_job(
         "key=%00",
         "key=%ED%B3%BF",
         "delay=1&run_at=1",
+        "delay=999999999999",
+        "run_at=999999999999",
     ],
 )
 async def test_an_option_that_is_wrong_is_refused(desk: Any, query: str) -> None:
     assert code(await desk.make([], f"/v1/echo/jobs?{query}")) == (422, "invalid_option")
+    assert (await desk.client.get("/v1/jobs")).json()["jobs"] == []
 
 
 async def test_options_are_kept(desk: Any) -> None:
