@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from random import Random
+from string import ascii_letters
 from typing import Any
 
 import pytest
@@ -43,6 +45,19 @@ async def test_odd_keys_are_kept_apart_and_found_again(queue: Any) -> None:
     assert [chunk.key for chunk in claim.chunks] == ODD
     await queue.succeed(claim)
     assert [chunk.job for chunk in (await queue.claim()).chunks] == behind
+
+
+async def test_keys_of_any_length_are_kept_apart_and_found_again(jobs: Any, queue: Any) -> None:
+    keys = ["".join(Random(number).choices(ascii_letters, k=20_000)) for number in range(2)]
+    keys.append(keys[0][:-1])
+    made = [await jobs.enqueue("numbers", [1], key=key, unique=key, unique_for=60) for key in keys]
+    behind = [await jobs.enqueue("numbers", [1], key=key) for key in keys]
+    again = [await jobs.enqueue("numbers", [1], unique=key, unique_for=60) for key in keys]
+    assert [ref.id for ref in again] == [ref.id for ref in made]
+    claim = await queue.claim()
+    assert [chunk.job for chunk in claim.chunks] == [ref.id for ref in made]
+    await queue.succeed(claim)
+    assert [chunk.job for chunk in (await queue.claim()).chunks] == [ref.id for ref in behind]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from gristmill.model.chunk import Chunk, NewChunk, Runs, again, array, each_plac
 from gristmill.model.lease import Claim, NewResult, ResultKind, Settlement
 from gristmill.model.outcome import Failed
 from gristmill.model.retry import Retry
+from gristmill.model.texts import short_code
 
 DEFAULT_RETRY = Retry(attempts=5, base=1.0, cap=600.0)
 """For handlers without a ``retry`` of their own."""
@@ -125,7 +126,7 @@ def fail_all(claim: Claim, failed: Failed) -> Settlement:
     results: list[NewResult] = []
     for chunk in claim.chunks:
         attempt = chunk.attempt + 1
-        chunks.append(again(chunk, attempt=attempt, code=_storable(failed.code), error=_reason(failed)))
+        chunks.append(again(chunk, attempt=attempt, code=_code_of(failed), error=_reason(failed)))
         results.append(_failed(chunk, chunk.places, [_failure(failed, attempt)] * chunk.items))
     return Settlement(lease=claim.lease, chunks=tuple(chunks), results=tuple(results))
 
@@ -167,7 +168,7 @@ class _Sorting:
         by_code: dict[str, list[int]] = {}
         for index, failed in sorted(self._answer.failures.items()):
             if not policy.admits(failed, self._attempt):
-                by_code.setdefault(_storable(failed.code), []).append(index)
+                by_code.setdefault(_code_of(failed), []).append(index)
         for code, indices in by_code.items():
             first = self._answer.failures[indices[0]]
             failures = [_failure(self._answer.failures[index], self._attempt) for index in indices]
@@ -177,7 +178,11 @@ class _Sorting:
 
 def _failure(failed: Failed, attempts: int) -> Failure:
     message = failed.error if isinstance(failed.error, str) else ""
-    return Failure(_storable(failed.code), _storable(message), attempts)
+    return Failure(_code_of(failed), _storable(message), attempts)
+
+
+def _code_of(failed: Failed) -> str:
+    return _storable(short_code(failed.code))
 
 
 def _reason(failed: Failed) -> str:

@@ -14,7 +14,7 @@ from gristmill.model.chunk import NewChunk, cut, runs_of
 from gristmill.model.job import Enqueued, JobState, NewJob
 from gristmill.model.lease import NewResult, ResultKind
 from gristmill.model.settling import Failure
-from gristmill.model.texts import check_key, is_unicode
+from gristmill.model.texts import check_key, is_unicode, short_key
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.store import ABANDONED, Store
 from gristmill.queue.upload_keeper import UploadKeeper
@@ -170,7 +170,12 @@ class Intake:
         self, texts: list[bytes], job: str, key: str | None, places: Iterable[int]
     ) -> Iterable[NewChunk]:
         return cut(
-            texts, job=job, max_items=self._max_items, max_bytes=self._max_bytes, key=key, places=places
+            texts,
+            job=job,
+            max_items=self._max_items,
+            max_bytes=self._max_bytes,
+            key=None if key is None else short_key(key),
+            places=places,
         )
 
 

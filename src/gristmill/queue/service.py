@@ -16,6 +16,7 @@ from gristmill.errors import (
 from gristmill.model.item_ids import check_item_ids
 from gristmill.model.job import DEFAULT_PRIORITY, Enqueued, JobState, NewJob, Unique, ids_to_json
 from gristmill.model.queue import BreakerStatus
+from gristmill.model.texts import check_key, short_key
 from gristmill.queue.coding import QueueCodec
 from gristmill.queue.ids import JobIds
 from gristmill.queue.intake import Intake, ReadySource, Source
@@ -210,7 +211,7 @@ class Jobs(StoredJobs):
             run_at=_epoch(run_at),
             unique=None
             if unique is None
-            else Unique(key=unique, seconds=unique_for, fingerprint=fingerprint),
+            else Unique(key=_short(unique), seconds=unique_for, fingerprint=fingerprint),
             keep_results=keep_results,
             ids=None if ids is None else _ids_of(ids, items),
         )
@@ -259,6 +260,11 @@ class Jobs(StoredJobs):
         self, queue: str, items: Sequence[Any], *, priority: int, unique: str, unique_for: float
     ) -> None:
         await self.enqueue(queue, items, priority=priority, unique=unique, unique_for=unique_for)
+
+
+def _short(unique: str) -> str:
+    check_key("a unique key", unique)
+    return short_key(unique)
 
 
 def _ids_of(ids: Sequence[str | None], items: Source) -> bytes | None:

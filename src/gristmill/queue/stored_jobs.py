@@ -11,7 +11,7 @@ from gristmill.errors import ConfigurationError, ItemNotFound, JobNotFound
 from gristmill.model.job import Job, JobPage, JobState
 from gristmill.model.lease import ResultKind
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueStatus
-from gristmill.model.texts import check_key, check_name
+from gristmill.model.texts import check_key, check_name, short_code
 from gristmill.queue.ids import is_job_id
 from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.reading import ItemResult, as_settled, in_order, read_place
@@ -270,4 +270,5 @@ def _filter(handler: str | None, job: str | None, code: str | None, before: floa
     check_name("job", job)
     if code is not None:
         check_key("code", code)
-    return DeadFilter(queue=handler, job=job, code=code, before=before)
+    short = None if code is None else short_code(code)
+    return DeadFilter(queue=handler, job=job, code=short, before=before)

@@ -57,6 +57,21 @@ async def test_an_item_that_fails_for_good_fails_alone(mill: Any) -> None:
     assert len(mill.batches) == 1
 
 
+async def test_a_long_code_is_cut_where_it_is_kept_and_where_it_is_asked_for(mill: Any) -> None:
+    jobs = mill.make()
+    code = "no such user: " + "x" * 10_000
+    mill.behave = lambda items: [Failed("it is odd", code) if n % 2 else n for n in items]
+    await jobs.start()
+    ref = await jobs.enqueue("numbers", range(4))
+    await ref.wait(10)
+    found = await outcomes(mill, ref.id)
+    (group,) = await jobs.dead(code=code)
+    assert group.code == found[1].code == code[:100]
+    mill.behave = lambda items: items
+    assert await jobs.redrive(code=code) == 2
+    assert (await ref.wait(10)).counts.succeeded == 4
+
+
 async def test_only_items_that_may_succeed_later_are_tried_again(mill: Any) -> None:
     jobs = mill.make(QUICK)
     seen: set[int] = set()
