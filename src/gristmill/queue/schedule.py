@@ -60,7 +60,8 @@ class Schedule:
 
         try:
             times = CronSim(self.cron, dt.datetime.fromtimestamp(at, zone))
-            return next(times).timestamp()
+            # Within an hour that comes twice, the first time may be that of the hour before.
+            return next(moment for moment in (time.timestamp() for time in times) if moment > at)
         except (CronSimError, StopIteration) as error:
             raise ConfigurationError(
                 f"schedule {self.name}: {self.cron!r} is no cron expression: {error}"

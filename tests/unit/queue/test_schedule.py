@@ -12,6 +12,9 @@ from gristmill.queue.schedule import Schedule, Scheduler
 START = dt.datetime(2026, 3, 28, 12, 0, 30, tzinfo=dt.UTC).timestamp()
 
 
+HOUR_THAT_COMES_TWICE = dt.datetime(2026, 10, 25, 1, 15, tzinfo=dt.UTC).timestamp()  # 1:15 again in London
+
+
 class Clock:
     """A clock that only sleeping moves; ends the test after a while."""
 
@@ -50,6 +53,16 @@ async def test_a_schedule_fires_at_its_times_and_makes_up_for_the_last_minute() 
     assert await fired([schedule("*/5 * * * *")], 700) == [
         ("numbers", f"cron:s:2026-03-28T12:{minute}:00+00:00") for minute in ("00", "05", "10")
     ]
+
+
+@pytest.mark.parametrize(("cron", "hour"), [("30 1 * * *", 24 + 1), ("*/30 1 * * *", 1), ("0 5 * * *", 5)])
+def test_in_an_hour_that_comes_twice_what_fires_next_is_not_what_fired_in_the_first(
+    cron: str, hour: int
+) -> None:
+    found = schedule(cron, timezone="Europe/London").next_after(HOUR_THAT_COMES_TWICE)
+    assert found > HOUR_THAT_COMES_TWICE
+    midnight = dt.datetime(2026, 10, 25, tzinfo=dt.UTC).timestamp()
+    assert int((found - midnight) / 3600) == hour
 
 
 async def test_schedules_of_one_moment_all_fire() -> None:
