@@ -156,7 +156,10 @@ class Intake:
             return list(self._cut(texts, job, key, places))
         groups: dict[str, tuple[list[bytes], list[int]]] = {}
         for place, item, text in zip(places, window.items, texts, strict=True):
-            name = str(self._key(item))
+            try:
+                name = str(self._key(item))
+            except Exception as error:
+                raise InvalidItem(f"its key cannot be told: {error!r}", index=place) from error
             if name not in groups and not is_unicode(name):
                 raise InvalidItem(f"its key has half a surrogate pair in it: {name!a}", index=place)
             found = groups.setdefault(name, ([], []))

@@ -8,7 +8,7 @@ import pytest
 from tests.silence import silence
 
 from gristmill import batch
-from gristmill.errors import JobNotFound, UploadAbandoned
+from gristmill.errors import InvalidItem, JobNotFound, UploadAbandoned
 from gristmill.model.chunk import NewChunk, each_place
 from gristmill.model.job import Enqueued, NewJob, Unique
 from gristmill.model.lease import NewResult, ResultKind
@@ -132,6 +132,15 @@ class Touched(MemoryStore):
 def large(number: int = 1) -> list[Ready]:
     """Return an item that does not wait in memory."""
     return [Ready(number, b" " * (9 << 20) + b"%d" % number)]
+
+
+async def test_an_item_whose_key_cannot_be_told_is_named_and_nothing_is_stored() -> None:
+    store = MemoryStore()
+    taking = intake(store, key=lambda number: 1 // number)
+    with pytest.raises(InvalidItem, match=r"its key cannot be told: ZeroDivisionError") as told:
+        await taking.take(NewJob(id=JOB, queue="numbers"), [1, 0, 2], key=None)
+    assert told.value.index == 1
+    assert await store.job(JOB) is None
 
 
 async def test_an_upload_is_kept_alive_while_its_source_blocks_the_loop(monkeypatch: Any) -> None:

@@ -11,6 +11,7 @@ from gristmill.http.batch_request import too_many_items
 from gristmill.http.bench import Bench
 from gristmill.http.problems import Refused, problem
 from gristmill.http.strict_json import check_text
+from gristmill.model.outcome import failed_from
 from gristmill.model.settling import Failure
 from gristmill.queue.intake import Ready
 from gristmill.wire import Problem
@@ -79,6 +80,9 @@ class Checker:
             raise Refused(problem("too_large", limit_bytes=self.limits.item_bytes))
         check_text(text, self.limits)
         item = self._bench.items.decode(text, at)
+        error = self._bench.handler.sort_error(item)
+        if error is not None:
+            raise Refused(self._bench.verdicts.problem_of(failed_from(error)))
         if self._bench.is_too_heavy(item):
             raise Refused(problem("item_too_heavy"))
         return item

@@ -270,3 +270,27 @@ async def test_a_store_that_does_not_do_it_is_told_without_its_text(
     assert code(answer) == expected
     assert str(error) not in answer.text
     assert ("retry-after" in answer.headers) is (expected[0] == 503)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'[{"text":"a"},{"text":""},{"text":"b"}]', "application/json"),
+        (b'{"text":"a"}\n{"text":""}\n{"text":"b"}\n', NDJSON),
+        (b'text\na\n""\nb\n', "text/csv"),
+    ],
+)
+@pytest.mark.parametrize("function", ["key", "weigh"])
+async def test_an_item_of_which_a_function_of_the_handler_raises_fails_alone(
+    open_desk: Any, function: str, body: bytes, kind: str
+) -> None:
+    limits: dict[str, Any] = {function: lambda item: ord(item.text[0])}
+    desk = await open_desk(handler={**limits, **({"max_weight": 200} if function == "weigh" else {})})
+    strict = await desk.make(body, content_type=kind, prefer="handling=strict")
+    assert code(strict) == (500, "handler_error")
+    assert (await desk.client.get("/v1/jobs")).json()["jobs"] == []
+    made = await desk.make(body, content_type=kind, prefer="wait=10")
+    counts = made.json()["counts"]
+    assert (counts["succeeded"], counts["failed"]) == (2, 1)
+    lines = (await desk.client.get(made.json()["links"]["results"] + "?ordered=true")).text.splitlines()
+    assert json.loads(lines[1])["error"]["code"] == "handler_error"
