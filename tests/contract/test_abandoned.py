@@ -56,7 +56,7 @@ async def test_an_upload_that_is_touched_keeps_its_key(queue: Any) -> None:
     await silence(queue.store, upload.id, ABANDONED - 10)
     (found,) = await queue.store.enqueue([queue.new(1, unique=HELD)])
     assert (found.job, found.created) == (upload.id, False)
-    assert await queue.store.prune(older_than=-1) == 0
+    assert await queue.store.prune("numbers", older_than=-1) == 0
     await queue.store.commit(upload.id)
     assert await queue.drain() == [0, 1, 2]
 
@@ -68,7 +68,7 @@ async def test_items_that_can_never_run_touch_an_upload_too(queue: Any) -> None:
         job=upload.id, kind=ResultKind.FAILED, places=((3, 1),), items=1, body=b'[{"code":"a"}]'
     )
     await queue.store.add(upload.id, (), refused=[refused])
-    assert await queue.store.prune(older_than=-1) == 0
+    assert await queue.store.prune("numbers", older_than=-1) == 0
 
 
 async def test_whoever_is_taken_for_dead_adds_and_commits_nothing_more(queue: Any) -> None:
@@ -92,11 +92,11 @@ async def test_an_abandoned_upload_is_pruned(queue: Any) -> None:
     upload, other = [await _upload(queue, unique=Unique(key=key)) for key in "kl"]
     final = await queue.submit(0)
     await silence(queue.store, upload.id, ABANDONED + 1)
-    assert await queue.store.prune(older_than=3600) == 1
+    assert await queue.store.prune("numbers", older_than=3600) == 1
     assert {job.id for job in (await queue.store.jobs()).jobs} == {other.id, final}
     await silence(queue.store, other.id, ABANDONED + 1)
-    assert await queue.store.prune(older_than=-1, limit=1) == 1
-    assert await queue.store.prune(older_than=-1) == 1
+    assert await queue.store.prune("numbers", older_than=-1, limit=1) == 1
+    assert await queue.store.prune("numbers", older_than=-1) == 1
 
 
 async def test_a_whole_job_is_never_abandoned(queue: Any) -> None:

@@ -202,13 +202,22 @@ async def test_old_final_jobs_are_pruned_and_others_stay(queue: Any) -> None:
     done = [await queue.submit(2) for _ in range(5)]
     await queue.drain()
     waiting = await queue.submit(1)
-    assert await queue.store.prune(older_than=3600) == 0
-    assert await queue.store.prune(older_than=-1, limit=3) == 3
-    assert await queue.store.prune(older_than=-1) == 2
+    assert await queue.store.prune("numbers", older_than=3600) == 0
+    assert await queue.store.prune("numbers", older_than=-1, limit=3) == 3
+    assert await queue.store.prune("numbers", older_than=-1) == 2
     assert [await queue.store.job(job) for job in done] == [None] * 5
     assert await queue.store.results(done[0]) == []
     assert await queue.store.job(waiting) is not None
     assert await queue.drain() == [0]
+
+
+async def test_old_jobs_of_other_queues_are_left_to_those_who_work_them(queue: Any) -> None:
+    first, other, last = [await queue.submit(0, queue=name) for name in ("numbers", "letters", "numbers")]
+    assert await queue.store.prune("numbers", older_than=-1) == 2
+    assert [await queue.store.job(job) for job in (first, last)] == [None, None]
+    assert await queue.store.job(other) is not None
+    assert await queue.store.prune("letters", older_than=-1) == 1
+    assert await queue.store.job(other) is None
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "\u0663"])

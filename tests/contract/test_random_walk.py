@@ -148,7 +148,7 @@ class Pair:
 
     async def prune(self) -> None:
         if self.random.random() < 0.1:
-            await self.both("prune", older_than=-1)
+            await self.both("prune", "numbers", older_than=-1)
 
     async def compare(self) -> None:
         """See that both look the same from outside."""

@@ -161,7 +161,7 @@ async def main(folder):
         assert await drain(store) == stored
         page = await store.jobs(limit=100_000)
         assert all(job.counts.succeeded == 1 for job in page.jobs)
-        while await store.prune(older_than=-1):
+        while await store.prune("numbers", older_than=-1):
             pass
     stored = await fill(store, "last", 1_000_000)
     ballast = pathlib.Path(folder, "ballast")

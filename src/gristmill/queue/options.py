@@ -33,8 +33,8 @@ class QueueOptions:
         max_bytes: Of one batch, at about the most.
         breaker: When a worker stops claiming because every batch fails, by default after ten in a row, for
             1 to 60 seconds; None never does.
-        retention: Seconds for which a final job and its results are kept, a week, or longer where another
-            queue of the App asks for more.
+        retention: Seconds for which a final job and its results are kept; a week by default. Workers of other
+            Apps in the same store leave them alone.
     """
 
     retry: Retry | None = None

@@ -19,6 +19,8 @@ from gristmill.errors import ConfigurationError, StoreError
 _LOG = logging.getLogger("gristmill.queue")
 _GRACE = 60.0
 """Seconds after its time within which a firing is made up for."""
+MADE_UP_FOR = 3 * _GRACE
+"""Seconds after which it is certain that nobody who starts makes up for a firing."""
 _HELD = 86_400.0
 """Seconds for which the key of a firing is held."""
 

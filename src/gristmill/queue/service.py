@@ -22,7 +22,7 @@ from gristmill.queue.ids import JobIds
 from gristmill.queue.intake import Intake, ReadySource, Source
 from gristmill.queue.job_ref import JobRef
 from gristmill.queue.options import QueueOptions
-from gristmill.queue.schedule import Schedule, Scheduler
+from gristmill.queue.schedule import MADE_UP_FOR, Schedule, Scheduler
 from gristmill.queue.starting import Starting
 from gristmill.queue.store import Store
 from gristmill.queue.stored_jobs import StoredJobs
@@ -59,10 +59,16 @@ class Jobs(StoredJobs):
         self.worker: Worker | None = None
 
     @property
-    def retention(self) -> float:
-        """Seconds for which a final job is kept: the longest that any of the queues asks for."""
-        each = [self._options.get(name, QueueOptions()).retention for name in self._handlers]
-        return max(each, default=0.0)
+    def retention(self) -> Mapping[str, float]:
+        """Queue of this App -> seconds for which a final job of it is kept.
+
+        That of a firing is kept until nobody would make up for it: its key is held while the job is there.
+        """
+        least = dict.fromkeys((schedule.queue for schedule in self._schedules), MADE_UP_FOR)
+        return {
+            name: max(self._options.get(name, QueueOptions()).retention, least.get(name, 0.0))
+            for name in self._handlers
+        }
 
     # -- life
 

@@ -226,10 +226,11 @@ class Store(Protocol):
 
     # -- housekeeping
 
-    async def prune(self, *, older_than: float, limit: int = 1000) -> int:
-        """Delete up to *limit* final jobs that finished over *older_than* seconds ago, and their results.
+    async def prune(self, queue: str, *, older_than: float, limit: int = 1000) -> int:
+        """Delete up to *limit* final jobs of *queue* that finished over *older_than* seconds ago.
 
-        Also keys and settled leases that are of no more use, and uploads that have stood still for an hour.
+        They go with all they have. Also, of all queues, keys and settled leases that are of no more use, and
+        uploads that are abandoned.
         """
 
     async def hindrances(self) -> list[Hindrance]:

@@ -37,7 +37,7 @@ class Worker:
         handlers: Whose queues.
         store: Open already; it is not closed here.
         options: name -> how a queue is worked.
-        retention: Seconds for which final jobs are kept, of every queue in the store.
+        retention: queue -> seconds for which its final jobs are kept; those of others are left alone.
         scheduler: Enqueues what is due by a cron schedule; None where there is none.
         name: Names it in the store and the log; made up by default.
         revives: Whether a part of it that fails by a bug is begun again; else ``failure`` tells of it.
@@ -49,7 +49,7 @@ class Worker:
         store: Store,
         options: Mapping[str, QueueOptions],
         *,
-        retention: float,
+        retention: Mapping[str, float],
         scheduler: Scheduler | None = None,
         name: str | None = None,
         revives: bool = False,
@@ -193,5 +193,6 @@ class Worker:
 
     async def prune_all(self) -> None:
         """Delete what has been kept for long enough."""
-        while await self._store.prune(older_than=self._retention):
-            pass
+        for queue, seconds in self._retention.items():
+            while await self._store.prune(queue, older_than=seconds):
+                pass

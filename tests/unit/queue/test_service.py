@@ -23,6 +23,7 @@ from gristmill.model.job import JobState
 from gristmill.queue.following import follow
 from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.options import QueueOptions
+from gristmill.queue.schedule import Schedule
 from gristmill.queue.service import Jobs
 
 
@@ -221,22 +222,37 @@ async def test_stopping_twice_and_without_a_start_does_no_harm(mill: Any) -> Non
     await jobs.stop()
 
 
-async def test_no_queue_loses_its_jobs_to_the_shorter_retention_of_another(mill: Any) -> None:
+async def test_each_queue_is_pruned_by_its_own_retention_and_that_of_others_is_not(mill: Any) -> None:
     mill.make()
 
     @batch(name="letters")
     async def letters(items: list[str]) -> list[str]:
         return items
 
-    for options, left in ((QueueOptions(retention=3600), 1), (QueueOptions(retention=0), 0)):
-        store = MemoryStore()
-        brief = QueueOptions(retention=0)
-        jobs = Jobs([mill.handler, letters], store, options={"numbers": options, "letters": brief})
-        worker = await jobs.start()
-        await (await jobs.enqueue("numbers", [1])).wait(10)
-        await worker.prune_all()
-        assert len((await jobs.list()).jobs) == left
-        await jobs.stop()
+    @batch(name="words")
+    async def words(items: list[str]) -> list[str]:
+        return items
+
+    store = MemoryStore()
+    others = Jobs([words], store)
+    options = {"numbers": QueueOptions(retention=3600), "letters": QueueOptions(retention=0)}
+    jobs = Jobs([mill.handler, letters], store, options=options)
+    worker = await jobs.start()
+    for name in ("numbers", "letters"):
+        await (await jobs.enqueue(name, [])).wait(10)
+    await (await others.enqueue("words", [])).wait(10)
+    await worker.prune_all()
+    assert {job.queue for job in (await jobs.list()).jobs} == {"numbers", "words"}
+    await jobs.stop()
+
+
+async def test_the_job_of_a_firing_is_kept_while_a_worker_that_starts_would_make_up_for_it(mill: Any) -> None:
+    mill.make()
+    options = {"numbers": QueueOptions(retention=0)}
+    schedule = Schedule(name="s", cron="* * * * *", queue="numbers", items=[1])
+    jobs = Jobs([mill.handler], MemoryStore(), options=options, schedules=[schedule])
+    assert jobs.retention["numbers"] >= 120
+    assert Jobs([mill.handler], MemoryStore(), options=options).retention == {"numbers": 0}
 
 
 async def test_a_queue_that_was_stopped_can_be_opened_again(mill: Any, tmp_path: Path) -> None:

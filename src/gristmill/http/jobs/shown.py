@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -28,13 +28,13 @@ def path_of(base: str, job: str) -> str:
     return f"{base}/jobs/{job}"
 
 
-def shown(job: Job, base: str, retention: float) -> JobReply:
+def shown(job: Job, base: str, retention: Mapping[str, float]) -> JobReply:
     """Return *job* as callers see it.
 
     Args:
         job: The job.
         base: The path below which the routes are.
-        retention: Seconds for which a final job is kept.
+        retention: queue -> seconds for which its final jobs are kept; of others nobody here knows.
     """
     own = path_of(base, job.id)
     found = JobReply(
@@ -56,7 +56,8 @@ def shown(job: Job, base: str, retention: float) -> JobReply:
     )
     if job.finished_at is not None:
         found.finished_at = at(job.finished_at)
-        found.expires_at = at(job.finished_at + retention)
+        if job.queue in retention:
+            found.expires_at = at(job.finished_at + retention[job.queue])
     return found
 
 

@@ -441,12 +441,13 @@ class MemoryStore:
         """Return nothing: nobody else comes near."""
         return []
 
-    async def prune(self, *, older_than: float, limit: int = 1000) -> int:
+    async def prune(self, queue: str, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs, keys, leases and uploads."""
         now, tables, pruned = self._clock(), self._tables, 0
         with self._lock:
             for row in list(tables.jobs.values()):
-                is_old = row.finished_at is not None and row.finished_at < now - older_than
+                finished_at = row.finished_at if row.new.queue == queue else None
+                is_old = finished_at is not None and finished_at < now - older_than
                 if (is_old or row.is_abandoned(now)) and pruned < limit:
                     self._remove(row)
                     pruned += 1

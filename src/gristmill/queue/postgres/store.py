@@ -307,9 +307,9 @@ class PostgresStore:
 
     # -- housekeeping
 
-    async def prune(self, *, older_than: float, limit: int = 1000) -> int:
+    async def prune(self, queue: str, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs, keys, leases and uploads."""
-        jobs = await self._connections.row("prune", older_than, REMEMBERED, limit, timeout=LONG)
+        jobs = await self._connections.row("prune", queue, older_than, REMEMBERED, limit, timeout=LONG)
         rest = limit - jobs["pruned"]
         uploads = await self._connections.row("abandon_uploads", ABANDONED, rest, None, timeout=LONG)
         self._waker.tell({*jobs["queues"], *uploads["queues"]})

@@ -114,12 +114,12 @@ class Jobs:
         while await self._links.run("abort", job, AT_ONCE):
             pass
 
-    async def prune(self, *, older_than: float, limit: int) -> int:
-        """Delete old jobs and uploads, some at a time."""
+    async def prune(self, queue: str, *, older_than: float, limit: int) -> int:
+        """Delete old jobs of a queue, and uploads, some at a time."""
         pruned = 0
         while pruned < limit:
             some = min(limit - pruned, AT_ONCE // 10)
-            gone, is_more = await self._links.run("prune", older_than, some, AT_ONCE)
+            gone, is_more = await self._links.run("prune", queue, older_than, some, AT_ONCE)
             pruned += gone
             if gone < some and not is_more:
                 break

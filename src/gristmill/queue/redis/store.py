@@ -280,6 +280,6 @@ class RedisStore:
         """Return nothing: there are no snapshots to hold."""
         return []
 
-    async def prune(self, *, older_than: float, limit: int = 1000) -> int:
+    async def prune(self, queue: str, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs and uploads; keys and settled leases go by themselves."""
-        return await self._jobs.prune(older_than=older_than, limit=limit)
+        return await self._jobs.prune(queue, older_than=older_than, limit=limit)

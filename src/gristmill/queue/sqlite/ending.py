@@ -91,10 +91,10 @@ def delete(session: Session, job: str) -> bool:
     return True
 
 
-def prune(session: Session, older_than: float, limit: int) -> int:
-    """Delete old jobs and uploads, and forget keys and leases that are of no more use."""
+def prune(session: Session, queue: str, older_than: float, limit: int) -> int:
+    """Delete old jobs of a queue, and uploads, and forget keys and leases that are of no more use."""
     now = session.now
-    wanted = {"before": now - older_than, "idle_since": now - ABANDONED, "limit": limit}
+    wanted = {"queue": queue, "before": now - older_than, "idle_since": now - ABANDONED, "limit": limit}
     old = [int(number) for (number,) in list(session.connection.execute(_OLD, wanted))]
     for number in old:
         remove(session, number)

@@ -261,6 +261,8 @@ class SqliteStore:
         )
         return [Hindrance(who="a reader", text=text)]
 
-    async def prune(self, *, older_than: float, limit: int = 1000) -> int:
+    async def prune(self, queue: str, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs, keys, leases and uploads."""
-        return await self._writer.submit(partial(ending.prune, older_than=older_than, limit=limit))
+        return await self._writer.submit(
+            partial(ending.prune, queue=queue, older_than=older_than, limit=limit)
+        )

@@ -20,7 +20,7 @@ FINAL = {"state": JobState.COMPLETED, "finished_at": 1010.5, "counts": {"queued"
 
 
 def test_times_are_rfc_3339_and_links_below_the_base() -> None:
-    found = msgspec.to_builtins(shown(job(**FINAL), "/api/v1", 3600.0))
+    found = msgspec.to_builtins(shown(job(**FINAL), "/api/v1", {"echo": 3600.0}))
     assert found["created_at"] == "1970-01-01T00:16:40Z"
     assert found["finished_at"] == "1970-01-01T00:16:50.500000Z"
     assert found["expires_at"] == "1970-01-01T01:16:50.500000Z"
@@ -29,8 +29,12 @@ def test_times_are_rfc_3339_and_links_below_the_base() -> None:
 
 
 def test_what_is_kept_for_ever_expires_at_the_end_of_all_dates() -> None:
-    found = msgspec.to_builtins(shown(job(**FINAL), "/v1", 1e18))
+    found = msgspec.to_builtins(shown(job(**FINAL), "/v1", {"echo": 1e18}))
     assert found["expires_at"] == "9999-12-31T23:59:59Z"
+
+
+def test_when_a_job_of_another_app_expires_is_not_known() -> None:
+    assert "expires_at" not in msgspec.to_builtins(shown(job(**FINAL), "/v1", {"other": 1.0}))
 
 
 def test_a_version_changes_with_the_counts_and_the_end() -> None:

@@ -359,6 +359,6 @@ async def test_everything_works_behind_a_pooler_of_transactions(
     await asyncio.gather(*(worker.drain() for _ in range(4)))
     assert await worker.drain() == 0
     assert {job.state for job in (await store.jobs()).jobs} == {JobState.COMPLETED}
-    assert await store.prune(older_than=-1) == 21
+    assert await store.prune("numbers", older_than=-1) == 21
     await store.close()
     assert between.transactions > 50

@@ -54,7 +54,7 @@ async def test_nothing_is_left_of_jobs_that_are_gone(lab: Any) -> None:
     assert await store.redrive(DeadFilter()) > 0
     while isinstance(found := await lab.claim(store), Claim):
         await lab.succeed(store, found)
-    assert await store.prune(older_than=-1) == 3
+    assert await store.prune("numbers", older_than=-1) == 3
     names = {name.decode().removeprefix("{gm}:") for name in await lab.ask(server, "KEYS", "*")}
     assert {name for name in names if not name.startswith("settled:")} <= {
         "last",
@@ -128,11 +128,11 @@ async def test_a_large_abandoned_upload_gives_its_key_away_at_once_and_is_pruned
         await store.add(upload.id, chunks)
     with pytest.raises(JobNotFound):
         await store.commit(upload.id)
-    assert await store.prune(older_than=3600) == 1
+    assert await store.prune("numbers", older_than=3600) == 1
     assert await store.job(upload.id) is None
     (again,) = await store.enqueue([lab.new(1, unique=unique)])
     assert (again.job, again.created) == (made.job, False)
     claim = await lab.claim(store)
     await lab.succeed(store, claim)
-    assert (claim.items, await store.prune(older_than=-1)) == (1, 1)
+    assert (claim.items, await store.prune("numbers", older_than=-1)) == (1, 1)
     assert await lab.ask(server, "HGET", "{gm}:queue:numbers", "chunks") == b"0"

@@ -44,6 +44,6 @@ async def test_a_store_is_on_one_node_and_found_from_any(lab: Any, cluster: tupl
     assert [job.counts.succeeded for job in (await stores[0].jobs()).jobs] == [20] * 4
     await stores[0].enqueue([lab.new()])
     await stores[1].wait(["numbers"], 50)
-    assert await stores[1].prune(older_than=-1) == 4
+    assert await stores[1].prune("numbers", older_than=-1) == 4
     sizes = [await lab.ask(server, "DBSIZE") for server in cluster]
     assert sorted(size > 0 for size in sizes) == [False, True]

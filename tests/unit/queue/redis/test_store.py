@@ -119,7 +119,7 @@ async def test_full_memory_refuses_new_jobs_and_lets_workers_end_theirs(lab: Any
     assert rest.items == 40
     await store.pause("numbers")
     assert await lab.succeed(store, rest) is Settled.SETTLED
-    assert await store.prune(older_than=-1) == 1
+    assert await store.prune("numbers", older_than=-1) == 1
 
     async def is_stored() -> bool:  # the server frees in its own time
         try:

@@ -85,7 +85,12 @@ async def test_ids_never_repeat(store, new, claim):
 async def test_a_closed_store_says_so(store):
     await store.close()
     await store.close()
-    for call in (store.open(), store.job("job_1"), store.prune(older_than=1), store.wait(["numbers"], 1)):
+    for call in (
+        store.open(),
+        store.job("job_1"),
+        store.prune("numbers", older_than=1),
+        store.wait(["numbers"], 1),
+    ):
         with pytest.raises(StoreUnavailable, match="is closed"):
             await call
 
@@ -248,7 +253,7 @@ async def test_the_file_becomes_smaller_again(store, path):
     await store.enqueue([(job, chunks)])
     await store.cancel(job.id)
     for _ in range(4):
-        await store.prune(older_than=3600)
+        await store.prune("numbers", older_than=3600)
     await store.close()
     assert path.stat().st_size < 24 << 20
 

@@ -133,16 +133,16 @@ BEGIN
     RETURN final;
 END $$;
 
--- Remove final jobs that are old and uploads that stand still, most at a time, and forget old leases and keys;
+-- Remove final jobs of a queue that are old, and uploads that stand still, most at a time, and forget old leases and keys;
 -- return how many jobs, and the queues in which others became ready by it.
 CREATE FUNCTION gristmill.prune(
-    older_than float8, remembered float8, most integer, OUT pruned integer, OUT queues text[]
+    of_queue text, older_than float8, remembered float8, most integer, OUT pruned integer, OUT queues text[]
 ) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     jobs text[];
 BEGIN
     jobs := ARRAY(
-        SELECT id FROM gristmill.job WHERE finished_at < gristmill.now() - older_than
+        SELECT id FROM gristmill.job WHERE queue = of_queue AND finished_at < gristmill.now() - older_than
         ORDER BY finished_at LIMIT most FOR UPDATE SKIP LOCKED
     );
     jobs := jobs || ARRAY(

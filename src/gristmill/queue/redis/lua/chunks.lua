@@ -170,7 +170,7 @@ local function remove(job, budget)
   end
   call('UNLINK', P .. 'results:' .. job.id, P .. 'results:succeeded:' .. job.id, P .. 'results:failed:' .. job.id,
     P .. 'results:cancelled:' .. job.id, P .. 'spans:' .. job.id, P .. 'job:' .. job.id)
-  for _, index in ipairs({'jobs', 'jobs:' .. job.queue, 'live', 'finished', 'uploads'}) do
+  for _, index in ipairs({'jobs', 'jobs:' .. job.queue, 'live', 'finished:' .. job.queue, 'uploads'}) do
     later('ZREM', P .. index, job.id)
   end
   call('SREM', P .. 'cancelling', job.id)

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Remove old final jobs and uploads that stand still. ARGV: seconds since they were final, jobs and chunks at most.
+-- Remove old final jobs of a queue, and uploads that stand still. ARGV: queue, seconds since they were final, jobs and
+-- chunks at most.
 -- Returns how many are gone, and 1 if there are more.
-local most, budget, gone = tonumber(ARGV[2]), tonumber(ARGV[3]), 0
+local most, budget, gone = tonumber(ARGV[3]), tonumber(ARGV[4]), 0
 
 local function sweep(index, before)
   for _, id in ipairs(call('ZRANGEBYSCORE', P .. index, '-inf', '(' .. exact(before), 'LIMIT', 0, most)) do
@@ -20,6 +21,6 @@ local function sweep(index, before)
   return false
 end
 
-local is_more = sweep('finished', now - ARGV[1]) or sweep('uploads', now - ABANDONED)
+local is_more = sweep('finished:' .. ARGV[1], now - ARGV[2]) or sweep('uploads', now - ABANDONED)
 flush()
 return {gone, is_more and 1 or 0}

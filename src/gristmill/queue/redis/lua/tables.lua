@@ -12,7 +12,7 @@
 --   todo:<job>                 ZSET id by id: chunks that no batch has taken, blocked ones too
 --   job:<id>                   HASH, see JOB, and the callers' ids of its items; jobs, jobs:<queue>, live: ZSETs
 --                              job by number
---   finished, uploads          ZSETs job by when it became final, by when it was last heard of
+--   finished:<queue>, uploads  ZSETs job by when it became final, by when it was last heard of
 --   unique:<slot>              who holds a unique key; a TTL if it is held for a time
 --   cancelling                 SET of jobs whose cancel has not come to all of their chunks yet
 --   held, leases               HASH lease -> {queue, worker, ids}, ZSET lease by expiry
@@ -176,14 +176,14 @@ local function save(job)
   local is_final = is_done and not job.is_receiving
   if is_final and not job.finished_at then
     row[13], row[14] = 'finished_at', now
-    later('ZADD', P .. 'finished', now, job.id)
+    later('ZADD', P .. 'finished:' .. job.queue, now, job.id)
     later('ZREM', P .. 'live', job.id)
     if job.unique_held then
       free(job)
     end
   elseif job.finished_at and not is_final then
     call('HDEL', key, 'finished_at')
-    later('ZREM', P .. 'finished', job.id)
+    later('ZREM', P .. 'finished:' .. job.queue, job.id)
     later('ZADD', P .. 'live', job.number, job.id)
   end
   call('HSET', key, unpack(row))

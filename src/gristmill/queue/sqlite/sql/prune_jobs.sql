@@ -1,7 +1,7 @@
--- List jobs that became final before :before, and uploads that have stood still since :idle_since.
+-- List jobs of a queue that became final before :before, and uploads that have stood still since :idle_since.
 SELECT number FROM (
     SELECT number FROM (
-        SELECT number FROM gristmill_job WHERE finished_at IS NOT NULL AND finished_at < :before
+        SELECT number FROM gristmill_job WHERE queue = :queue AND finished_at IS NOT NULL AND finished_at < :before
         ORDER BY finished_at LIMIT :limit
     )
     UNION ALL
