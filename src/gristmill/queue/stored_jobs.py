@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.reading import ItemResult, as_settled, in_order, read_place
 from gristmill.queue.store import Store
 from gristmill.queue.url import check_url, store_from, without_password
+
+_AT_ONCE = 1_000_000
+"""Dead items that are let run again in one transaction, at about the most."""
 
 
 class StoredJobs:
@@ -204,7 +208,7 @@ class StoredJobs:
     async def retry(self, job: str) -> int:
         """Let the failed items of *job* run again; return how many; raises ``JobNotFound``."""
         await self.get(job)
-        return await self.store.redrive(DeadFilter(job=job))
+        return await self._redriven(DeadFilter(job=job))
 
     async def delete(self, job: str) -> bool:
         """Remove a final job and its results; False if there is none; raises ``JobNotFinal``."""
@@ -258,7 +262,17 @@ class StoredJobs:
         """Let dead items run again, all or those that match; return how many."""
         which = _filter(handler, job, code, before)
         await self.open()
-        return await self.store.redrive(which)
+        return await self._redriven(which)
+
+    async def _redriven(self, which: DeadFilter) -> int:
+        """Let all items run again that match now; not those that die again while others are still moved."""
+        before = await self.store.now()
+        total = moved = await self.store.redrive(which, limit=_AT_ONCE)
+        while moved >= _AT_ONCE:
+            earlier = before if which.before is None else min(which.before, before)
+            moved = await self.store.redrive(replace(which, before=earlier), limit=_AT_ONCE)
+            total += moved
+        return total
 
 
 def _is_good(opening: asyncio.Future[None]) -> bool:

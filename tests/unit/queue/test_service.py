@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gristmill import batch
+from gristmill import Failed, batch
 from gristmill.errors import (
     ConfigurationError,
     InvalidItem,
@@ -20,6 +20,7 @@ from gristmill.errors import (
     UploadInFlight,
 )
 from gristmill.model.job import JobState
+from gristmill.model.queue import DeadFilter
 from gristmill.queue.following import follow
 from gristmill.queue.memory.store import MemoryStore
 from gristmill.queue.options import QueueOptions
@@ -244,6 +245,36 @@ async def test_each_queue_is_pruned_by_its_own_retention_and_that_of_others_is_n
     await worker.prune_all()
     assert {job.queue for job in (await jobs.list()).jobs} == {"numbers", "words"}
     await jobs.stop()
+
+
+async def test_all_dead_items_run_again_however_many_and_each_once(
+    mill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.queue.stored_jobs._AT_ONCE", 3)
+    mill.make(max_size=2)
+    mill.behave = lambda items: [Failed("no", "bad")] * len(items)
+    store = Hasty()
+    jobs = store.over = Jobs([mill.handler], store)
+    worker = await jobs.start()
+    ref = await jobs.enqueue("numbers", range(11))
+    await ref.wait(10)
+    assert await jobs.redrive(code="bad") == 11
+    assert await jobs.retry(ref.id) == 11
+    assert (await jobs.get(ref.id)).counts.failed == 11
+    assert len(mill.batches) == 3 * 6
+    await worker.stop()
+
+
+class Hasty(MemoryStore):
+    """Whatever is redriven has died again before the call returns."""
+
+    over: Jobs
+
+    async def redrive(self, which: DeadFilter, *, limit: int = 1_000_000) -> int:
+        redriven = await super().redrive(which, limit=limit)
+        for job in (await self.over.list()).jobs:
+            await self.over.wait(job.id, timeout=10)
+        return redriven
 
 
 async def test_the_job_of_a_firing_is_kept_while_a_worker_that_starts_would_make_up_for_it(mill: Any) -> None:
