@@ -151,10 +151,10 @@ class DeadGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hindrance:
-    """What somebody else does to the database that slows the queues in it down.
+    """What slows all queues of a store down, or will soon stop them.
 
     Attributes:
-        who: Whose doing it is, the same as long as it lasts.
+        who: Whose doing it is, or what: the same as long as it lasts.
         text: What it is and what to do, for people.
     """
 

@@ -234,4 +234,4 @@ class Store(Protocol):
         """
 
     async def hindrances(self) -> list[Hindrance]:
-        """Return what others do to the database that slows all queues down more and more; mostly nothing."""
+        """Return what slows all queues down more and more, or will soon stop them; mostly nothing."""

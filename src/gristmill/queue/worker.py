@@ -182,14 +182,14 @@ class Worker:
                 _LOG.warning("pruning old jobs failed, and is tried again: %s", error)
 
     async def tell_hindrances(self) -> None:
-        """Log what others do to the store that slows it down: each when it is first seen, and every hour."""
+        """Log what harms the store, or soon will: each when it is first seen, and every hour."""
         now = asyncio.get_running_loop().time()
         found = await self._store.hindrances()
         self._told = {each.who: self._told[each.who] for each in found if each.who in self._told}
         for each in found:
             if now - self._told.get(each.who, -math.inf) >= _TELL_EVERY:
                 self._told[each.who] = now
-                _LOG.warning("the queues are slowed down: %s", each.text)
+                _LOG.warning("about the store of the queues: %s", each.text)
 
     async def prune_all(self) -> None:
         """Delete what has been kept for long enough."""

@@ -42,15 +42,15 @@ async def test_what_hinders_the_store_is_told_when_it_is_seen_and_every_hour(
         await asyncio.sleep(seconds)
         found[:] = [Hindrance(who=each, text=f"by {each}") for each in who]
         await worker.tell_hindrances()
-        return [each.message for each in caplog.records if "slowed down" in each.message]
+        return [each.message for each in caplog.records if "about the store" in each.message]
 
     assert await told_after(0) == []
-    assert await told_after(0, "a") == ["the queues are slowed down: by a"]
-    assert await told_after(1, "a", "b") == ["the queues are slowed down: by b"]
+    assert await told_after(0, "a") == ["about the store of the queues: by a"]
+    assert await told_after(1, "a", "b") == ["about the store of the queues: by b"]
     assert await told_after(1, "b") == []
-    assert await told_after(1, "a", "b") == ["the queues are slowed down: by a"]  # it had ended
+    assert await told_after(1, "a", "b") == ["about the store of the queues: by a"]  # it had ended
     monkeypatch.setattr("gristmill.queue.worker._TELL_EVERY", 1.0)
-    assert await told_after(2, "b") == ["the queues are slowed down: by b"]
+    assert await told_after(2, "b") == ["about the store of the queues: by b"]
 
 
 @pytest.mark.looptime

@@ -90,6 +90,40 @@ def check(server: Server, *, is_unsafe: bool) -> list[str]:
     return faults + [f"it does not tell whether {secret}: see to it" for secret in server.secrets]
 
 
+_FULL = 0.9
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """How full a server's memory is.
+
+    Attributes:
+        used: Bytes.
+        most: Bytes that it may use, by ``maxmemory``; 0 is no limit.
+    """
+
+    used: int
+    most: int
+
+    def __str__(self) -> str:
+        """Say it, and what to do."""
+        return (
+            f"has used {self.used / _MIB:.0f} of the {self.most / _MIB:.0f} MiB of its maxmemory; it takes no "
+            "new jobs when that is full: give it more, keep final jobs for less time, or add workers"
+        )
+
+    @property
+    def is_roomy(self) -> bool:
+        """Whether there is room left for a while."""
+        return not self.most or self.used < _FULL * self.most
+
+
+def memory_from(info: Mapping[str, Any]) -> Memory:
+    """Return what ``INFO memory`` tells."""
+    return Memory(used=int(info.get("used_memory", 0)), most=int(info.get("maxmemory", 0)))
+
+
 def durability(server: Server, *, waits_for_file: bool) -> str:
     """Return what a job survives once it is enqueued, for people.
 

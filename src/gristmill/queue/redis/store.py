@@ -28,7 +28,7 @@ from gristmill.model.job import Enqueued, Job, JobPage, JobState, NewJob
 from gristmill.model.lease import Claim, Idle, NewResult, Result, ResultKind, Settled, Settlement
 from gristmill.model.queue import DeadFilter, DeadGroup, Hindrance, QueueLimits, QueueStatus
 from gristmill.queue.redis import sizes
-from gristmill.queue.redis.checks import ASKED, check, durability, server_from
+from gristmill.queue.redis.checks import ASKED, check, durability, memory_from, server_from
 from gristmill.queue.redis.dead import Dead
 from gristmill.queue.redis.faults import is_no_database
 from gristmill.queue.redis.jobs import Jobs
@@ -277,8 +277,14 @@ class RedisStore:
     # -- housekeeping
 
     async def hindrances(self) -> list[Hindrance]:
-        """Return nothing: there are no snapshots to hold."""
-        return []
+        """Return whether memory is nearly full, if there is a limit and the server tells of it."""
+        try:
+            found = memory_from(await self._links.call("INFO", "memory"))
+        except StoreUnavailable:
+            raise
+        except StoreError:  # forbidden, as by some managed servers
+            return []
+        return [] if found.is_roomy else [Hindrance(who="memory", text=f"{self.url} {found}")]
 
     async def prune(self, queue: str, *, older_than: float, limit: int = 1000) -> int:
         """Delete old jobs and uploads; keys and settled leases go by themselves."""

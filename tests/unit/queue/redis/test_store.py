@@ -305,3 +305,18 @@ async def test_a_database_that_the_server_does_not_have_is_told_with_what_to_do(
         await store.open()
     await store.close()
     assert caplog.messages == []
+
+
+async def test_a_server_whose_memory_is_nearly_full_says_so_before_it_refuses_jobs(lab: Any) -> None:
+    server = lab.serve()
+    store = lab.reach(server)
+    await store.open()
+    assert await store.hindrances() == []
+    await lab.ask(server, "CONFIG", "SET", "maxmemory", "200mb")
+    assert await store.hindrances() == []
+    used = int((await lab.ask(server, "INFO", "memory"))["used_memory"])
+    await lab.ask(server, "CONFIG", "SET", "maxmemory", str(int(used * 1.05)))
+    (found,) = await store.hindrances()
+    assert (found.who, f"redis://127.0.0.1:{server.port}/0 has used" in found.text) == ("memory", True)
+    await lab.ask(server, "ACL", "SETUSER", "default", "-info")
+    assert await store.hindrances() == []
