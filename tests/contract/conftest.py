@@ -135,7 +135,7 @@ def succeeded(chunk: Chunk) -> NewResult:
 
 
 def failed(chunk: Chunk, code: str) -> NewResult:
-    body = json.dumps([{"code": code}] * chunk.items).encode()
+    body = json.dumps([{"code": code, "message": "", "attempts": 1}] * chunk.items).encode()
     return NewResult(job=chunk.job, kind=ResultKind.FAILED, places=chunk.places, items=chunk.items, body=body)
 
 

@@ -10,6 +10,7 @@ from gristmill.errors import ConfigurationError, JobNotFinal
 from gristmill.model.job import JobState, Unique
 from gristmill.model.lease import ResultKind, Settled
 from gristmill.model.queue import DeadFilter
+from gristmill.queue.reading import in_order
 
 UNKNOWN = "job_00000000000000000000000999"
 
@@ -196,6 +197,34 @@ async def test_queues_tell_how_they_stand(queue: Any) -> None:
         "numbers", 3, 3, 1, 2, 0,
     )  # fmt: skip
     assert 0 <= status.oldest_age < 60
+
+
+async def test_what_was_redriven_has_no_outcome_by_its_place_until_it_has_another(queue: Any) -> None:
+    job = await queue.submit(6, chunk=2)
+    for act in (queue.succeed, queue.kill, queue.succeed):
+        await act(await queue.claim(items=2))
+
+    async def by_place() -> list[str]:
+        return [str(each.kind) async for each in in_order(queue.store, job, 6)]
+
+    async def as_settled() -> list[tuple[str, int]]:
+        return [(str(each.kind), each.items) for each in await queue.store.results(job)]
+
+    settled = await as_settled()
+    assert settled == [("succeeded", 2), ("failed", 2), ("succeeded", 2)]
+    assert await by_place() == ["succeeded"] * 2 + ["failed"] * 2 + ["succeeded"] * 2
+    for act, then in ((queue.kill, "failed"), (queue.succeed, "succeeded")):
+        assert await queue.store.redrive(DeadFilter(job=job)) == 2
+        assert await by_place() == ["succeeded"] * 2
+        assert await as_settled() == settled
+        claim = await queue.claim()
+        assert await by_place() == ["succeeded"] * 2
+        await act(claim)
+        assert await by_place() == ["succeeded"] * 2 + [then] * 2 + ["succeeded"] * 2
+        settled.append((then, 2))
+    assert await as_settled() == settled
+    assert await queue.store.results(job, after=(await queue.store.results(job))[-1].number) == []
+    assert [each.items for each in await queue.store.results(job, kind=ResultKind.FAILED)] == [2, 2]
 
 
 async def test_old_final_jobs_are_pruned_and_others_stay(queue: Any) -> None:

@@ -54,6 +54,15 @@ class ResultKind(StrEnum):
     CANCELLED = "cancelled"
 
 
+AGAIN = "again"
+"""Stands in a store for the kind of what takes failures back: their items were let run again."""
+
+
+def kind_from(text: str) -> ResultKind | None:
+    """Return the kind of a result that a store kept as *text*."""
+    return None if text == AGAIN else ResultKind(text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewResult:
     """Final outcomes of items of one job; they alone move the job's counts.
@@ -80,12 +89,13 @@ class Result:
 
     Attributes:
         number: Ascending in the order of settling: the cursor of readers.
+        kind: None if the items were let run again: their failure counts no more.
 
     The others are those of ``NewResult``.
     """
 
     number: int
-    kind: ResultKind
+    kind: ResultKind | None
     places: Runs
     items: int
     body: bytes

@@ -51,6 +51,8 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def explode(result: Result, *, skip: int = 0, ids: Ids = ()) -> Iterator[ItemResult]:
     """Yield the items of *result*, but for the first *skip*, with their *ids*, which are by place or none."""
+    if result.kind is None:
+        return
     values = _RAWS.decode(result.body) if result.kind is ResultKind.SUCCEEDED else []
     failures = _FAILURES.decode(result.body) if result.kind is ResultKind.FAILED else []
     for index, place in enumerate(each_place(result.places)):
@@ -114,7 +116,11 @@ async def in_order(
         last = min(total, first + _WINDOW) - 1
         found: dict[int, ItemResult] = {}
         for result in await store.results_between(job, first, last):
-            found.update((item.place, item) for item in explode(result, ids=ids))
+            if result.kind is None:  # these run again: they have no outcome, until another one comes
+                for place in each_place(result.places):
+                    found.pop(place, None)
+            else:
+                found.update((item.place, item) for item in explode(result, ids=ids))
         for place in range(first, last + 1):
             if place not in found:
                 return

@@ -178,10 +178,16 @@ class Store(Protocol):
     async def results(
         self, job: str, *, after: int = 0, kind: ResultKind | None = None, limit: int = 100
     ) -> list[Result]:
-        """Return up to *limit* results with a number above *after*, in the order of settling."""
+        """Return up to *limit* results with a number above *after*, in the order of settling.
+
+        Each has a kind.
+        """
 
     async def results_between(self, job: str, first: int, last: int) -> list[Result]:
-        """Return the results that hold any of the places from *first* to *last*, in the order of settling."""
+        """Return the results that hold any of the places from *first* to *last*, in the order of settling.
+
+        Those without a kind are among them: they take back what was recorded of the same items before.
+        """
 
     async def unprocessed(self, job: str, *, after: int = 0, limit: int = 100) -> list[Chunk]:
         """Return up to *limit* chunks with an id above *after* whose items no batch has taken."""
@@ -207,7 +213,8 @@ class Store(Protocol):
     async def redrive(self, which: DeadFilter, *, limit: int = 1_000_000) -> int:
         """Let dead items run again, as if for the first time; return how many, *limit* at about the most.
 
-        Their jobs count them as queued again. Not those of cancelled jobs.
+        Their jobs count them as queued again, and a result without a kind says so. Not those of cancelled
+        jobs.
         """
 
     # -- queues

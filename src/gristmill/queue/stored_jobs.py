@@ -160,7 +160,7 @@ class StoredJobs:
         Args:
             job: Its id; raises ``JobNotFound``.
             ordered: In the order of the items, up to the first that has no outcome yet, instead of the order
-                of settling. An item that was redriven has its latest outcome then.
+                of settling. An item that was redriven has its latest outcome then, and none until it has run.
             after: The ``cursor`` of the last result that was read, in the same order.
             kind: Only those that succeeded, failed or were cancelled; not with *ordered*.
         """

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gristmill import BatchHandler, batch
+from gristmill import BatchHandler, Failed, batch
 from gristmill.errors import ConfigurationError, JobNotFound
 from gristmill.queue.following import follow
 from gristmill.queue.memory.store import MemoryStore
@@ -37,6 +37,28 @@ async def test_outcomes_come_as_they_are_settled_and_end_with_the_job(*, ordered
             gate.release()
     await jobs.stop()
     assert seen == [(place, 2 * place) for place in range(6)]
+
+
+async def test_items_that_were_let_run_again_are_waited_for_in_their_order() -> None:
+    outcomes: dict[int, Any] = {1: Failed("not yet", "early")}
+
+    @batch(name="double")
+    async def double(items: list[int]) -> list[int]:
+        return [outcomes.get(item, 2 * item) for item in items]
+
+    jobs = Jobs([double], MemoryStore())
+    await jobs.start()
+    ref = await jobs.enqueue("double", range(3))
+    await ref.wait(10)
+    await jobs.pause("double")
+    outcomes.clear()
+    await jobs.retry(ref.id)
+    seen = []
+    async for item in follow(jobs, ref.id, ordered=True):
+        seen.append(item.decoded())
+        await jobs.resume("double")
+    await jobs.stop()
+    assert seen == [0, 2, 4]
 
 
 async def test_it_goes_on_after_a_cursor() -> None:

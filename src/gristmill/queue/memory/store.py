@@ -316,7 +316,8 @@ class MemoryStore:
         """Return results in the order of settling."""
         with self._lock:
             rows = self._tables.results.get(job, [])
-            return [row for row in rows if row.number > after and kind in (None, row.kind)][:limit]
+            found = (row for row in rows if row.kind is not None and kind in (None, row.kind))
+            return [row for row in found if row.number > after][:limit]
 
     async def results_between(self, job: str, first: int, last: int) -> list[Result]:
         """Return the results of some places."""
@@ -399,7 +400,7 @@ class MemoryStore:
                 if redriven >= limit or job.is_cancelled:
                     continue
                 redriven += row.new.items
-                job.done[ResultKind.FAILED] -= row.new.items
+                tables.take_back(row.new.job, row.new.places, row.new.items)
                 del tables.chunks[row.id]
                 tables.put(pick(tables.chunk(row), range(row.new.items), attempt=0, crashes=0), now)
                 tables.touch(job.new.id, now)

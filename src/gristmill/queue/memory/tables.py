@@ -206,10 +206,16 @@ class Tables:
         self.jobs[new.job].done[new.kind] += new.items
         if new.body is None:
             return
-        found = Result(
-            number=self.next_id(), kind=new.kind, places=new.places, items=new.items, body=new.body
-        )
-        self.results.setdefault(new.job, []).append(found)
+        self._keep(new.job, new.kind, new.places, new.items, new.body)
+
+    def _keep(self, job: str, kind: ResultKind | None, places: Runs, items: int, body: bytes) -> None:
+        found = Result(number=self.next_id(), kind=kind, places=places, items=items, body=body)
+        self.results.setdefault(job, []).append(found)
+
+    def take_back(self, job: str, places: Runs, items: int) -> None:
+        """Count failed items as queued again."""
+        self.jobs[job].done[ResultKind.FAILED] -= items
+        self._keep(job, None, places, items, b"[]")
 
     def cancelled(self, job: str, places: Runs, items: int) -> None:
         """Count items as cancelled."""

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from gristmill.model.chunk import Chunk, NewChunk, runs_from_text, runs_to_text
 from gristmill.model.job import Job, JobCounts, NewJob, state_of
-from gristmill.model.lease import NewResult, Result, ResultKind, Settlement
+from gristmill.model.lease import NewResult, Result, Settlement, kind_from
 
 Columns: TypeAlias = tuple[Sequence[Any], ...]
 
@@ -154,7 +154,7 @@ def result_of(row: Any) -> Result:
     """Return the result in *row*."""
     return Result(
         number=row["number"],
-        kind=ResultKind(row["kind"]),
+        kind=kind_from(row["kind"]),
         places=runs_from_text(row["places"]),
         items=row["items"],
         body=row["body"],

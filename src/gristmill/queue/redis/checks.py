@@ -109,8 +109,8 @@ class Memory:
     def __str__(self) -> str:
         """Say it, and what to do."""
         return (
-            f"has used {self.used / _MIB:.0f} of the {self.most / _MIB:.0f} MiB of its maxmemory; it takes no "
-            "new jobs when that is full: give it more, keep final jobs for less time, or add workers"
+            f"has used {self.used / _MIB:.0f} of the {self.most / _MIB:.0f} MiB of its maxmemory, and takes "
+            "no new jobs when that is full: give it more, keep final jobs for less time, or add workers"
         )
 
     @property
@@ -120,8 +120,11 @@ class Memory:
 
 
 def memory_from(info: Mapping[str, Any]) -> Memory:
-    """Return what ``INFO memory`` tells."""
-    return Memory(used=int(info.get("used_memory", 0)), most=int(info.get("maxmemory", 0)))
+    """Return what ``INFO memory`` tells; no limit where it tells nothing."""
+    used, most = info.get("used_memory"), info.get("maxmemory")
+    if not (isinstance(used, int) and isinstance(most, int)):
+        return Memory(used=0, most=0)
+    return Memory(used=used, most=most)
 
 
 def durability(server: Server, *, waits_for_file: bool) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from gristmill.model.chunk import Chunk, NewChunk, runs_from_text, runs_to_text
 from gristmill.model.job import Enqueued, Job, JobCounts, NewJob, state_of
-from gristmill.model.lease import NewResult, Result, ResultKind, Settlement
+from gristmill.model.lease import NewResult, Result, Settlement, kind_from
 
 pack = msgspec.msgpack.encode
 
@@ -161,7 +161,7 @@ def _result_from(number: int, value: bytes) -> Result:
     items, kind, places = head.split(b" ")
     return Result(
         number=number,
-        kind=ResultKind(kind.decode()),
+        kind=kind_from(kind.decode()),
         places=runs_from_text(places),
         items=int(items),
         body=body,

@@ -8,7 +8,7 @@ import apsw
 
 from gristmill.model.chunk import Chunk, runs_from_text
 from gristmill.model.job import Job, JobCounts, JobPage, JobState, ids_from_json, page_number, state_of
-from gristmill.model.lease import Result, ResultKind
+from gristmill.model.lease import Result, ResultKind, kind_from
 from gristmill.queue.sqlite.rows import chunk_of
 from gristmill.queue.sqlite.statements import statement
 
@@ -102,7 +102,7 @@ def results_between(connection: apsw.Connection, identity: str, first: int, last
 
 def _result_of(row: tuple[Any, ...]) -> Result:
     number, kind, places, items, body = row
-    return Result(number=number, kind=ResultKind(kind), places=runs_from_text(places), items=items, body=body)
+    return Result(number=number, kind=kind_from(kind), places=runs_from_text(places), items=items, body=body)
 
 
 def unprocessed(connection: apsw.Connection, identity: str, after: int, limit: int) -> list[Chunk]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import apsw
 
+from gristmill.model.chunk import runs_from_text
 from gristmill.model.job import AGING
 from gristmill.model.queue import DeadFilter, DeadGroup, QueueLimits, QueueStatus
 from gristmill.queue.sqlite.rows import Outcomes, ids_text, keys_of, unblock
@@ -77,10 +78,11 @@ def _bindings(which: DeadFilter) -> dict[str, Any]:
 def redrive(session: Session, which: DeadFilter, limit: int) -> int:
     """Let dead items run again; return how many."""
     outcomes, chunks, keys, redriven = Outcomes(session), [], set(), 0
-    for identity, job, items, queue, key in session.connection.execute(_DEAD_CHUNKS, _bindings(which)):
+    found = session.connection.execute(_DEAD_CHUNKS, _bindings(which))
+    for identity, job, places, items, queue, key in found:
         if redriven >= limit:
             break
-        outcomes.take_back(job, items)
+        outcomes.take_back(job, runs_from_text(places), items)
         chunks.append(identity)
         keys.add((queue, key))
         redriven += items

@@ -11,7 +11,7 @@ import msgspec
 
 from gristmill.model.chunk import Chunk, NewChunk, Runs, runs_from_text, runs_to_text
 from gristmill.model.job import rank_of
-from gristmill.model.lease import NewResult, ResultKind
+from gristmill.model.lease import AGAIN, NewResult, ResultKind
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.statements import statement
 
@@ -124,9 +124,10 @@ class Outcomes:
         """Record items of *job* as cancelled."""
         self.add(job, NewResult(job="", kind=ResultKind.CANCELLED, places=places, items=items, body=b"[]"))
 
-    def take_back(self, job: int, items: int) -> None:
+    def take_back(self, job: int, places: Runs, items: int) -> None:
         """Count failed *items* of *job* as queued again."""
         self.of(job)[_POSITIONS[ResultKind.FAILED]] -= items
+        self._rows.append((job, AGAIN, items, *span(places), runs_to_text(places), b"[]"))
 
     def write(self) -> None:
         """Store what was added; jobs that are final now free their unique keys."""

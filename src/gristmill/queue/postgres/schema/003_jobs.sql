@@ -198,7 +198,10 @@ BEGIN
             rank = gristmill.now() + fresh.priority * 60.0,
             state = CASE WHEN key IS NULL THEN 'ready' ELSE 'blocked' END
         FROM fresh WHERE chunk.id = fresh.id
-        RETURNING chunk.job, chunk.queue, chunk.key, chunk.items
+        RETURNING chunk.id, chunk.job, chunk.queue, chunk.key, chunk.items, chunk.places
+    ), taken_back AS (  -- the failures that their jobs have recorded of these items count no more
+        INSERT INTO gristmill.result (job, kind, items, places, body)
+        SELECT job, 'again', items, places, '[]' FROM moved ORDER BY id
     ), counted AS (
         UPDATE gristmill.job SET failed = failed - freed.items, finished_at = NULL
         FROM (SELECT job, sum(items) AS items FROM moved GROUP BY job) AS freed WHERE job.id = freed.job

@@ -11,7 +11,7 @@ for i = 2, #ARGV do
       exhume(c)
       c.attempt, c.crashes, c.code, c.error, c.due_at = 0, 0, false, false, now
       put(c, body, job)
-      job.failed, job.is_changed = job.failed - c.items, true
+      take_back(job, c.items, c.places)
       redriven = redriven + c.items
     end
   end

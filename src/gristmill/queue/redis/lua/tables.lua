@@ -190,16 +190,10 @@ local function save(job)
   job.is_changed = false
 end
 
--- Counts final outcomes; value is what is kept of them, false for nothing.
-local function record(job, kind, items, places, value)
-  job[kind] = job[kind] + items
-  job.is_changed = true
-  if not value then
-    return
-  end
+-- Keeps what became of items, and returns its number.
+local function keep(job, places, value)
   local number, low, high = next_id(), nil, nil
   call('HSET', P .. 'results:' .. job.id, number, value)
-  call('ZADD', P .. 'results:' .. kind .. ':' .. job.id, number, number)
   for first, length in string.gmatch(places, '%[(%d+),(%d+)%]') do
     local from = tonumber(first)
     low = math.min(low or from, from)
@@ -209,6 +203,24 @@ local function record(job, kind, items, places, value)
     call('ZADD', P .. 'spans:' .. job.id, low, number)
     job.widest = math.max(job.widest, high - low)
   end
+  job.is_changed = true
+  return number
+end
+
+-- Counts final outcomes; value is what is kept of them, false for nothing.
+local function record(job, kind, items, places, value)
+  job[kind] = job[kind] + items
+  job.is_changed = true
+  if value then
+    local number = keep(job, places, value)
+    call('ZADD', P .. 'results:' .. kind .. ':' .. job.id, number, number)
+  end
+end
+
+-- Counts failed items as queued again; what was kept of them counts no more for those who read by place.
+local function take_back(job, items, places)
+  job.failed = job.failed - items
+  keep(job, places, items .. ' again ' .. places .. '\n[]')
 end
 
 local function record_cancelled(job, items, places)

@@ -1,5 +1,5 @@
 -- List dead chunks of jobs that were not cancelled, oldest first.
-SELECT chunk.id, chunk.job, chunk.items, chunk.queue, chunk.key
+SELECT chunk.id, chunk.job, chunk.places, chunk.items, chunk.queue, chunk.key
 FROM gristmill_chunk AS chunk INDEXED BY gristmill_chunk_dead JOIN gristmill_job AS job ON job.number = chunk.job
 WHERE chunk.state = 'dead' AND job.is_cancelled = 0
     AND (:queue IS NULL OR chunk.queue = :queue) AND (:code IS NULL OR chunk.code = :code)
