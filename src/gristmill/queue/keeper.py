@@ -128,10 +128,15 @@ class LeaseKeeper:
             try:
                 async with asyncio.timeout(self._pause()):
                     lost = await store.renew(leases, self._seconds)
-            except (StoreError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: without this thread all leases die
                 if self._failing_since is None:
                     self._failing_since = began
-                    _LOG.warning("renewing %d leases failed, and is tried again: %s", len(leases), error)
+                    is_known = isinstance(error, StoreError | OSError | TimeoutError)
+                    _LOG.warning(
+                        "renewing %d leases failed, and is tried again: %s",
+                        *(len(leases), error),
+                        exc_info=None if is_known else error,
+                    )
             else:
                 self._failing_since = None
                 with self._lock:

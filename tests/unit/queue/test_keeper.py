@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -35,5 +36,40 @@ async def test_a_lease_that_cannot_be_renewed_is_given_up_when_it_dies_and_no_la
     await asyncio.sleep(kept_at)
     keeper.keep(7, lambda: lost.set_result(now()), since=keeper.now() - late)
     assert await lost == pytest.approx(kept_at - late + 30.0, abs=1e-3)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+class Buggy(MemoryStore):
+    """A store whose renewals fail by a bug, the first three times."""
+
+    renewals = 0
+
+    async def renew(self, leases: Sequence[int], seconds: float) -> set[int]:
+        self.renewals += 1
+        if self.renewals <= 3:
+            raise ZeroDivisionError
+        return set()
+
+    def twin(self) -> Buggy:
+        return self
+
+
+async def test_a_renewal_that_fails_by_a_bug_is_tried_again_and_makes_the_keeper_shaky(caplog: Any) -> None:
+    now = asyncio.get_running_loop().time
+    store = Buggy("memory://")
+    keeper = LeaseKeeper(store, 40.0, clock=now)
+    keeping = asyncio.create_task(keeper._keep_all())  # noqa: SLF001 - on this loop, for its clock
+    lost: list[int] = []
+    keeper.keep(7, lambda: lost.append(7))
+    await asyncio.sleep(39.0)
+    assert (store.renewals, keeper.is_shaky, lost) == (2, True, [])
+    (said,) = caplog.records
+    assert said.exc_info[0] is ZeroDivisionError
+    await asyncio.sleep(100.0)
+    assert (lost, keeper.is_shaky) == ([7], False)  # three failures are a lease's life
+    keeper.keep(8, lambda: lost.append(8))
+    await asyncio.sleep(100.0)
+    assert lost == [7]
     keeping.cancel()
     await asyncio.wait([keeping])
