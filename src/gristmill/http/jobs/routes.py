@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from gristmill.errors import JobNotFound
 from gristmill.http.describe import json_reply
@@ -29,9 +29,9 @@ Place = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
 
 class CancelOptions(Struct, forbid_unknown_fields=True):
-    """The body of a cancel: which items, by their places; all without it."""
+    """The body of a cancel: which items, by their places; all without it, but not by a null."""
 
-    items: list[Place] | None = None
+    items: list[Place] | UnsetType = UNSET
 
 
 class RetryOptions(Struct, forbid_unknown_fields=True):
@@ -88,7 +88,8 @@ class JobRoutes:
         """``POST /v1/jobs/{id}/cancel``: batches that run end; what waits is cancelled."""
         job = call.job
         options = await read_options(call, CancelOptions, self._limits, self._drain)
-        if not await self._jobs.cancel(job, items=options.items):
+        items = None if isinstance(options.items, UnsetType) else options.items
+        if not await self._jobs.cancel(job, items=items):
             raise JobNotFound(f"there is no job {job}")
         return await self._shown(call, job)
 

@@ -101,6 +101,7 @@ async def test_an_item_that_the_job_does_not_have_is_not_found_and_none_is_cance
     [
         ("cancel", b'{"items":[-1]}', (422, "invalid_option")),
         ("cancel", b'{"items":"all"}', (422, "invalid_option")),
+        ("cancel", b'{"items":null}', (422, "invalid_option")),
         ("cancel", b'{"item":[1]}', (422, "invalid_option")),
         ("cancel", b"{", (400, "malformed_json")),
         ("cancel", b"[" * 1000, (400, "too_deep")),
