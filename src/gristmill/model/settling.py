@@ -126,7 +126,7 @@ def fail_all(claim: Claim, failed: Failed) -> Settlement:
     results: list[NewResult] = []
     for chunk in claim.chunks:
         attempt = chunk.attempt + 1
-        chunks.append(again(chunk, attempt=attempt, code=_code_of(failed), error=_reason(failed)))
+        chunks.append(again(chunk, attempt=attempt, code=code_of(failed), error=reason_of(failed)))
         results.append(_failed(chunk, chunk.places, [_failure(failed, attempt)] * chunk.items))
     return Settlement(lease=claim.lease, chunks=tuple(chunks), results=tuple(results))
 
@@ -168,24 +168,25 @@ class _Sorting:
         by_code: dict[str, list[int]] = {}
         for index, failed in sorted(self._answer.failures.items()):
             if not policy.admits(failed, self._attempt):
-                by_code.setdefault(_code_of(failed), []).append(index)
+                by_code.setdefault(code_of(failed), []).append(index)
         for code, indices in by_code.items():
             first = self._answer.failures[indices[0]]
             failures = [_failure(self._answer.failures[index], self._attempt) for index in indices]
-            dead = pick(self._chunk, indices, attempt=self._attempt, code=code, error=_reason(first))
+            dead = pick(self._chunk, indices, attempt=self._attempt, code=code, error=reason_of(first))
             yield dead, _failed(self._chunk, self._runs(indices), failures)
 
 
 def _failure(failed: Failed, attempts: int) -> Failure:
     message = failed.error if isinstance(failed.error, str) else ""
-    return Failure(_code_of(failed), _storable(message), attempts)
+    return Failure(code_of(failed), _storable(message), attempts)
 
 
-def _code_of(failed: Failed) -> str:
+def code_of(failed: Failed) -> str:
+    """Return the code that stores keep of *failed*."""
     return _storable(short_code(failed.code))
 
 
-def _reason(failed: Failed) -> str:
+def reason_of(failed: Failed) -> str:
     """Return what operators are shown of a dead item: here an exception's text is no secret."""
     if isinstance(failed.error, str):
         return _storable(failed.error)
@@ -196,6 +197,11 @@ def _reason(failed: Failed) -> str:
 def _storable(text: str) -> str:
     """Return *text* with what no store takes shown as ``?``: halves of surrogate pairs, as of file names."""
     return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def failures_of(chunk: Chunk, places: Runs, failed: Sequence[Failed], attempts: int) -> NewResult:
+    """Return the result of items of *chunk* that have *failed* for good, after so many *attempts*."""
+    return _failed(chunk, places, [_failure(each, attempts) for each in failed])
 
 
 def _failed(chunk: Chunk, places: Runs, failures: Sequence[Failure]) -> NewResult:

@@ -17,6 +17,7 @@ from typing import Any
 from gristmill.errors import StoreFull, StoreMisconfigured, StoreReadOnly, StoreUnavailable
 from gristmill.model.lease import Claim, Settled, Settlement
 from gristmill.model.outcome import Failed
+from gristmill.model.refusal import fail_largest
 from gristmill.model.settling import Answers, Policy, fail_all, settle, settle_without_retry
 from gristmill.queue.backoff import Backoff
 from gristmill.queue.store import Store
@@ -78,20 +79,21 @@ class Recorder:
     async def record(self, claim: Claim, settlement: Settlement) -> None:
         """Record *settlement*, however long the store is away: it counts while nobody else has the items.
 
-        One that is refused for good makes all items of the claim fail; if that is refused, too, the lease
-        is left to die.
+        One that is refused for good makes its largest values fail, twice as many at each try, and in the end
+        all items of the claim; if that is refused, too, the lease is left to die.
         """
         refusal = await self._offered(claim, settlement)
         if refusal is None:
             return
         self._counts["refused"] += 1
-        _LOG.error(
-            "the store refused the outcomes of a batch of %s (%s) %d times: all of its items fail with %s",
-            *(self._queue, _named(claim), _TRIES, REFUSED),
-            exc_info=refusal,
-            extra=self._ids(claim),
-        )
-        refusal = await self._offered(claim, fail_all(claim, Failed(refusal, REFUSED)))
+        failed, count = Failed(refusal, REFUSED), 1
+        while (less := fail_largest(claim, settlement, count, failed)) is not None:
+            if await self._offered(claim, less, tries=1) is None:
+                self._note_refused(claim, refusal, f"the largest of its values fail ({count})")
+                return
+            count *= 2
+        self._note_refused(claim, refusal, "all of its items fail")
+        refusal = await self._offered(claim, fail_all(claim, failed))
         if refusal is not None:
             _LOG.error(
                 "the store refused their failure, too: the lease of a batch of %s (%s) is left to die: %s",
@@ -99,7 +101,17 @@ class Recorder:
                 extra=self._ids(claim),
             )
 
-    async def _offered(self, claim: Claim, settlement: Settlement) -> Exception | None:
+    def _note_refused(self, claim: Claim, refusal: Exception, outcome: str) -> None:
+        _LOG.error(
+            "the store refused the outcomes of a batch of %s (%s) %d times: %s with %s",
+            *(self._queue, _named(claim), _TRIES, outcome, REFUSED),
+            exc_info=refusal,
+            extra=self._ids(claim),
+        )
+
+    async def _offered(
+        self, claim: Claim, settlement: Settlement, *, tries: int = _TRIES
+    ) -> Exception | None:
         """Offer *settlement* until the store has taken it; return what it says when it will not."""
         backoff = Backoff(random.random)
         refusals = 0
@@ -108,7 +120,7 @@ class Recorder:
                 settled = await self._store.settle(settlement)
             except Exception as error:  # noqa: BLE001 - returned, or logged and tried again
                 refusals += not isinstance(error, _MAY_PASS)
-                if refusals >= _TRIES:
+                if refusals >= tries:
                     return error
                 if not backoff.is_failing:
                     _LOG.warning(

@@ -142,11 +142,32 @@ def _too_large(settlement: Settlement) -> StoreError | None:
 
 
 @pytest.mark.looptime
+async def test_values_that_the_store_refuses_for_good_fail_alone_and_are_kept_for_a_redrive(
+    mill: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    jobs = mill.make()
+    mill.behave = lambda items: ["x" * 2000 if n in (5, 12) else n for n in items]
+    Refusing(mill, monkeypatch, _too_large)
+    refs = [await jobs.enqueue("numbers", range(at, at + 10)) for at in (0, 10, 20)]
+    await jobs.start()
+    assert [(await ref.wait(600)).counts.failed for ref in refs] == [1, 1, 0]
+    assert [list(await _failures(mill, ref.id)) for ref in refs] == [[5], [2], []]
+    assert len(mill.batches) == 1
+    (said,) = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+    assert said.endswith("3 times: the largest of its values fail (2) with store_error")
+    mill.behave = list
+    assert await jobs.redrive(code="store_error") == 2
+    assert [(await ref.wait(600)).counts.succeeded for ref in refs] == [10, 10, 10]
+    values = [[item.decoded() async for item in ref.results(ordered=True)] for ref in refs]
+    assert values == [list(range(at, at + 10)) for at in (0, 10, 20)]
+
+
+@pytest.mark.looptime
 async def test_outcomes_that_the_store_refuses_for_good_fail_their_batch_and_the_lane_goes_on(
     mill: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     jobs = mill.make(max_size=2)
-    mill.behave = lambda items: [n or "x" * 2000 for n in items]
+    mill.behave = lambda items: ["x" * 2000 if n < 2 else n for n in items]
     store = Refusing(mill, monkeypatch, _too_large)
     ref = await jobs.enqueue("numbers", range(6))
     worker = await jobs.start()
@@ -159,7 +180,7 @@ async def test_outcomes_that_the_store_refuses_for_good_fail_their_batch_and_the
     assert (await jobs.dead())[0].error == "StoreError: PostgreSQL refused: a value is too large"
     assert sorted(map(len, mill.batches)) == [2, 2, 2]
     refused = [each for each in store.offered if _too_large(each)]
-    assert len(refused) == 3
+    assert len(refused) == 4  # thrice as it was, and without the largest
     await mill.until(lambda: not worker.lanes[0].is_busy)
     assert (worker.lanes[0].counts["refused"], worker.lanes[0].counts["settled"]) == (1, 3)
     (said,) = [each for each in caplog.records if each.levelno == logging.ERROR]
