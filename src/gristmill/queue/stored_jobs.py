@@ -158,7 +158,7 @@ class StoredJobs:
         """Yield the outcomes there are now, also while the job runs.
 
         Args:
-            job: Its id; raises ``JobNotFound``.
+            job: Its id; raises ``JobNotFound``, in the end, too, if it was removed meanwhile.
             ordered: In the order of the items, up to the first that has no outcome yet, instead of the order
                 of settling. An item that was redriven has its latest outcome then, and none until it has run.
             after: The ``cursor`` of the last result that was read, in the same order.
@@ -176,6 +176,7 @@ class StoredJobs:
         )
         async for item in reader:
             yield item
+        await self.get(job)  # else it was removed meanwhile, and what was read is not all
 
     async def unprocessed(self, job: str) -> AsyncIterator[bytes]:
         """Yield the JSON of the items that no batch has taken, as they came; raises ``JobNotFound``."""

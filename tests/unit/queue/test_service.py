@@ -247,6 +247,24 @@ async def test_each_queue_is_pruned_by_its_own_retention_and_that_of_others_is_n
     await jobs.stop()
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_a_reader_is_told_of_a_job_that_is_removed_while_it_reads(mill: Any, *, ordered: bool) -> None:
+    jobs = mill.make(max_size=1)
+    await jobs.start()
+    ref = await jobs.enqueue("numbers", range(2000))
+    await ref.wait(60)
+    seen = []
+
+    async def read() -> None:
+        async for item in jobs.results(ref.id, ordered=ordered):
+            seen.append(item.place)
+            await jobs.delete(ref.id)
+
+    with pytest.raises(JobNotFound):
+        await read()
+    assert 0 < len(seen) < 2000
+
+
 async def test_all_dead_items_run_again_however_many_and_each_once(
     mill: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
