@@ -228,11 +228,8 @@ class App:
 
     async def _open_jobs(self) -> None:
         """Work the queues while the application serves; a file that is not there yet when it is."""
-        if self._jobs is None or not self.works:
-            return
-        self._jobs.work_here()
-        if not self._jobs.is_new:
-            await self._jobs.start_when_there()
+        if self._jobs is not None and self.works:
+            await self._jobs.start_when_needed()
 
     async def _close_jobs(self) -> None:
         if self._jobs is not None:

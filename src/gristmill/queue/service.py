@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from gristmill.batching.handler import BatchHandler
 from gristmill.errors import (
     ConfigurationError,
+    StoreError,
     UniqueConflict,
     UnknownHandler,
     UploadInFlight,
@@ -27,6 +30,9 @@ from gristmill.queue.starting import Starting
 from gristmill.queue.store import Store
 from gristmill.queue.stored_jobs import StoredJobs
 from gristmill.queue.worker import Worker
+
+_LOOK = 0.5
+"""Seconds between looks for a file that nobody has made yet."""
 
 
 class Jobs(StoredJobs):
@@ -56,6 +62,8 @@ class Jobs(StoredJobs):
         self._ids = JobIds()
         self._intakes: dict[str, Intake] = {}
         self._starting = Starting(lambda: self._start(revives=True))
+        self._looking: asyncio.Task[None] | None = None
+        self._should_work = False
         self.worker: Worker | None = None
 
     @property
@@ -122,11 +130,35 @@ class Jobs(StoredJobs):
         """
         await self._starting.begin(patience)
 
+    async def start_when_needed(self) -> None:
+        """Start as ``start_when_there`` does, and raise as that; where nothing needs it yet, when something does.
+
+        Nothing does where the store is an SQLite file that does not exist, and there is no schedule: the worker
+        starts with the first job that comes in here, or soon after somebody else has made the file.
+        """
+        self._should_work = True
+        if self.is_new and not self._schedules:
+            self._looking = asyncio.create_task(self._start_when_made(), name="gristmill store watch")
+        else:
+            await self.start_when_there()
+
+    async def _start_when_made(self) -> None:
+        is_new = True
+        while is_new:
+            await asyncio.sleep(_LOOK)
+            is_new = self.is_new
+        with contextlib.suppress(StoreError):  # the log has it
+            await self.start_when_there()
+
     async def stop(self, grace: float = 25.0) -> None:
         """Stop the worker as ``Worker.stop`` does, and close the store. Idempotent.
 
         Whatever is asked afterwards opens a store anew: an App may serve again.
         """
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.cancel()
+            await asyncio.wait([looking])
         await self._starting.stop()
         worker, self.worker = self.worker, None
         if worker is not None:
@@ -255,12 +287,6 @@ class Jobs(StoredJobs):
         """Tell whether *job* may still come to nothing."""
         found = await self.store.job(job)
         return found is not None and found.state is JobState.RECEIVING
-
-    _should_work = False
-
-    def work_here(self) -> None:
-        """Start a worker with the first job, on the loop that enqueues it, if none runs."""
-        self._should_work = True
 
     async def _fire(
         self, queue: str, items: Sequence[Any], *, priority: int, unique: str, unique_for: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -302,6 +303,41 @@ async def test_the_job_of_a_firing_is_kept_while_a_worker_that_starts_would_make
     jobs = Jobs([mill.handler], MemoryStore(), options=options, schedules=[schedule])
     assert jobs.retention["numbers"] >= 120
     assert Jobs([mill.handler], MemoryStore(), options=options).retention == {"numbers": 0}
+
+
+async def test_a_file_that_somebody_else_makes_is_worked_by_who_waits_for_it(
+    mill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.queue.service._LOOK", 0.01)
+    mill.make()
+    url = f"sqlite:///{tmp_path / 'queue.db'}"
+    jobs, others = Jobs([mill.handler], url), Jobs([mill.handler], url)
+    await jobs.start_when_needed()
+    await asyncio.sleep(0.05)
+    assert jobs.is_new
+    ref = await others.enqueue("numbers", [1, 2])
+    assert (await ref.wait(10)).counts.succeeded == 2
+    assert (jobs.worker is None, others.worker is None) == (False, True)
+    await jobs.stop()
+    await others.stop()
+
+
+async def test_a_schedule_needs_no_first_job_to_fire(mill: Any, tmp_path: Path) -> None:
+    mill.make()
+    schedule = Schedule(name="s", cron="* * * * * *", queue="numbers", items=[1])
+    jobs = Jobs([mill.handler], f"sqlite:///{tmp_path / 'queue.db'}", schedules=[schedule])
+    await jobs.start_when_needed()
+    await mill.until(lambda: [1] in mill.batches)
+    await jobs.stop()
+
+
+async def test_who_waits_for_a_file_can_be_stopped(mill: Any, tmp_path: Path) -> None:
+    mill.make()
+    jobs = Jobs([mill.handler], f"sqlite:///{tmp_path / 'queue.db'}")
+    await jobs.start_when_needed()
+    await jobs.stop()
+    assert jobs.is_new
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "gristmill store watch"]
 
 
 async def test_a_queue_that_was_stopped_can_be_opened_again(mill: Any, tmp_path: Path) -> None:
