@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class LeaseKeeper:
 
     Args:
         store: Where the leases are; its twin is used in the thread.
-        seconds: How long a lease lives without renewal; it is renewed after a third of that.
+        seconds: How long the shortest lease lives without renewal; all are renewed after a third of that.
         clock: Monotonic seconds.
     """
 
@@ -35,6 +36,7 @@ class LeaseKeeper:
         self._lock = threading.Lock()
         self._lost: dict[int, Callable[[], None]] = {}
         self._alive_at: dict[int, float] = {}
+        self._lives: dict[int, float] = {}
         self._failing_since: float | None = None
         self._thread: threading.Thread | None = None
         self._stop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -46,7 +48,7 @@ class LeaseKeeper:
 
     @property
     def is_shaky(self) -> bool:
-        """Whether renewing has failed for half the life of a lease: claim nothing new."""
+        """Whether renewing has failed for half the life of the shortest lease: claim nothing new."""
         since = self._failing_since
         return since is not None and self._clock() - since > self._seconds / 2
 
@@ -54,23 +56,36 @@ class LeaseKeeper:
         """Return the seconds of its clock."""
         return self._clock()
 
-    def keep(self, lease: int, lost: Callable[[], None], *, since: float | None = None) -> None:
+    def keep(
+        self,
+        lease: int,
+        lost: Callable[[], None],
+        *,
+        since: float | None = None,
+        seconds: float | None = None,
+    ) -> None:
         """Renew *lease* from now on; *lost* is called once, in the thread, if it cannot be.
 
         Args:
             lease: Which.
             lost: Called without arguments.
             since: When it was asked for, by ``now``: it may live since then. By default just now.
+            seconds: How long it lives without renewal; as long as the shortest by default.
         """
         with self._lock:
             self._lost[lease] = lost
             self._alive_at[lease] = self._clock() if since is None else since
+            self._lives[lease] = self._seconds if seconds is None else seconds
 
     def drop(self, lease: int) -> None:
         """Renew *lease* no longer; harmless if it is not kept."""
         with self._lock:
             self._lost.pop(lease, None)
-            self._alive_at.pop(lease, None)
+            self._forget(lease)
+
+    def _forget(self, lease: int) -> None:
+        self._alive_at.pop(lease, None)
+        self._lives.pop(lease, None)
 
     def start(self) -> None:
         """Start the thread; harmless if it runs."""
@@ -112,22 +127,23 @@ class LeaseKeeper:
     def _pause(self) -> float:
         """Return the seconds until the next renewal, or until the first lease dies if that is sooner."""
         with self._lock:
-            oldest = min(self._alive_at.values(), default=self._clock())
-        return max(0.0, min(self._seconds / 3, oldest + self._seconds - self._clock()))
+            deaths = (at + self._lives[lease] for lease, at in self._alive_at.items())
+            left = min(deaths, default=math.inf) - self._clock()
+        return max(0.0, min(self._seconds / 3, left))
 
     async def _renew(self, store: Store) -> None:
+        by_life: dict[float, list[int]] = {}
         with self._lock:
-            leases = list(self._lost)
+            for lease in self._lost:
+                by_life.setdefault(self._lives[lease], []).append(lease)
+        if not by_life:
+            self._failing_since = None  # the next claim tells whether the store is there
         lost: set[int] = set()
-        if not leases:
-            self._failing_since = (
-                None  # with nothing to renew, the next claim tells whether the store is there
-            )
-        else:
+        for life, leases in sorted(by_life.items()):
             began = self._clock()
             try:
                 async with asyncio.timeout(self._pause()):
-                    lost = await store.renew(leases, self._seconds)
+                    lost |= await store.renew(leases, life)
             except Exception as error:  # noqa: BLE001 - whatever it is: without this thread all leases die
                 if self._failing_since is None:
                     self._failing_since = began
@@ -147,9 +163,9 @@ class LeaseKeeper:
         """Tell who holds a lease that is lost, or that has not been renewed for as long as it lives."""
         now = self._clock()
         with self._lock:
-            silent = {lease for lease, at in self._alive_at.items() if now - at >= self._seconds}
+            silent = {lease for lease, at in self._alive_at.items() if now - at >= self._lives[lease]}
             calls = [self._lost.pop(lease) for lease in lost | silent if lease in self._lost]
             for lease in lost | silent:
-                self._alive_at.pop(lease, None)
+                self._forget(lease)
         for call in calls:
             call()

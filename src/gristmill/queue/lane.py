@@ -183,7 +183,7 @@ class Lane:
         def lost() -> None:
             loop.call_soon_threadsafe(self._lost, claim, task)
 
-        self._keeper.keep(claim.lease, lost, since=asked_at)
+        self._keeper.keep(claim.lease, lost, since=asked_at, seconds=self._options.lease)
 
     def _end(self, claim: Claim, ticket: int, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

@@ -131,10 +131,10 @@ class Jobs(StoredJobs):
         await self._starting.begin(patience)
 
     async def start_when_needed(self) -> None:
-        """Start as ``start_when_there`` does, and raise as that; where nothing needs it yet, when something does.
+        """Start as ``start_when_there`` does, and raise as that; but where nothing needs it yet, later.
 
-        Nothing does where the store is an SQLite file that does not exist, and there is no schedule: the worker
-        starts with the first job that comes in here, or soon after somebody else has made the file.
+        Nothing does where the store is an SQLite file that does not exist and there is no schedule: then the
+        worker starts with the first job that comes in here, or soon after somebody else made the file.
         """
         self._should_work = True
         if self.is_new and not self._schedules:

@@ -60,6 +60,7 @@ class Worker:
         self._scheduler = scheduler
         self._revives = revives
         self._options = {handler.name: options.get(handler.name, QueueOptions()) for handler in handlers}
+        self._all_options = options  # also of queues that are worked elsewhere
         self._lease = min((each.lease for each in self._options.values()), default=30.0)
         self._keeper = LeaseKeeper(store, self._lease)
         quarantine = Quarantine()
@@ -159,8 +160,7 @@ class Worker:
         claim = await self._store.take_over(worker=self.name, seconds=self._lease)
         if claim is None:
             return False
-        lane = next((lane for lane in self.lanes if lane.name == claim.queue), None)
-        policy = Policy() if lane is None else lane.policy
+        policy = Policy(max_crashes=self._all_options.get(claim.queue, QueueOptions()).max_crashes)
         _LOG.warning("a worker died, or lost touch, with %d items of %s", claim.items, claim.queue)
         try:
             settlement = settle_crash(claim, policy)

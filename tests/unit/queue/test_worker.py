@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gristmill.model.queue import Hindrance
+from gristmill.queue.options import QueueOptions
 from gristmill.queue.schedule import Schedule
 
 
@@ -95,3 +96,14 @@ async def test_a_worker_that_somebody_watches_tells_them_and_ends_there(
     _fails_once(monkeypatch, mill.store, "claim")
     worker = await jobs.start()
     assert isinstance(await worker.failure(), ZeroDivisionError)
+
+
+async def test_what_dies_elsewhere_is_judged_by_the_options_of_its_queue(mill: Any) -> None:
+    jobs = mill.make(QueueOptions(max_crashes=1))
+    ref = await jobs.enqueue("numbers", [1])
+    worker = await jobs.start(queues=[])
+    for _ in range(2):
+        await mill.store.claim("numbers", worker="dead", max_items=9, max_bytes=1 << 20, seconds=0)
+        assert await worker.reap_one()
+    assert (await ref.status()).counts.failed == 1
+    assert (await jobs.dead())[0].code == "crashed"
