@@ -136,7 +136,9 @@ class SqliteStore:
                 self._writer.submit(partial(settling.release, lease=claim.lease))
 
     async def renew(self, leases: Sequence[int], seconds: float) -> set[int]:
-        """Extend leases."""
+        """Extend leases; at the end of the transaction of this process that is open, if one is."""
+        if self._transactions.take_on(leases, seconds):
+            return set()
         return await self._writer.submit(partial(settling.renew, leases=leases, seconds=seconds))
 
     async def settle(self, settlement: Settlement) -> Settled:
@@ -165,7 +167,7 @@ class SqliteStore:
                     event.clear()
 
     def transaction(self, claim: Claim) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction; nothing else is written till it ends, renewals included, so keep it short."""
+        """Open a transaction; nothing else is written till it ends, so keep it short."""
         return self._transactions.begin(claim)
 
     # -- jobs

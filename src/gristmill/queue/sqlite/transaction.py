@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from gristmill.queue.sqlite.database import open_for_writing
 from gristmill.queue.sqlite.fair_lock import FairLock
 from gristmill.queue.sqlite.lane import Lane
 from gristmill.queue.sqlite.session import Session
-from gristmill.queue.sqlite.settling import settle
+from gristmill.queue.sqlite.settling import renew, settle
 from gristmill.queue.sqlite.statements import statement
 from gristmill.queue.sqlite.waiters import Waiters
 
@@ -66,6 +67,48 @@ class Transactions:
         self._lane = Lane(f"the transactions of {path}", path, _open)
         self._turn = turn
         self._waiters = waiters
+        self._guard = threading.Lock()
+        self._is_open = False
+        self._renewals: dict[int, float] = {}
+
+    def take_on(self, leases: Sequence[int], seconds: float) -> bool:
+        """Take the renewal of *leases* on if a transaction is open here, and tell whether it is.
+
+        Nobody else writes then, so no lease can be lost, and none can be renewed: that is done when it ends.
+        """
+        with self._guard:
+            if self._is_open:
+                self._renewals.update(dict.fromkeys(leases, seconds))
+            return self._is_open
+
+    def _set_open(self, *, is_open: bool) -> None:
+        with self._guard:
+            self._is_open = is_open
+
+    def _renew(self, connection: apsw.Connection) -> None:
+        """Do what was taken on, in the transaction that ends now; from here on the writer does it again."""
+        self._set_open(is_open=False)
+        session = Session(connection)
+        for seconds in set(self._renewals.values()):
+            leases = [lease for lease, each in self._renewals.items() if each == seconds]
+            session.do(partial(renew, leases=leases, seconds=seconds))
+
+    def _commit(self, connection: apsw.Connection) -> None:
+        _check_open(connection)
+        self._renew(connection)
+        connection.execute("COMMIT")
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        self._set_open(is_open=False)
+        if self._renewals:
+            with contextlib.suppress(apsw.Error):  # else the next renewal does it, if it is not too late
+                connection.execute("BEGIN IMMEDIATE")
+                self._renew(connection)
+                connection.execute("COMMIT")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     @asynccontextmanager
     async def begin(self, claim: Claim) -> AsyncIterator[SqliteTransaction]:
@@ -73,12 +116,15 @@ class Transactions:
         async with self._turn.held_by_task():
             try:
                 connection = await _whole(self._lane.submit(partial(_begin, claim.lease)))
+                self._set_open(is_open=True)
                 transaction = SqliteTransaction(self._lane, connection)
                 yield transaction
-                await _whole(self._lane.submit(_commit))
+                await _whole(self._lane.submit(self._commit))
             except BaseException:
-                await _whole(self._lane.submit(_roll_back))
+                await _whole(self._lane.submit(self._roll_back))
                 raise
+            finally:
+                self._renewals.clear()
         self._waiters.wake(transaction.woken)
 
     async def close(self) -> None:
@@ -105,16 +151,6 @@ def _check_open(connection: apsw.Connection) -> None:
         raise StoreError(
             "the handler ended the transaction that its batch is settled in; leave that to Gristmill"
         )
-
-
-def _commit(connection: apsw.Connection) -> None:
-    _check_open(connection)
-    connection.execute("COMMIT")
-
-
-def _roll_back(connection: apsw.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
 
 
 async def _whole(future: asyncio.Future[T]) -> T:

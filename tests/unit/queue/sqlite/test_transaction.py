@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import apsw
 import pytest
@@ -61,6 +62,28 @@ async def test_an_error_undoes_both(store, new, claim, users):
         await fail()
     assert users() == []
     assert await store.settle(done(taken)) is Settled.SETTLED
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+async def test_a_long_transaction_costs_nobody_in_its_process_a_lease(store, new, claim, users, error):
+    await store.enqueue([new(1), new(1, queue="letters")])
+    taken = await claim()
+    other = await store.claim("letters", worker="w", max_items=9, max_bytes=1 << 20, seconds=0.0)
+
+    async def work():
+        async with store.transaction(taken) as transaction:
+            transaction.connection.execute("INSERT INTO users VALUES ('a')")
+            assert await store.renew([taken.lease, other.lease], 60.0) == set()
+            await transaction.settle(done(taken))
+            if error:
+                raise error
+
+    with contextlib.suppress(ZeroDivisionError):
+        await work()
+    assert users() == ([] if error else ["a"])
+    assert await store.take_over(worker="w2", seconds=60) is None
+    assert await store.settle(done(other)) is Settled.SETTLED
+    assert await store.renew([taken.lease], 60.0) == (set() if error else {taken.lease})
 
 
 async def test_nested_transactions_are_savepoints(store, new, claim, users):
