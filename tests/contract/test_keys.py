@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from gristmill.model.chunk import pick
@@ -113,3 +114,22 @@ async def test_an_upload_that_is_given_up_frees_its_key(queue: Any) -> None:
     later = await queue.submit(1, key="a")
     await queue.store.abort(job.id)
     assert (await queue.claim()).chunks[0].job == later
+
+
+async def test_an_upload_of_many_keys_runs_whole_and_each_key_in_order(queue: Any) -> None:
+    new, chunks = queue.new(2500, chunk=1)
+    (first,) = queue.new(1, key="7")[1]
+    await queue.store.enqueue([(replace(new, id=first.job), [first])])
+    await queue.store.begin(new)
+    keyed = [replace(chunk, key=str(number % 2000)) for number, chunk in enumerate(chunks)]
+    await queue.store.add(new.id, keyed)
+    assert (await queue.counts(new.id))[0] == 2500
+    (status,) = await queue.store.queues()
+    assert (status.ready, status.blocked) == (1, 0)
+    await queue.store.commit(new.id)
+    (status,) = await queue.store.queues()
+    assert (status.ready, status.blocked) == (2000, 501)
+    seen = await queue.drain()
+    assert sorted(seen) == sorted([0, *range(2500)])
+    assert seen.index(7) < seen.index(2007)
+    assert (await queue.counts(new.id))[2] == 2500

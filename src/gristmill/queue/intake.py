@@ -24,6 +24,9 @@ _MOST_BYTES = 1 << 20
 _WINDOW = 8 << 20
 """Bytes of items in memory at once."""
 
+_KEYED = 10_000
+"""Items with keys of their own in memory at once: each may be a chunk of its own."""
+
 _AT_ONCE = 100  # items of a list that are looked at between two turns of the loop
 
 Source = Iterable[Any] | AsyncIterable[Any]
@@ -101,11 +104,13 @@ class Intake:
     async def _take(self, job: NewJob, source: ReadySource, key: str | None, connection: Any) -> Enqueued:
         upload = _Upload(self._store, job, self._keeper)
         window = _Window(0)
+        is_keyed = key is None and self._key is not None
         try:
             async for entries in source:
                 for entry in entries:
                     window.put(entry)
-                if window.size < _WINDOW or connection is not None:
+                is_full = window.size >= _WINDOW or (is_keyed and len(window.items) >= _KEYED)
+                if not is_full or connection is not None:
                     continue
                 if (held := await upload.add(self._chunks(job.id, window, key), window)) is not None:
                     return held

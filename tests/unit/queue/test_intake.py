@@ -134,6 +134,14 @@ def large(number: int = 1) -> list[Ready]:
     return [Ready(number, b" " * (9 << 20) + b"%d" % number)]
 
 
+@pytest.mark.parametrize(("key", "adds"), [(None, 3), ("k", 0)])
+async def test_many_chunks_do_not_come_to_the_store_in_one_go(key: str | None, adds: int) -> None:
+    store = Sieve()
+    taking = intake(store, key=lambda number: number)
+    await taking.take(NewJob(id=JOB, queue="numbers"), range(25_000), key=key)
+    assert len(store.sizes) == adds
+
+
 async def test_an_item_whose_key_cannot_be_told_is_named_and_nothing_is_stored() -> None:
     store = MemoryStore()
     taking = intake(store, key=lambda number: 1 // number)

@@ -31,7 +31,7 @@ from gristmill.queue.redis import sizes
 from gristmill.queue.redis.checks import ASKED, check, durability, memory_from, server_from
 from gristmill.queue.redis.dead import Dead
 from gristmill.queue.redis.faults import is_no_database
-from gristmill.queue.redis.jobs import Jobs
+from gristmill.queue.redis.jobs import AT_ONCE, Jobs
 from gristmill.queue.redis.links import Links
 from gristmill.queue.redis.queues import Queues
 from gristmill.queue.redis.records import enqueued_from, packed_chunks, packed_jobs
@@ -148,8 +148,11 @@ class RedisStore:
 
     async def add(self, job: str, chunks: Sequence[NewChunk], *, refused: Sequence[NewResult] = ()) -> None:
         """Store more items of an upload."""
-        if not await self._links.run("add", job, *packed_chunks(chunks, refused)):
-            raise JobNotFound(f"there is no job {job} that receives items")
+        for start in range(0, max(1, len(chunks)), AT_ONCE):  # nobody sees a part of them before the commit
+            told = refused if start + AT_ONCE >= len(chunks) else ()
+            some = chunks[start : start + AT_ONCE]
+            if not await self._links.run("add", job, *packed_chunks(some, told)):
+                raise JobNotFound(f"there is no job {job} that receives items")
 
     async def commit(self, job: str) -> None:
         """Let the items of an upload run."""

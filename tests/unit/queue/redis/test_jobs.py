@@ -136,3 +136,20 @@ async def test_a_large_abandoned_upload_gives_its_key_away_at_once_and_is_pruned
     await lab.succeed(store, claim)
     assert (claim.items, await store.prune("numbers", older_than=-1)) == (1, 1)
     assert await lab.ask(server, "HGET", "{gm}:queue:numbers", "chunks") == b"0"
+
+
+async def test_many_chunks_of_an_upload_come_in_several_calls(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.queue.redis.store.AT_ONCE", 10)
+    server = lab.serve()
+    store = lab.reach(server)
+    await store.open()
+    job, chunks = lab.new(35, chunk=1)
+    await store.begin(job)
+    await lab.ask(server, "CONFIG", "RESETSTAT")
+    await store.add(job.id, chunks)
+    stats = await lab.ask(server, "INFO", "commandstats")
+    assert sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval")) >= 4
+    await store.commit(job.id)
+    assert (await store.job(job.id)).counts.queued == 35
