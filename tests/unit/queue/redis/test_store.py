@@ -158,6 +158,21 @@ async def test_the_schema_of_a_newer_gristmill_is_left_alone(lab: Any) -> None:
     await other.open()
 
 
+async def test_jobs_that_an_older_gristmill_left_in_one_index_are_pruned_by_their_queues(lab: Any) -> None:
+    server = lab.serve()
+    store = lab.reach(server)
+    jobs = [lab.new(0, queue=queue) for queue in ("numbers", "letters", "numbers")]
+    await store.enqueue(jobs)
+    for (job, _), number in zip(jobs, (1, 2, 3), strict=True):
+        await lab.ask(server, "ZREM", f"{{gm}}:finished:{job.queue}", job.id)
+        await lab.ask(server, "ZADD", "{gm}:finished", number, job.id)
+    await lab.ask(server, "ZADD", "{gm}:finished", 4, "job_that_is_gone")
+    assert await store.prune("numbers", older_than=-1) == 2
+    assert await store.job(jobs[1][0].id) is not None
+    assert await store.prune("letters", older_than=-1) == 1
+    assert await lab.ask(server, "EXISTS", "{gm}:finished") == 0
+
+
 OPENING = """
 import asyncio, sys
 from gristmill.queue.redis.store import RedisStore

@@ -89,6 +89,25 @@ async def test_a_newer_schema_is_refused_and_left_alone(path):
     await store.close()
 
 
+async def test_an_older_schema_is_brought_up_to_date(path):
+    connection = apsw.Connection(str(path))
+    connection.execute(migrations()[0])
+    connection.execute("INSERT INTO gristmill_schema VALUES (1)")
+    migrate(connection, path)
+    older = shape(connection)
+    connection.close()
+    path.unlink()
+    connection = apsw.Connection(str(path))
+    migrate(connection, path)
+    assert shape(connection) == older
+    connection.close()
+
+
+def shape(connection):
+    versions = connection.execute("SELECT max(version) FROM gristmill_schema").fetchall()
+    return versions, connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
 async def test_tables_of_users_live_beside_ours(path):
     connection = apsw.Connection(str(path))
     connection.execute("CREATE TABLE job (id); INSERT INTO job VALUES (1); PRAGMA user_version = 7")

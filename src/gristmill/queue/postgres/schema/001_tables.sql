@@ -26,7 +26,7 @@ CREATE TABLE gristmill.job (
 
 CREATE INDEX job_queue ON gristmill.job (queue, number);
 CREATE INDEX job_unfinished ON gristmill.job (number) WHERE finished_at IS NULL;
-CREATE INDEX job_finished ON gristmill.job (queue, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX job_finished ON gristmill.job (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX job_receiving ON gristmill.job (touched_at) WHERE is_receiving;
 
 -- A chunk is in exactly one state. Blocked: behind another of its key. Scheduled: not due yet; the claim makes

@@ -133,16 +133,16 @@ BEGIN
     RETURN final;
 END $$;
 
--- Remove final jobs of a queue that are old, and uploads that stand still, most at a time, and forget old leases and keys;
+-- Remove final jobs that are old and uploads that stand still, most at a time, and forget old leases and keys;
 -- return how many jobs, and the queues in which others became ready by it.
 CREATE FUNCTION gristmill.prune(
-    of_queue text, older_than float8, remembered float8, most integer, OUT pruned integer, OUT queues text[]
+    older_than float8, remembered float8, most integer, OUT pruned integer, OUT queues text[]
 ) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     jobs text[];
 BEGIN
     jobs := ARRAY(
-        SELECT id FROM gristmill.job WHERE queue = of_queue AND finished_at < gristmill.now() - older_than
+        SELECT id FROM gristmill.job WHERE finished_at < gristmill.now() - older_than
         ORDER BY finished_at LIMIT most FOR UPDATE SKIP LOCKED
     );
     jobs := jobs || ARRAY(
@@ -198,10 +198,7 @@ BEGIN
             rank = gristmill.now() + fresh.priority * 60.0,
             state = CASE WHEN key IS NULL THEN 'ready' ELSE 'blocked' END
         FROM fresh WHERE chunk.id = fresh.id
-        RETURNING chunk.id, chunk.job, chunk.queue, chunk.key, chunk.items, chunk.places
-    ), taken_back AS (  -- the failures that their jobs have recorded of these items count no more
-        INSERT INTO gristmill.result (job, kind, items, places, body)
-        SELECT job, 'again', items, places, '[]' FROM moved ORDER BY id
+        RETURNING chunk.job, chunk.queue, chunk.key, chunk.items
     ), counted AS (
         UPDATE gristmill.job SET failed = failed - freed.items, finished_at = NULL
         FROM (SELECT job, sum(items) AS items FROM moved GROUP BY job) AS freed WHERE job.id = freed.job

@@ -21,6 +21,16 @@ local function sweep(index, before)
   return false
 end
 
+-- Final jobs of which an older Gristmill has kept one index for all queues.
+local old = call('ZRANGE', P .. 'finished', 0, most - 1, 'WITHSCORES')
+for i = 1, #old, 2 do
+  local queue, finished_at = unpack(call('HMGET', P .. 'job:' .. old[i], 'queue', 'finished_at'))
+  if queue and finished_at then
+    call('ZADD', P .. 'finished:' .. queue, old[i + 1], old[i])
+  end
+  call('ZREM', P .. 'finished', old[i])
+end
+
 local is_more = sweep('finished:' .. ARGV[1], now - ARGV[2]) or sweep('uploads', now - ABANDONED)
 flush()
 return {gone, is_more and 1 or 0}

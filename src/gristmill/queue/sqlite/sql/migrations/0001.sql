@@ -22,7 +22,7 @@ CREATE TABLE gristmill_job (
 ) STRICT;
 CREATE INDEX gristmill_job_queue ON gristmill_job (queue, number);
 CREATE INDEX gristmill_job_open ON gristmill_job (number) WHERE finished_at IS NULL;
-CREATE INDEX gristmill_job_final ON gristmill_job (queue, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX gristmill_job_final ON gristmill_job (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX gristmill_job_cancelled ON gristmill_job (number) WHERE is_cancelled = 1;
 CREATE INDEX gristmill_job_receiving ON gristmill_job (touched_at) WHERE is_receiving = 1;
 
