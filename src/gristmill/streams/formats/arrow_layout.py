@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from gristmill.errors import SourceError
 from gristmill.streams.formats.column_casts import misfits, without
 from gristmill.streams.formats.column_text import surplus
+from gristmill.streams.formats.exact_values import cast_whole
 from gristmill.streams.sources.protocol import taken
 
 
@@ -66,15 +67,15 @@ def fit(batch: Any, schema: Any) -> tuple[Any, dict[int, str]]:
 
 
 def cast_safely(array: Any, kind: Any) -> tuple[Any, list[int]]:
-    """Return *array* as *kind*, and the indices of values that cannot be that, null in it."""
+    """Return *array* as *kind*, and the indices of values that cannot be that whole, null in it."""
     if array.type.equals(kind):
         return array, []
     if pa.types.is_dictionary(array.type):
         return cast_safely(array.dictionary_decode(), kind)
     try:
-        return pc.cast(array, kind), []
+        return cast_whole(array, kind), []
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        unfit = misfits(array, lambda part: pc.cast(part, kind))
+        unfit = misfits(array, lambda part: cast_whole(part, kind))
     kept = without(array, unfit)
     return (pa.nulls(len(array), kind) if kept.null_count == len(kept) else pc.cast(kept, kind)), unfit
 

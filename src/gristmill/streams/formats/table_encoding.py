@@ -21,6 +21,7 @@ from gristmill.streams.formats.arrow_layout import fit, layout_of, schema_of
 from gristmill.streams.formats.column_casts import misfits
 from gristmill.streams.formats.column_text import surplus
 from gristmill.streams.formats.csv_writing import usable
+from gristmill.streams.formats.exact_values import is_cut, may_cut
 from gristmill.streams.sinks.protocol import Encoded
 from gristmill.streams.sources.protocol import taken
 
@@ -168,9 +169,9 @@ def _rows_of(results: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[int, st
 
 
 def array_of(values: list[Any], kind: Any) -> tuple[Any, dict[int, Any]]:
-    """Return *values* as an array, and those that do not fit, null in it."""
+    """Return *values* as an array, and those that do not fit whole, null in it."""
     try:
-        return pa.array(values, kind), {}
+        return _array_of_whole(values, kind), {}
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         pass
     plain = [_plain(value) for value in values]
@@ -181,10 +182,17 @@ def array_of(values: list[Any], kind: Any) -> tuple[Any, dict[int, Any]]:
     return pa.array(plain, kind), unfit
 
 
+def _array_of_whole(values: list[Any], kind: Any) -> Any:
+    found = pa.array(values, kind)
+    if may_cut(kind) and any(is_cut(value, kind) for value in values):
+        raise pa.ArrowInvalid(f"a value loses a part as {kind}")
+    return found
+
+
 def _unfit(values: list[Any], kind: Any) -> list[int]:
     def convert(part: Any) -> Any:
         try:
-            return pa.array(part.to_pylist(), kind)
+            return _array_of_whole(part.to_pylist(), kind)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise pa.ArrowInvalid(str(error)) from error
 

@@ -42,6 +42,15 @@ def test_values_that_would_lose_something_fail_their_rows():
     assert bad == {1: "column a: 1.5 is not int64"}
 
 
+def test_entries_within_a_column_are_not_dropped():
+    schema = pa.schema([("o", pa.struct([("x", pa.int64())]))])
+
+    found, bad = fit(pa.record_batch({"o": [{"x": 1, "y": None}, {"x": 2, "y": 3}]}), schema)
+
+    assert found.to_pylist() == [{"o": {"x": 1}}]
+    assert bad == {1: "column o: {'x': 2, 'y': 3} is not struct<x: int64>"}
+
+
 def test_values_that_are_all_of_another_kind_all_fail():
     found, bad = fit(pa.record_batch({"a": [[1], [2]], "b": ["x", "y"]}), SCHEMA)
 

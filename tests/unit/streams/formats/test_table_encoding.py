@@ -161,3 +161,19 @@ def test_results_without_a_column_fail_and_are_not_lost():
             b"",
             dict.fromkeys(range(len(results)), "the result has no columns"),
         )
+
+
+def test_an_entry_that_the_columns_have_not_is_not_dropped_from_within_a_row():
+    _, _, layout = encode([{"o": {"x": 1}, "l": [{"x": 1}], "d": dt.date(2020, 1, 1)}])
+    later = [
+        {"o": {"x": 2}, "l": [], "d": None},
+        {"o": {"x": 3, "y": 4}, "l": [], "d": None},
+        {"o": None, "l": [{"x": 5}, {"z": 6}], "d": None},
+        {"o": None, "l": [], "d": dt.datetime(2020, 1, 1, 5)},  # noqa: DTZ001 - a date has no zone
+    ]
+
+    batch, bad, _ = encode(later, layout=layout)
+
+    assert batch.to_pylist() == later[:1]
+    assert list(bad) == [1, 2, 3]
+    assert bad[1] == "column o: {'x': 3, 'y': 4} is not struct<x: int64>"
