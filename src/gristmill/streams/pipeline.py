@@ -26,7 +26,7 @@ from gristmill.streams.engines.protocol import Engine
 from gristmill.streams.failures import FailureLimit
 from gristmill.streams.options import ReadOptions, RunOptions, WriteOptions
 from gristmill.streams.report import Report, Stalls
-from gristmill.streams.sinks.protocol import EncoderRecipe, Sink
+from gristmill.streams.sinks.protocol import EncoderRecipe, Sink, TypedRecipe
 from gristmill.streams.sinks.sql import SqlSink
 from gristmill.streams.sinks.unkept import StandardOutput, UnkeptOutput
 from gristmill.streams.sources.protocol import ReaderRecipe, Source
@@ -210,6 +210,8 @@ class Pipeline:
         stopping: Stopping,
     ) -> Report:
         encoder = self.sink.recipe()
+        if isinstance(encoder, TypedRecipe) and isinstance(self.source, TableFiles):
+            encoder = encoder.knowing(self.source.layout())
         kind = ColumnWork if self.handler.is_columnar else RowWork
         work = kind(
             handler=handler,

@@ -43,6 +43,18 @@ def poisoned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+class Counts(msgspec.Struct):
+    """A row of a table with a map."""
+
+    map: dict[str, int] | None
+
+
+@batch(max_size=50)
+def counted(rows: list[Counts]) -> list[dict[str, int]]:
+    """Count the entries of a map."""
+    return [{"n": len(row.map or {})} for row in rows]
+
+
 class Order(msgspec.Struct):
     """A typed row."""
 

@@ -8,6 +8,8 @@ import io
 import json
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 QUOTED = 'id,text\r\n1,"a\n""b"",\r\n"\n2,\n3,"x\r\ry"\r\n\r\n4,last'
@@ -289,3 +291,18 @@ def test_letters_of_lines_replay_with_what_was_selected_of_them(mill: Any) -> No
     mill.go("poisoned", "in.ndjson", "-o", "out.ndjson", *words, code=3)
     mill.go("same", "out.ndjson.dead.ndjson", "-o", "again.ndjson")
     assert (mill.folder / "again.ndjson").read_text() == '{"id":"1","text":"poison"}\n'
+
+
+def test_columns_of_parquet_go_through_a_handler_of_rows_as_they_are(mill: Any) -> None:
+    table = pa.table(
+        {
+            "map": pa.array([[("a", 1)], None, []], pa.map_(pa.string(), pa.int64())),
+            "large": pa.array([1, None, 2**64 - 1], pa.uint64()),
+            "late": pa.array([None, None, 5], pa.int64()),
+        }
+    )
+    pq.write_table(table, "in.parquet", row_group_size=1)
+    mill.go("anything", "in.parquet", "-o", "out.parquet")
+    assert pq.read_table("out.parquet").equals(table)
+    mill.go("counted", "in.parquet", "-o", "out.ndjson")
+    assert (mill.folder / "out.ndjson").read_text() == '{"n":1}\n{"n":0}\n{"n":0}\n'

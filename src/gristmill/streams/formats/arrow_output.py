@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -41,7 +41,13 @@ def write_arrow(batch: Any) -> Encoded:
 
 @dataclass(frozen=True, slots=True)
 class ArrowRecipe:
-    """Makes encoders of Arrow."""
+    """Makes encoders of Arrow.
+
+    Attributes:
+        given: As of ``TableRowEncoder``.
+    """
+
+    given: bytes | None = None
 
     @property
     def needs_layout(self) -> bool:
@@ -50,7 +56,11 @@ class ArrowRecipe:
 
     def rows(self, result_type: Any) -> RowEncoder:
         """Return an encoder of rows."""
-        return TableRowEncoder(write_arrow, result_type)
+        return TableRowEncoder(write_arrow, result_type, self.given)
+
+    def knowing(self, layout: bytes) -> ArrowRecipe:
+        """Return the same for an input that has columns with types."""
+        return replace(self, given=layout)
 
     def column_encoder(self) -> ColumnEncoder:
         """Return an encoder of columns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -35,7 +35,7 @@ def as_text(column: Any) -> Any:
     if pa.types.is_time(kind):
         return _of_times(column)
     if pa.types.is_nested(kind) or _is_binary(kind) or pa.types.is_duration(kind):
-        return pa.array([_of_one(value) for value in as_python(column).to_pylist()], pa.string())
+        return pa.array([_of_one(value) for value in python_values(column)], pa.string())
     return pc.cast(column, pa.string())
 
 
@@ -133,6 +133,46 @@ def as_python(column: Any) -> Any:
     kind = column.type
     wanted = _in_python(kind)
     return column if wanted is kind else pc.cast(column, wanted, safe=False)
+
+
+def python_values(column: Any) -> list[Any]:
+    """Return the values of *column* as Python has them; see ``as_python``.
+
+    A map from texts or whole numbers is a dict. One that has a key twice, which the format does not forbid,
+    is a list of pairs, as is a map from anything else.
+    """
+    column = as_python(column)
+    if not _are_dicts(column.type):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    try:
+        return column.to_pylist(maps_as_pydicts="strict")  # type: ignore[no-any-return]
+    except KeyError:
+        return list(map(_python_value, column))
+
+
+def _python_value(value: Any) -> Any:
+    try:
+        return value.as_py(maps_as_pydicts="strict")
+    except KeyError:
+        return value.as_py()
+
+
+def _are_dicts(kind: Any) -> bool:
+    """Tell whether *kind* has maps in it, all of whose keys may be those of a JSON object."""
+    found = list(_keys(kind))
+    types = pa.types
+    tests = (types.is_string, types.is_large_string, types.is_integer)
+    return bool(found) and all(any(test(key) for test in tests) for key in found)
+
+
+def _keys(kind: Any) -> Iterator[Any]:
+    """Yield the types of the keys of all maps in *kind*."""
+    if pa.types.is_map(kind):
+        yield kind.key_type
+        yield from _keys(kind.item_type)
+    elif pa.types.is_nested(kind):
+        for place in range(kind.num_fields):
+            yield from _keys(kind.field(place).type)
 
 
 def _in_python(kind: Any) -> Any:

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gristmill.streams.formats.cell_text import as_python, as_text, bytes_of
+from gristmill.streams.formats.cell_text import as_text, bytes_of, python_values
 from gristmill.streams.formats.ndjson_writing import LineEncoder
 from gristmill.streams.formats.record_lines import Lines
 from gristmill.streams.formats.row_makers import dict_maker
@@ -136,7 +136,7 @@ def rows_of(batch: Any) -> list[dict[str, Any]]:
     names = batch.schema.names
     if not names:
         return [{} for _ in range(batch.num_rows)]
-    columns = [as_python(column).to_pylist() for column in batch.columns]
+    columns = [python_values(column) for column in batch.columns]
     make = dict_maker(tuple((name, place) for place, name in enumerate(names)), len(names))
     return make(zip(*columns, strict=True))
 

@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+_DIGITS, _LONG_DIGITS = 38, 76
+
 
 @lru_cache(maxsize=256)
 def may_cut(kind: Any) -> bool:
@@ -54,6 +56,35 @@ def _is_of_time(value: Any, kind: Any) -> bool:
     if isinstance(value, dt.datetime):
         return pa.types.is_timestamp(kind) and (value.tzinfo is None) == (kind.tz is None)
     return not (isinstance(value, dt.time) and value.tzinfo is not None)
+
+
+def falls_short(kind: Any, given: Any) -> bool:
+    """Tell whether *kind*, inferred from some values, may not hold others of a column of the type *given*.
+
+    Args:
+        kind: None if the values have no type in common.
+        given: Of the column that they are of.
+    """
+    types = pa.types
+    if kind is None or types.is_null(kind) or (types.is_map(given) and not types.is_map(kind)):
+        return True
+    if types.is_integer(kind):
+        return types.is_uint64(given)  # type: ignore[no-any-return]
+    if types.is_decimal(kind):
+        return types.is_decimal256(given)  # type: ignore[no-any-return]
+    if types.is_struct(kind) and types.is_struct(given):
+        others = {field.name: field.type for field in kind}
+        return any(falls_short(others.get(field.name), field.type) for field in given)
+    if types.is_list(kind) and types.is_nested(given) and not types.is_struct(given):
+        return falls_short(kind.value_type, given.value_type)
+    return False
+
+
+def widest_decimal(kind: Any) -> Any:
+    """Return the decimal type with the most digits that has the scale of *kind*."""
+    if pa.types.is_decimal256(kind):
+        return pa.decimal256(_LONG_DIGITS, kind.scale)
+    return pa.decimal128(_DIGITS, kind.scale)
 
 
 def cast_whole(array: Any, kind: Any) -> Any:

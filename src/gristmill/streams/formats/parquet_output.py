@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -91,9 +91,11 @@ class ParquetRecipe:
 
     Attributes:
         codec: As of ``WriteParquet``.
+        given: As of ``TableRowEncoder``.
     """
 
     codec: str | None = None
+    given: bytes | None = None
 
     @property
     def needs_layout(self) -> bool:
@@ -102,7 +104,11 @@ class ParquetRecipe:
 
     def rows(self, result_type: Any) -> RowEncoder:
         """Return an encoder of rows."""
-        return TableRowEncoder(WriteParquet(self.codec), result_type)
+        return TableRowEncoder(WriteParquet(self.codec), result_type, self.given)
+
+    def knowing(self, layout: bytes) -> ParquetRecipe:
+        """Return the same for an input that has columns with types."""
+        return replace(self, given=layout)
 
     def column_encoder(self) -> ColumnEncoder:
         """Return an encoder of columns."""

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import decimal
 import enum
-import types
-import typing
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
 
-from gristmill.codec import pydantic_models
 from gristmill.codec.results import encode_hook
+from gristmill.streams.formats.annotated_types import fields_of
 from gristmill.streams.formats.arrow_layout import fit, layout_of, schema_of
 from gristmill.streams.formats.column_casts import misfits
 from gristmill.streams.formats.column_text import surplus
 from gristmill.streams.formats.csv_writing import usable
-from gristmill.streams.formats.exact_values import is_cut, may_cut
+from gristmill.streams.formats.exact_values import falls_short, is_cut, may_cut, widest_decimal
 from gristmill.streams.sinks.protocol import Encoded
 from gristmill.streams.sources.protocol import taken
 
-_KINDS: dict[Any, Any] = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-    bytes: pa.binary(),
-    dt.date: pa.date32(),
-    dt.time: pa.time64("us"),
-    dt.timedelta: pa.duration("us"),
-    uuid.UUID: pa.string(),
-}
 _NATIVE = (
     bytes, bytearray, dt.datetime, dt.date, dt.time, dt.timedelta, decimal.Decimal,
 )  # fmt: skip
 """What Arrow takes as it is, and JSON does not."""
-_DIGITS = 38
 
 
 class Format(Protocol):
@@ -89,11 +73,13 @@ class TableRowEncoder:
     Args:
         write: Encodes one batch.
         result_type: Of the handler.
+        given: The columns of the input with their types, as a layout; None if it has none.
     """
 
-    def __init__(self, write: Format, result_type: Any) -> None:
+    def __init__(self, write: Format, result_type: Any, given: bytes | None = None) -> None:
         self._write = write
         self._known = fields_of(result_type)
+        self._given = {field.name: field.type for field in schema_of(given)}
 
     @property
     def is_joinable(self) -> bool:
@@ -111,7 +97,12 @@ class TableRowEncoder:
             return None
         known = self._known or {}
         return layout_of(
-            pa.schema([(name, known.get(name) or type_of([row.get(name) for row in rows])) for name in names])
+            pa.schema(
+                [
+                    (name, known.get(name) or type_of([row.get(name) for row in rows], self._given.get(name)))
+                    for name in names
+                ]
+            )
         )
 
     def encode(self, results: Sequence[Any], layout: bytes | None) -> tuple[Encoded, Mapping[int, str]]:
@@ -226,14 +217,22 @@ def _plain(value: Any) -> Any:
         return value
 
 
-def type_of(values: list[Any]) -> Any:
-    """Return the type of *values*, decimals as wide as can be; text where they have none in common."""
+def type_of(values: list[Any], given: Any = None) -> Any:
+    """Return the type of *values*, decimals as wide as can be; text where they have none in common.
+
+    Args:
+        values: Any.
+        given: The type of the input's column of that name, for values that do not tell all: null alone, empty
+            lists, whole numbers of which later ones may be larger. None: it has no such column, or no types.
+    """
     kind = _inferred(values)
     if kind is None or isinstance(kind, pa.BaseExtensionType):
         kind = _inferred([_plain(value) for value in values])
+    if given is not None and falls_short(kind, given) and not array_of(values, given)[1]:
+        return given
     if kind is None:
         return pa.string()
-    return pa.decimal128(_DIGITS, kind.scale) if pa.types.is_decimal(kind) else kind
+    return widest_decimal(kind) if pa.types.is_decimal(kind) else kind
 
 
 def _inferred(values: list[Any]) -> Any:
@@ -241,56 +240,3 @@ def _inferred(values: list[Any]) -> Any:
         return pa.array(values).type
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return None
-
-
-def fields_of(result_type: Any) -> dict[str, Any] | None:
-    """Return name -> Arrow type of the fields of *result_type*; the type None where only values tell.
-
-    Returns:
-        None if it has no fields that are known.
-    """
-    if not isinstance(result_type, type):
-        return None
-    is_known = (
-        issubclass(result_type, msgspec.Struct)
-        or dataclasses.is_dataclass(result_type)
-        or pydantic_models.is_model(result_type)
-        or (issubclass(result_type, dict) and result_type is not dict)
-    )
-    if not is_known:
-        return None
-    hints = typing.get_type_hints(result_type)
-    if issubclass(result_type, msgspec.Struct):
-        pairs = zip(result_type.__struct_fields__, result_type.__struct_encode_fields__, strict=True)
-        return {written: kind_of(hints[name]) for name, written in pairs}
-    if dataclasses.is_dataclass(result_type):
-        return {field.name: kind_of(hints[field.name]) for field in dataclasses.fields(result_type)}
-    model: Any = result_type
-    if pydantic_models.is_model(model):
-        return {name: kind_of(hints[name]) for name in model.model_fields}
-    return {name: kind_of(hint) for name, hint in hints.items()}
-
-
-def kind_of(annotation: Any) -> Any:  # noqa: PLR0911 - one for each kind of annotation
-    """Return the Arrow type of what is annotated so; None where only values tell."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return kind_of(arguments[0])
-    if origin in (typing.Union, types.UnionType):
-        others = [each for each in arguments if each is not type(None)]
-        return kind_of(others[0]) if len(others) == 1 else None
-    if origin in (list, Sequence) and arguments:
-        inner = kind_of(arguments[0])
-        return None if inner is None else pa.list_(inner)
-    if origin is typing.Literal:
-        return _KINDS.get(type(arguments[0])) if len(set(map(type, arguments))) == 1 else None
-    try:
-        found = _KINDS.get(annotation)
-    except TypeError:
-        return None
-    if found is not None:
-        return found
-    inner_fields = fields_of(annotation)
-    if inner_fields and None not in inner_fields.values():
-        return pa.struct(list(inner_fields.items()))
-    return None

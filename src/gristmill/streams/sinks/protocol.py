@@ -98,6 +98,17 @@ class EncoderRecipe(Protocol):
         """Return an encoder of columns."""
 
 
+@runtime_checkable
+class TypedRecipe(EncoderRecipe, Protocol):
+    """A recipe of an output whose columns have types."""
+
+    def knowing(self, layout: bytes) -> EncoderRecipe:
+        """Return the same for an input that has columns with types too, those of *layout*.
+
+        They count where the first results do not tell the types of all that follow.
+        """
+
+
 class Sink(Protocol):
     """Takes results and commits them together with a checkpoint, in one atomic step."""
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gristmill.streams.formats.cell_text import as_python, as_text
+from gristmill.streams.formats.cell_text import as_python, as_text, python_values
 from gristmill.streams.formats.column_text import CsvColumnEncoder, rows_of
 from gristmill.streams.formats.csv_writing import CsvRowEncoder
 
@@ -128,3 +128,24 @@ def test_nanoseconds_become_what_python_has_and_not_what_pandas_has(column, expe
 def test_columns_without_nanoseconds_are_left_alone():
     for column in (pa.array([[1]]), pa.array([1], pa.timestamp("us")), pa.array(["x"]).dictionary_encode()):
         assert as_python(column) is column
+
+
+def test_a_map_is_a_dict_in_whatever_it_stands():
+    maps = pa.map_(pa.string(), pa.int64())
+    nested = pa.array([[{"m": [("a", 1)]}], None], pa.list_(pa.struct([("m", maps)])))
+
+    assert python_values(pa.array([[("a", 1), ("b", None)], [], None], maps)) == [
+        {"a": 1, "b": None},
+        {},
+        None,
+    ]
+    assert python_values(nested) == [[{"m": {"a": 1}}], None]
+    assert python_values(pa.array([[(5, "x")]], pa.map_(pa.int32(), pa.string()))) == [{5: "x"}]
+
+
+def test_nothing_of_a_map_that_no_dict_can_be_is_lost():
+    twice = pa.array([[("a", 1), ("a", 2)], [("b", 3)]], pa.map_(pa.string(), pa.int64()))
+    of_truths = pa.array([[(True, 1)]], pa.map_(pa.bool_(), pa.int64()))
+
+    assert python_values(twice) == [[("a", 1), ("a", 2)], {"b": 3}]
+    assert python_values(of_truths) == [[(True, 1)]]

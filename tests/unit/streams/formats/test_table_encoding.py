@@ -9,11 +9,9 @@ import uuid
 
 import msgspec
 import pyarrow as pa
-import pydantic
-import pytest
 
-from gristmill.streams.formats.arrow_layout import schema_of
-from gristmill.streams.formats.table_encoding import TableRowEncoder, fields_of, kind_of
+from gristmill.streams.formats.arrow_layout import layout_of, schema_of
+from gristmill.streams.formats.table_encoding import TableRowEncoder
 
 
 class Inner(msgspec.Struct):
@@ -33,20 +31,12 @@ class Point:
     on: bool
 
 
-class Model(pydantic.BaseModel):
-    day: dt.date
-
-
-class Typed(typing.TypedDict):
-    name: str
-
-
 class Colour(enum.Enum):
     RED = "red"
 
 
-def encode(results, result_type=typing.Any, layout=None):
-    encoder = TableRowEncoder(lambda batch: batch, result_type)
+def encode(results, result_type=typing.Any, layout=None, given=None):
+    encoder = TableRowEncoder(lambda batch: batch, result_type, given)
     layout = encoder.layout(results) if layout is None else layout
     batch, bad = encoder.encode(results, layout)
     return batch, bad, layout
@@ -65,35 +55,6 @@ def test_annotated_results_have_the_annotated_types_whatever_their_values():
         ]
     )
     assert batch.to_pylist() == [{"orderId": 1, "note": None, "inner": {"x": 1.0}, "tags": []}]
-
-
-@pytest.mark.parametrize(
-    ("result_type", "expected"),
-    [
-        (Point, {"x": pa.float64(), "on": pa.bool_()}),
-        (Model, {"day": pa.date32()}),
-        (Typed, {"name": pa.string()}),
-        (dict, None),
-        (int, None),
-    ],
-)
-def test_every_kind_of_type_says_its_fields(result_type, expected):
-    assert fields_of(result_type) == expected
-
-
-@pytest.mark.parametrize(
-    ("annotation", "expected"),
-    [
-        (typing.Literal["a", "b"], pa.string()),
-        (int | str, None),
-        (typing.Annotated[int, "x"], pa.int64()),
-        (dt.datetime, None),
-        (dict[str, int], None),
-        (uuid.UUID, pa.string()),
-    ],
-)
-def test_what_does_not_say_one_type_is_left_to_the_values(annotation, expected):
-    assert kind_of(annotation) == expected
 
 
 def test_dicts_have_the_columns_and_types_of_the_first_rows():
@@ -177,3 +138,49 @@ def test_an_entry_that_the_columns_have_not_is_not_dropped_from_within_a_row():
     assert batch.to_pylist() == later[:1]
     assert list(bad) == [1, 2, 3]
     assert bad[1] == "column o: {'x': 3, 'y': 4} is not struct<x: int64>"
+
+
+GIVEN = pa.schema(
+    [
+        ("large", pa.uint64()),
+        ("map", pa.map_(pa.string(), pa.int64())),
+        ("later", pa.date32()),
+        ("list", pa.list_(pa.struct([("n", pa.int32())]))),
+        ("long", pa.decimal256(60, 2)),
+        ("small", pa.int8()),
+    ]
+)
+
+
+def test_types_of_the_input_count_where_the_first_rows_do_not_tell_all():
+    decimals = [decimal.Decimal("1.50"), decimal.Decimal("9" * 50 + ".25")]
+    first = {"large": 1, "map": {"a": 1}, "later": None, "list": [], "long": decimals[0], "small": 1}
+    later = {
+        "large": 2**64 - 1, "map": {}, "later": dt.date(2020, 1, 1), "list": [{"n": 5}], "long": decimals[1],
+        "small": 300,
+    }  # fmt: skip
+
+    _, _, layout = encode([first], given=layout_of(GIVEN))
+    batch, bad, _ = encode([later], layout=layout)
+
+    assert not bad
+    assert schema_of(layout) == GIVEN.set(5, pa.field("small", pa.int64()))  # which the rows do tell
+    assert batch.to_pylist(maps_as_pydicts="strict") == [later]
+
+
+def test_types_of_the_input_do_not_count_where_the_rows_are_of_others():
+    _, bad, layout = encode([{"large": -1, "later": "x", "map": "y"}], given=layout_of(GIVEN))
+
+    assert not bad
+    assert schema_of(layout) == pa.schema(
+        [("large", pa.int64()), ("later", pa.string()), ("map", pa.string())]
+    )
+
+
+def test_decimals_of_more_than_38_digits_keep_them():
+    value = decimal.Decimal("9" * 50 + ".25")
+
+    batch, bad, _ = encode([{"a": value}])
+
+    assert not bad
+    assert batch.to_pylist() == [{"a": value}]
