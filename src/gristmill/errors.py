@@ -57,6 +57,8 @@
         │   └── WriterClosed              the writer was closed
         └── ManyFailed (ExceptionGroup)   some items of many() failed
 
+    EndRun (BaseException)                a handler ends a run over files; none of its rows is to blame
+
 Every ``BatchError`` carries a stable ``code`` (the slug of HTTP answers and
 metrics) and ``retryable``: whether the same item may succeed later.
 """
@@ -271,6 +273,14 @@ class TooManyFailures(StreamError):
 
 class WorkersLost(StreamError):
     """Workers die or cannot start, and no row is to blame."""
+
+
+class EndRun(BaseException):
+    """Ends a run over files or tables: no row is to blame, and the run can be resumed.
+
+    What a handler raises, or returns for a row, where it has lost what all rows need. No ``Exception``, so
+    that whoever looks for what is wrong with a row lets it pass.
+    """
 
 
 class BatchError(GristmillError):

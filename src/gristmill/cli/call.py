@@ -122,9 +122,9 @@ def call(
         )
         sys.exit(run_to_end(pipeline, None, progress, Stopping()))
     except ServerRefuses as refuses:
-        fail(f"{refuses.code}; what was committed is safe", FAILED)
+        fail(f"{refuses}; what was committed is safe", FAILED)
     except ServerAway as away:
-        fail(f"{away.code}; what was committed is safe: run the same command to go on", TRY_AGAIN)
+        fail(f"{away}; what was committed is safe: run the same command to go on", TRY_AGAIN)
     except BatchError as error:
         fail(str(error), TRY_AGAIN if error.retryable else FAILED)
     except GristmillError as error:

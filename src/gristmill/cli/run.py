@@ -24,6 +24,7 @@ from gristmill.cli.show.run_report import show_report
 from gristmill.cli.stopping import ECHO
 from gristmill.errors import (
     ConfigurationError,
+    EndRun,
     GristmillError,
     SinkError,
     SourceError,
@@ -268,11 +269,11 @@ def run(
             show_plan(console(), pipeline)
             return
         sys.exit(run_to_end(pipeline, _engine(engine, address, workers), progress, Stopping(grace=grace)))
-    except GristmillError as error:
+    except (GristmillError, EndRun) as error:
         stop_for(error, output=output)
 
 
-def stop_for(error: GristmillError, *, output: str) -> NoReturn:
+def stop_for(error: GristmillError | EndRun, *, output: str) -> NoReturn:
     """Say why a run into *output* had to stop, and exit with the code for it."""
     partly = f"what is on {where} is not all of it" if (where := unkept(output)) else ""
     if isinstance(error, TooManyFailures):
@@ -280,7 +281,7 @@ def stop_for(error: GristmillError, *, output: str) -> NoReturn:
         fail(f"{error}; {partly or again}", TRY_AGAIN)
     if isinstance(error, SourceError):
         fail(str(error), BAD_DATA)
-    if isinstance(error, StreamError):
+    if isinstance(error, StreamError | EndRun):
         code = NO_OUTPUT if isinstance(error, SinkError) else TRY_AGAIN
         fail(f"{error}; {partly or _SAFE}", code)
     fail(str(error))

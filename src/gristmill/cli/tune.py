@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from gristmill.batching.exits import exit_of
 from gristmill.batching.handler import BatchHandler
 from gristmill.cli.exits import INTERRUPTED, code_of, fail, loaded_handler
 from gristmill.cli.loops import run
 from gristmill.cli.show.console import console
 from gristmill.cli.show.documents import print_document
 from gristmill.cli.show.tuning import show_tuning
-from gristmill.errors import ConfigurationError, GristmillError
+from gristmill.errors import ConfigurationError, GristmillError, HandlerFailed
 from gristmill.model.sizing import Adaptive
 from gristmill.tuning.advice import Advice, advise
 from gristmill.tuning.document import document
@@ -116,14 +118,24 @@ def _show(handler: BatchHandler[Any, Any], found: Measurement, advice: Advice, *
 def _measured(handler: BatchHandler[Any, Any], rows: Sample, passes: Passes) -> Measurement:
     screen = Console(stderr=True)
     if not screen.is_terminal:
-        return run(measure(handler, rows, passes))
+        return _run(measure(handler, rows, passes))
     with Status(f"Running {handler.name} for up to {passes.seconds:g} s", console=screen) as status:
 
         def watch(turn: Turn, elapsed: float) -> None:
             what = "measuring" if turn.counts else "warming up"
             status.update(f"{what} batches of {count(turn.size)}: {elapsed:.0f} of {passes.seconds:g} s")
 
-        return run(measure(handler, rows, passes, watch=watch))
+        return _run(measure(handler, rows, passes, watch=watch))
+
+
+def _run(work: Coroutine[Any, Any, Measurement]) -> Measurement:
+    """Run *work* to its end; an exit of the handler, which would end the command too, is its failure."""
+    try:
+        return run(work)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise HandlerFailed(f"a batch failed: {exit_of(error)}") from error
 
 
 def _sizes(text: str | None, max_size: int | None, rows: int) -> tuple[int, ...]:

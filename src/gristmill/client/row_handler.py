@@ -24,7 +24,7 @@ from gristmill.client.refusals import may_retry
 from gristmill.client.schema_types import item_type_of
 from gristmill.client.sending import Sender
 from gristmill.client.transports.choice import default_transport
-from gristmill.errors import BatcherClosed, BatchError, ItemFailed, QueueFull, RequestRefused
+from gristmill.errors import BatcherClosed, BatchError, EndRun, ItemFailed, QueueFull, RequestRefused
 from gristmill.model.limits import Limits
 from gristmill.model.retry import Retry
 
@@ -42,8 +42,8 @@ _ROWS = Retry(attempts=4, base=0.5, cap=10.0, on=lambda error: may_retry(error, 
 _BUDGET = RetryBudget(share=1.0, minimum=10.0)
 
 
-class ServerAway(SystemExit):
-    """Ends a run whose rows cannot be sent: none of them is to blame. It can be resumed."""
+class ServerAway(EndRun):
+    """The rows of a run cannot be sent."""
 
 
 class ServerRefuses(ServerAway):

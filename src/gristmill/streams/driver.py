@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from gristmill.errors import SourceError, TooManyFailures, WorkersLost
+from gristmill.batching.executors.remote_error import RemoteError
+from gristmill.errors import EndRun, GristmillError, SourceError, TooManyFailures, WorkersLost
 from gristmill.streams.checkpoint import Checkpoint, Progress
 from gristmill.streams.chunk import Chunk, Counts, Result, Task
 from gristmill.streams.dead_letter import DeadLetterFile, merged, renumbered
@@ -21,6 +23,7 @@ from gristmill.streams.sources.protocol import Source
 from gristmill.streams.stopping import Interrupted, Stopping
 from gristmill.streams.window import ChunkSizer, Rest, Window
 
+_LOGGER = logging.getLogger("gristmill.streams")
 _TICK = 0.25
 """Seconds between looks at the clock and the signals while nothing happens."""
 
@@ -148,6 +151,7 @@ class Run:
 
         Raises:
             StreamError: It cannot go on. What was committed is safe.
+            EndRun: The handler has ended it.
         """
         self.limit.check(self._progress.counts)  # of earlier parts of the run
         try:
@@ -252,13 +256,8 @@ class Run:
 
         Nothing is read any more. In ordered runs the chunks after it are of no use.
         """
-        if type(broken.error) is SystemExit:  # a subclass means to end the run, as that of gristmill call
-            raise WorkersLost(
-                f"a worker was told to end by sys.exit({broken.error.code!r}) where it imports the handler: "
-                "have its module do so under if __name__ == '__main__' only"
-            )
         if not isinstance(broken.error, SourceError):
-            raise broken.error
+            raise self._reason(broken)
         self._failure, self._is_planned = broken.error, True
         number = broken.task.chunk.number
         for each in [each for each in self._window.under_way if each >= number]:
@@ -267,6 +266,21 @@ class Run:
                 self._submit(replace(broken.task, chunk=shorter))
             elif self.is_ordered or each == number:
                 del self._window.under_way[each]
+
+    def _reason(self, broken: Broken) -> BaseException:
+        """Return what ends the run because of an error that is not of the input."""
+        error, chunk = broken.error, broken.task.chunk
+        if isinstance(error, EndRun | GristmillError):
+            return error
+        if isinstance(error, SystemExit):
+            return WorkersLost(
+                f"a worker was told to end by sys.exit({error.code!r}) where it imports the handler: "
+                "have its module do so under if __name__ == '__main__' only"
+            )
+        where = f"{self.source.names[chunk.source]}, {chunk.start:,} to {chunk.end:,}"
+        _LOGGER.error("a worker failed at %s", where, exc_info=error)
+        said = str(error) if isinstance(error, RemoteError) else f"{type(error).__qualname__}: {error}"
+        return WorkersLost(f"a worker failed at {where}, and no row is to blame: {said.removesuffix(': ')}")
 
     def _died(self, died: Died) -> None:
         self.report.deaths += 1
@@ -371,7 +385,7 @@ class Run:
 
     def _save(self, error: BaseException) -> None:
         """Commit what was written before *error*, if it was not the sink that failed."""
-        if isinstance(error, SourceError | TooManyFailures | WorkersLost):
+        if isinstance(error, EndRun | SourceError | TooManyFailures | WorkersLost):
             self._commit()
 
     def _finish(self) -> Report:

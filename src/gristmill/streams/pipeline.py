@@ -124,6 +124,7 @@ class Pipeline:
         Raises:
             ConfigurationError: The output is there already, or of another run.
             StreamError: It had to stop; what was committed is safe, and the same call goes on.
+            EndRun: The handler has ended it; otherwise the same.
         """
         stopping = stopping or Stopping()
         dead: DeadLetterFile | None = None

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from gristmill import Failed, batch
+from gristmill.errors import EndRun
 
 
 @batch(max_size=50)
@@ -125,6 +126,27 @@ def exiting(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """End the process, as a library may, at the rows that say so."""
     if any(row["text"] == "exit" for row in rows):
         sys.exit(5)
+    return rows
+
+
+class Panic(BaseException):
+    """What libraries in other languages raise."""
+
+
+@batch(max_size=8)
+def panicking(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Raise what is no ``Exception``."""
+    if any(row["text"] == "exit" for row in rows):
+        raise Panic("index out of bounds")
+    return rows
+
+
+@batch(max_size=8, concurrency=3)
+async def ending(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """End the run, with others in flight."""
+    await asyncio.sleep(0)
+    if any(row["text"] == "exit" for row in rows):
+        raise EndRun("the licence server is away")
     return rows
 
 

@@ -358,6 +358,28 @@ def test_a_handler_that_calls_exit_fails_its_rows_and_no_others(mill: Any, handl
     ]
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_what_a_handler_raises_that_is_no_exception_fails_its_rows(mill: Any, workers: str) -> None:
+    mill.write("in.csv", deadly_rows({70: "exit"}))
+    ran = mill.run("panicking", "in.csv", "-o", "out.csv", "--workers", workers, *PACE)
+    assert ran.code == 3, ran.said
+    assert [int(row["id"]) for row in mill.read()] == [each for each in range(300) if each != 70]
+    ((letter),) = mill.letters()
+    assert (letter["row"], letter["message"]) == (
+        71,
+        "HandlerExit: the handler raised Panic: index out of bounds",
+    )
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_handler_that_ends_the_run_leaves_it_to_be_resumed(mill: Any, workers: str) -> None:
+    mill.write("in.csv", deadly_rows({200: "exit"}))
+    ran = mill.run("ending", "in.csv", "-o", "out.csv", "--workers", workers, *PACE)
+    assert ran.code == 75, ran.said
+    assert ran.said.startswith("gristmill: error: the licence server is away; what was committed is safe")
+    assert not mill.letters()
+
+
 def test_a_module_that_ends_the_worker_that_imports_it_is_told(mill: Any) -> None:
     mill.write("in.csv", ROWS)
     mill.write(

@@ -30,6 +30,10 @@ async def send(items: list[int]) -> list[int | Failed]:
 async def breaks(items: list[int]) -> list[int]:
     raise ValueError("no such table")
 
+@batch
+def leaves(items: list[int]) -> list[int]:
+    raise SystemExit("no licence")
+
 app = App(handlers=[send, breaks], store=None)
 """
 
@@ -115,6 +119,12 @@ def test_a_handler_that_raises_is_shown_and_fails_the_command(tune: Tune) -> Non
     assert (
         "gristmill: error: a batch of 1 item failed: breaks raised ValueError: no such table" in result.stderr
     )
+
+
+def test_a_handler_that_calls_exit_fails_the_command_with_a_word(tune: Tune) -> None:
+    result = tune(target="tuned_once:leaves")
+    assert result.exit_code == 1
+    assert result.stderr == "gristmill: error: a batch failed: the handler called sys.exit('no licence')\n"
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from gristmill import Failed, batch
-from gristmill.errors import ConfigurationError, SinkError, SourceError, TooManyFailures, WorkersLost
+from gristmill.batching.executors.remote_error import RemoteError
+from gristmill.errors import ConfigurationError, EndRun, SinkError, SourceError, TooManyFailures, WorkersLost
 from gristmill.streams.chunk import Task
 from gristmill.streams.engines.inline import Inline
-from gristmill.streams.engines.protocol import Died, Event, Mark
+from gristmill.streams.engines.protocol import Broken, Died, Event, Mark
 from gristmill.streams.options import ReadOptions, RunOptions
 from gristmill.streams.pipeline import Pipeline
 from gristmill.streams.report import Report
@@ -101,7 +102,7 @@ def test_a_run_that_is_stopped_goes_on_and_ends_as_if_it_had_not(
 class Whimsical(Inline):
     """An engine whose answers come late and out of order, and whose workers die as they are told."""
 
-    def __init__(self, fate: Callable[[Task], Died | None] = lambda _: None, seed: int = 1) -> None:
+    def __init__(self, fate: Callable[[Task], Died | Broken | None] = lambda _: None, seed: int = 1) -> None:
         super().__init__()
         self.fate = fate
         self.chance = random.Random(seed)
@@ -117,9 +118,9 @@ class Whimsical(Inline):
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         while self._waiting:
-            died = self.fate(self._waiting[0])
-            self.held += [died] if died else super().wait(timeout)
-            if died:
+            ended = self.fate(self._waiting[0])
+            self.held += [ended] if ended else super().wait(timeout)
+            if ended:
                 self._waiting.popleft()
         return [self.held.pop(self.chance.randrange(len(self.held)))]
 
@@ -167,6 +168,48 @@ def test_workers_that_die_without_a_row_end_the_run_with_what_is_done(folder: Pa
         pipeline().run(Whimsical(fate))
     assert pipeline().run().start > 0
     check(folder)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("x"), "KeyError: 'x'"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (RemoteError("theirs.Odd", "no"), "theirs.Odd: no"),
+    ],
+    ids=repr,
+)
+def test_an_error_of_a_worker_ends_the_run_with_one_line_and_its_traceback_in_the_log(
+    folder: Path, caplog: pytest.LogCaptureFixture, error: BaseException, said: str
+) -> None:
+    def fate(task: Task) -> Broken | None:
+        return None if task.chunk.start < 100 else Broken(task=task, error=error)
+
+    with pytest.raises(WorkersLost) as caught:
+        pipeline().run(Whimsical(fate))
+    assert str(caught.value).startswith("a worker failed at in.csv, ")
+    assert str(caught.value).endswith(f", and no row is to blame: {said}")
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+    assert pipeline().run().start > 0
+    check(folder)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_handler_ends_the_run_with_what_is_done_and_no_row_is_to_blame(
+    folder: Path, *, ordered: bool
+) -> None:
+    class Away(EndRun):
+        pass
+
+    def fate(task: Task) -> Broken | None:
+        return None if task.chunk.start < 100 else Broken(task=task, error=Away("the server is away"))
+
+    with pytest.raises(Away, match="the server is away"):
+        pipeline(ordered=ordered).run(Whimsical(fate))
+    assert pipeline(ordered=ordered).run().start > 0
+    check(folder, is_ordered=ordered)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -41,7 +41,9 @@ class Inline:
         self._work = work
         try:
             self._runner = work.start()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the answer to each task
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is the answer to each task
             self._failure = error
 
     def submit(self, task: Task) -> None:
@@ -75,7 +77,9 @@ class Inline:
             return Broken(task=task, error=self._failure or RuntimeError("the engine has no runner"))
         try:
             return Finished(task=task, result=self._runner.run(task, _NoMarker()))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it reaches the driver as an event
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it reaches the driver as an event
             return Broken(task=task, error=error)
 
 

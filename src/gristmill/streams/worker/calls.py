@@ -13,6 +13,7 @@ from typing import Any
 
 from gristmill.batching.handler import BatchHandler
 from gristmill.batching.reply import Settled
+from gristmill.errors import EndRun
 from gristmill.model.outcome import Failed, failed_from
 from gristmill.model.retry import Retry
 from gristmill.model.sizing import Adaptive
@@ -159,10 +160,17 @@ class _Round:
             for batch in batches:
                 await self._one(batch)
         else:
+            await self._side_by_side(batches, slots)
+        self._marker.idle()
+
+    async def _side_by_side(self, batches: Iterator[Sequence[int]], slots: int) -> None:
+        try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(slots):
                     group.create_task(self._some(batches))
-        self._marker.idle()
+        except BaseExceptionGroup as errors:  # one says it as well, and the end of the run goes before others
+            ends = (error for error in errors.exceptions if isinstance(error, EndRun))
+            raise next(ends, errors.exceptions[0]) from None
 
     async def _some(self, batches: Iterator[Sequence[int]]) -> None:
         for batch in batches:
