@@ -16,7 +16,7 @@ import typer
 
 from gristmill.cli.exits import fail, loaded_handler
 from gristmill.cli.logs import LogLevel, log_to_stderr
-from gristmill.cli.run_options import parse_batch_size, parse_columns, parse_select, parse_types
+from gristmill.cli.run_options import parse_batch_size, parse_columns, parse_rename, parse_select, parse_types
 from gristmill.cli.show.console import console
 from gristmill.cli.show.dry_run import show_plan
 from gristmill.cli.show.progress import ProgressKind, progress_view
@@ -237,7 +237,8 @@ def run(
                 header=parse_columns(header),
                 pad=pad,
                 extra=extra,
-                select=parse_select(select, rename),
+                select=parse_select(select, parse_rename(rename)),
+                rename=parse_rename(rename) if select is None else None,
                 max_record=max_record,
                 types=parse_types(types),
                 infer=infer,

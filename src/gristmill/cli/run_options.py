@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gristmill.errors import ConfigurationError
 
@@ -39,29 +39,36 @@ def parse_types(text: str | None) -> dict[str, str] | None:
     return found
 
 
-def parse_select(select: str | None, rename: Sequence[str] | None) -> dict[str, str] | None:
-    """Return name -> new name of the columns to read; None for all, under their own names.
+def parse_rename(texts: Sequence[str] | None) -> dict[str, str] | None:
+    """Return name -> new name of ``old=new`` texts; None if there are none.
+
+    Raises:
+        ConfigurationError: One is no ``old=new``, or a name is there twice.
+    """
+    changes: dict[str, str] = {}
+    for each in texts or ():
+        old, equals, new = each.partition("=")
+        if not (old and equals and new):
+            raise ConfigurationError(f"--rename is OLD=NEW; not {each!r}")
+        if changes.setdefault(old, new) != new:
+            raise ConfigurationError(f"--rename gives {old!r} two names, {changes[old]!r} and {new!r}")
+    return changes or None
+
+
+def parse_select(select: str | None, rename: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return name -> new name of the columns to read; None for all.
 
     Args:
-        select: ``a,b``; None selects all, which needs *rename* to name them too.
-        rename: ``old=new`` of some of them.
+        select: ``a,b``.
+        rename: name -> new name of some of them.
 
     Raises:
         ConfigurationError: They do not fit together.
     """
     names = parse_columns(select)
-    changes: dict[str, str] = {}
-    for each in rename or ():
-        old, equals, new = each.partition("=")
-        if not (old and equals and new):
-            raise ConfigurationError(f"--rename is OLD=NEW; not {each!r}")
-        changes[old] = new
     if names is None:
-        if changes:
-            raise ConfigurationError(
-                "--rename needs --select: name the columns to read, renamed ones included"
-            )
         return None
+    changes = rename or {}
     if unknown := sorted(changes.keys() - set(names)):
         raise ConfigurationError(f"--rename {unknown[0]}=... renames a column that --select does not read")
     return {name: changes.get(name, name) for name in names}

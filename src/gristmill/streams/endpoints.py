@@ -50,7 +50,9 @@ def source_of(inputs: Sequence[str | Path], options: ReadOptions, *, is_columnar
     if any(is_database(str(each)) for each in inputs):
         if len(inputs) > 1:
             raise ConfigurationError("a database cannot be one of several inputs; run it alone")
-        _check_unused(options, (*_OF_CSV, "select"), "a database; say with a query what is read of it")
+        _check_unused(
+            options, (*_OF_CSV, "select", "rename"), "a database; say with a query what is read of it"
+        )
         return sql_source(str(inputs[0]), query=options.query, table=options.table)
     if options.query is not None or options.table is not None:
         raise ConfigurationError(
@@ -72,7 +74,7 @@ def _check_unused(options: ReadOptions, names: Sequence[str], what: str) -> None
     default = ReadOptions()
     for name in names:
         if getattr(options, name) != getattr(default, name):
-            files = "files" if name == "select" else "CSV files"
+            files = "files" if name in ("select", "rename") else "CSV files"
             option = name.replace("_", "-")
             raise ConfigurationError(f"--{option} says how {files} are read, and the input is {what}")
 
@@ -130,7 +132,7 @@ def _table_source(paths: list[str], form: Format, options: ReadOptions) -> Sourc
     if options.types:
         raise ConfigurationError(f"{form.value} has types of its own; cast in the handler")
     table = ParquetForm() if form is Format.PARQUET else ArrowForm()
-    return TableFiles(paths, table, select=options.select, join=join_schemas)
+    return TableFiles(paths, table, select=options.select, rename=options.rename, join=join_schemas)
 
 
 def expanded(inputs: Sequence[str]) -> list[str]:
@@ -182,7 +184,9 @@ def _format(text: str) -> Format:
 
 
 def _text_form(form: Format, options: ReadOptions) -> TextForm:
-    return LineForm(select=options.select) if form is Format.NDJSON else _csv_form(form, options)
+    if form is Format.NDJSON:
+        return LineForm(select=options.select, rename=options.rename)
+    return _csv_form(form, options)
 
 
 def _csv_form(form: Format, options: ReadOptions) -> CsvForm:
@@ -192,6 +196,7 @@ def _csv_form(form: Format, options: ReadOptions) -> CsvForm:
         encoding=options.encoding,
         on_duplicate=options.on_duplicate,
         select=options.select,
+        rename=options.rename,
         pad=options.pad,
         extra=options.extra,
         header=options.header,

@@ -29,6 +29,8 @@ class ReadOptions:
         pad: Whether missing cells at the end of a CSV row are empty.
         extra: Name of the column that gets the cells of a CSV row beyond the header.
         select: name -> the name it gets, of the columns to read; None: all.
+        rename: name -> the name it gets, of some columns, where all are read: without *select*, which says
+            new names itself.
         max_record: Bytes of one record at most.
         types: column -> type, for columnar handlers: ``int64``, ``double``, ``bool``, ``string``, ``date32``,
             ``timestamp[us]``, ``decimal(12,2)`` and their smaller kin.
@@ -47,6 +49,7 @@ class ReadOptions:
     pad: bool = False
     extra: str | None = None
     select: Mapping[str, str] | None = None
+    rename: Mapping[str, str] | None = None
     max_record: int = 16 << 20
     types: Mapping[str, str] | None = None
     infer: bool = True
@@ -58,6 +61,8 @@ class ReadOptions:
         if self.on_duplicate not in get_args(OnDuplicate):
             known = ", ".join(get_args(OnDuplicate))
             raise ConfigurationError(f"there is no on_duplicate {self.on_duplicate!r}; there is {known}")
+        if self.select is not None and self.rename is not None:
+            raise ConfigurationError("select says the new names of its columns itself; leave rename out")
         if self.max_record < 1:
             raise ConfigurationError(f"max_record is a number of bytes from 1, not {self.max_record}")
 

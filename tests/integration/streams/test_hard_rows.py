@@ -306,3 +306,24 @@ def test_columns_of_parquet_go_through_a_handler_of_rows_as_they_are(mill: Any) 
     assert pq.read_table("out.parquet").equals(table)
     mill.go("counted", "in.parquet", "-o", "out.ndjson")
     assert (mill.folder / "out.ndjson").read_text() == '{"n":1}\n{"n":0}\n{"n":0}\n'
+
+
+@pytest.mark.parametrize("handler", ["anything", "column_mill:same"])
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_a_column_is_renamed_in_its_place_and_the_others_are_kept(mill: Any, handler: str, form: str) -> None:
+    rows = [{"a": 1, "b": "x", "c": 2}, {"a": 3, "b": "y", "c": 4}]
+    pq.write_table(pa.Table.from_pylist(rows), "in.parquet")
+    mill.write("in.ndjson", "".join(json.dumps(row) + "\n" for row in rows))
+    mill.write("in.csv", "a,b,c\n1,x,2\n3,y,4\n")
+    mill.go(handler, f"in.{form}", "-o", "out.csv", "--rename", "b=B")
+    assert (mill.folder / "out.csv").read_text() == "a,B,c\n1,x,2\n3,y,4\n"
+    mill.write("no.ndjson", "")
+    mill.go(handler, "no.ndjson", "-o", "no.csv", "--rename", "b=B")
+
+
+def test_a_line_whose_fields_would_have_one_name_fails_alone_and_whole(mill: Any) -> None:
+    mill.write("in.ndjson", '{"a":1}\n{"a":2,"b":3}\n{"b":4}\n')
+    mill.go("anything", "in.ndjson", "-o", "out.ndjson", "--rename", "a=b", code=3)
+    assert (mill.folder / "out.ndjson").read_text() == '{"b":1}\n{"b":4}\n'
+    ((letter),) = mill.letters("out.ndjson.dead.ndjson")
+    assert (letter["row"], letter["code"], letter["item"]) == (2, "invalid_item", {"a": 2, "b": 3})

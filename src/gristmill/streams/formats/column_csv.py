@@ -56,10 +56,7 @@ class CsvColumnReader:
         self._types = types
         self._rows = recipe.rows(Any)
         self._layouts = [
-            None
-            if head.columns is None
-            else Layout(head.columns, self._form.select, pad=self._form.pad, extra=self._form.extra)
-            for head in recipe.heads
+            None if head.columns is None else self._form.layout(head.columns) for head in recipe.heads
         ]
         self._is_utf_8 = self._form.encoding.lower() in _UTF_8
 

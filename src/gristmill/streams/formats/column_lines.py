@@ -12,13 +12,16 @@ import pyarrow as pa
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.json_lines import parse_lines
 from gristmill.streams.formats.ndjson_form import LineRecipe
+from gristmill.streams.formats.selection import chosen
 from gristmill.streams.formats.table_encoding import array_of, type_of
 from gristmill.streams.sources.protocol import BadRow, Columns, Place, whole
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
-def infer_schema(texts: Iterable[bytes], select: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
+def infer_schema(
+    texts: Iterable[bytes], select: Mapping[str, str] | None, rename: Mapping[str, str] | None = None
+) -> tuple[bytes, dict[str, str]]:
     """Return the schema of the lines of *texts*, serialized, and its types for people.
 
     A field whose values are of several types, or null alone, is text: its
@@ -28,9 +31,9 @@ def infer_schema(texts: Iterable[bytes], select: Mapping[str, str] | None) -> tu
     names: dict[str, None] = {}
     for row in rows:
         names.update(dict.fromkeys(row))
-    chosen = {name: name for name in names} if select is None else select
+    wanted = chosen(names, None, rename if names else None) if select is None else select
     fields = []
-    for name, new in chosen.items():
+    for name, new in wanted.items():
         kind = type_of([row.get(name) for row in rows])
         fields.append(pa.field(new, pa.string() if pa.types.is_null(kind) else kind))
     return pa.schema(fields).serialize().to_pybytes(), {field.name: str(field.type) for field in fields}

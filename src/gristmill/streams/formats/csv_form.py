@@ -33,6 +33,7 @@ class CsvForm:
         encoding: Of the text.
         on_duplicate: What becomes of columns of one name.
         select: name -> the name it gets, of the columns to read; None: all, as they are called.
+        rename: name -> the name it gets, of some columns, where all are read.
         pad: Whether missing cells at the end of a row are empty.
         extra: Name of the column that gets the cells beyond the header; None: such a row fails.
         header: The names of the columns of files that have no header.
@@ -42,6 +43,7 @@ class CsvForm:
     encoding: str = "utf-8"
     on_duplicate: OnDuplicate = "error"
     select: Mapping[str, str] | None = None
+    rename: Mapping[str, str] | None = None
     pad: bool = False
     extra: str | None = None
     header: tuple[str, ...] | None = None
@@ -56,6 +58,7 @@ class CsvForm:
             "encoding": self.encoding,
             "duplicate columns": self.on_duplicate,
             "selected columns": None if self.select is None else dict(self.select),
+            "renamed columns": dict(self.rename or {}),
             "short rows": self.pad,
             "extra cells": self.extra,
             "header": None if self.header is None else list(self.header),
@@ -121,7 +124,7 @@ class CsvForm:
         Raises:
             ConfigurationError: A column that is selected is none of them.
         """
-        return Layout(columns, self.select, pad=self.pad, extra=self.extra)
+        return Layout(columns, self.select, self.rename, pad=self.pad, extra=self.extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

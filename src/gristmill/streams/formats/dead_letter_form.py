@@ -156,7 +156,7 @@ class DeadLetterReader(LineReader):
         if source.partition(".")[2].lower().startswith("tsv") and form.dialect.delimiter == ",":
             form = replace(form, dialect=replace(form.dialect, delimiter="\t"))
         columns = form.header or _header_of(source, form)
-        return Layout(columns, form.select, pad=form.pad, extra=form.extra), form.dialect
+        return form.layout(columns), form.dialect
 
     def original(self, place: Place, item: Any) -> Any:
         """Return the row as the letter has it, or as it was read of its text."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gristmill.errors import ConfigurationError
+from gristmill.streams.formats.selection import chosen
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Layout:
         names: The names of all columns, in order. Of two columns of one name the first counts.
         select: name -> the name it gets in a row; the others are left out. None: all columns, under their
             own names.
+        rename: name -> the name it gets, of some columns, where *select* is None.
         pad: Whether missing cells at the end of a record are empty strings instead of an error.
         extra: The name of one more entry of every row: the surplus cells of a record, written as one record
             of CSV with commas; an empty string if there are none. None: surplus cells are an error.
@@ -30,6 +32,7 @@ class Layout:
 
     names: Sequence[str]
     select: Mapping[str, str] | None = None
+    rename: Mapping[str, str] | None = None
     pad: bool = False
     extra: str | None = None
     allow_nul: bool = False
@@ -42,16 +45,11 @@ class Layout:
         first: dict[str, int] = {}
         for place, name in enumerate(self.names):
             first.setdefault(name, place)
-        wanted = dict(zip(first, first, strict=True)) if self.select is None else self.select
-        if unknown := [name for name in wanted if name not in first]:
-            shown = ", ".join(map(repr, unknown))
-            raise ConfigurationError(f"there is no column {shown}; there is {', '.join(map(repr, first))}")
-        entries = list(wanted.values())
-        if self.extra is not None:
-            entries.append(self.extra)
-        if len(set(entries)) < len(entries):
+        wanted = chosen(first, self.select, self.rename)
+        if self.extra in wanted.values():
             raise ConfigurationError(
-                f"two entries of a row would have one name: {', '.join(map(repr, entries))}"
+                f"two entries of a row would have one name: {', '.join(map(repr, wanted.values()))}, "
+                f"{self.extra!r}"
             )
         columns = tuple((new, first[name]) for name, new in wanted.items())
         object.__setattr__(self, "columns", columns)

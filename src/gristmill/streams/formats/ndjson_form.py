@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, get_origin
 
 import msgspec
@@ -25,9 +26,11 @@ class LineForm:
 
     Attributes:
         select: name -> the name it gets, of the fields to read; None: all, as they are called.
+        rename: name -> the name it gets, of some fields, where all are read.
     """
 
     select: Mapping[str, str] | None = None
+    rename: Mapping[str, str] | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -35,6 +38,7 @@ class LineForm:
         return {
             "input format": "ndjson",
             "selected columns": None if self.select is None else dict(self.select),
+            "renamed columns": dict(self.rename or {}),
         }
 
     @property
@@ -89,7 +93,7 @@ class LineReader:
 
     def __init__(self, recipe: LineRecipe, item_type: Any) -> None:
         self._recipe = recipe
-        self._pick = _picker(item_type, recipe.form.select)
+        self._pick = _picker(item_type, recipe.form.select, recipe.form.rename)
         self._decode = _decoder(item_type, self._pick)
         self._blocks = Blocks(lambda window: cut_lines(window, is_last=False))
 
@@ -142,19 +146,31 @@ class LineReader:
             row = msgspec.json.decode(stored)
         except ValueError:  # a number that is out of range
             return item
-        return self._pick(row) if isinstance(row, dict) else stored
+        try:
+            return self._pick(row) if isinstance(row, dict) else stored
+        except ValueError:  # it cannot be picked from, and is kept whole
+            return stored
 
 
 Pick: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-def _picker(item_type: Any, select: Mapping[str, str] | None) -> Pick | None:
+def _picker(
+    item_type: Any, select: Mapping[str, str] | None, rename: Mapping[str, str] | None
+) -> Pick | None:
     """Return what takes the selected fields of a row; what is missing is null, or a type's default."""
     if select is None:
-        return None
+        return partial(_renamed, rename) if rename else None
     if item_type in (Any, dict) or get_origin(item_type) is dict:
         return lambda row: {new: row.get(name) for name, new in select.items()}
     return lambda row: {new: row[name] for name, new in select.items() if name in row}
+
+
+def _renamed(rename: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
+    found = {rename.get(name, name): value for name, value in row.items()}
+    if len(found) < len(row):
+        raise msgspec.ValidationError(f"two fields would have one name: {', '.join(map(repr, row))}")
+    return found
 
 
 def _decoder(item_type: Any, pick: Pick | None) -> Callable[[bytes], Any]:

@@ -15,6 +15,7 @@ from gristmill.batching.columnar import arrow
 from gristmill.errors import SourceError
 from gristmill.streams.checkpoint import Checkpoint, SourceMark, gaps
 from gristmill.streams.chunk import Chunk
+from gristmill.streams.formats.selection import chosen
 from gristmill.streams.sources.protocol import ReaderRecipe
 from gristmill.streams.sources.text_file import Readable
 
@@ -103,6 +104,7 @@ class TableFiles:
         paths: The files.
         form: Their format.
         select: name -> the name it gets, of the columns to read; None: all.
+        rename: name -> the name it gets, of some columns, where all are read.
         join: Returns the one schema of the serialized ones it is given, with the paths they are of.
     """
 
@@ -112,12 +114,14 @@ class TableFiles:
         form: TableForm,
         *,
         select: Mapping[str, str] | None,
+        rename: Mapping[str, str] | None = None,
         join: Callable[[Sequence[bytes], Sequence[str]], tuple[bytes, Sequence[str]]],
     ) -> None:
         self.names = list(paths)
         self.total: int | None = None
         self._form = form
         self._select = select
+        self._rename = rename
         self._join = join
         self._files: list[Readable] = []
         self._blocks: list[Sequence[Block]] = []
@@ -143,7 +147,11 @@ class TableFiles:
     def options(self) -> Mapping[str, Any]:
         """What decides which rows are read."""
         select = None if self._select is None else dict(self._select)
-        return {"input format": self._form.name, "selected columns": select}
+        return {
+            "input format": self._form.name,
+            "selected columns": select,
+            "renamed columns": dict(self._rename or {}),
+        }
 
     def open(self) -> Sequence[SourceMark]:
         """Look at every file: its size, its ends, its blocks and columns."""
@@ -157,8 +165,7 @@ class TableFiles:
             self._blocks.append(blocks)
             schemas.append(schema)
         self._schema, self._columns = self._join(schemas, self.names)
-        if unknown := sorted(set(self._select or ()) - set(self._columns)):
-            raise SourceError(f"there is no column {', '.join(unknown)}; there is {', '.join(self._columns)}")
+        self._chosen()  # says what cannot be
         self.total = sum(each.size for each in self._files)
         return marks
 
@@ -167,7 +174,7 @@ class TableFiles:
         self._whole = whole
 
     def _chosen(self) -> Mapping[str, str]:
-        return {name: name for name in self._columns} if self._select is None else self._select
+        return chosen(self._columns, self._select, self._rename)
 
     def recipe(self) -> ReaderRecipe:
         """Return what reads the chunks in workers."""

@@ -113,7 +113,7 @@ class CsvColumnFiles(SampledFiles):
     def _layout(self, columns: tuple[str, ...] | None) -> Layout | None:
         if columns is None:
             return None
-        return Layout(columns, self._csv.select, pad=self._csv.pad)
+        return Layout(columns, self._csv.select, self._csv.rename, pad=self._csv.pad)
 
     def _sample(self) -> Iterator[Mapping[str, str]]:
         for index, head in enumerate(self._heads[:_SAMPLED]):
@@ -175,7 +175,7 @@ class LineColumnFiles(SampledFiles):
             for index, head in enumerate(self._heads[:_SAMPLED])
             for text in self._samples(index, head.length)
         )
-        self._schema, self._shown = infer_schema(texts, self._lines.select)
+        self._schema, self._shown = infer_schema(texts, self._lines.select, self._lines.rename)
         return marks
 
     def recipe(self) -> ReaderRecipe:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.errors import SourceChanged, SourceError
+from gristmill.errors import ConfigurationError, SourceChanged, SourceError
 from gristmill.streams.checkpoint import Checkpoint, Range
 from gristmill.streams.formats.arrow_layout import join_schemas
 from gristmill.streams.sources.arrow_file import ArrowForm
@@ -131,7 +131,7 @@ def test_columns_are_selected_and_renamed(tmp_path):
 
 
 def test_a_column_that_is_not_there_cannot_be_selected(tmp_path):
-    with pytest.raises(SourceError, match="no column z; there is a, b"):
+    with pytest.raises(ConfigurationError, match="no column 'z'; there is 'a', 'b'"):
         opened([parquet(tmp_path / "one")], select={"z": "z"})
 
 
