@@ -18,7 +18,8 @@ from gristmill.streams.formats.header import OnDuplicate, read_header
 from gristmill.streams.formats.layout import Layout
 from gristmill.streams.formats.typed_rows import Converter, converter
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 
 _MARK = 4
 """Bytes of the longest byte order mark. NUL bytes further on are those of a header, or spoil their row."""

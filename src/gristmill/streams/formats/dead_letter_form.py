@@ -23,7 +23,8 @@ from gristmill.streams.formats.naming import Format, format_of
 from gristmill.streams.formats.ndjson_form import LineForm, LineReader, LineRecipe
 from gristmill.streams.formats.typed_rows import converter
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 
 _HEAD = 1 << 20
 """Bytes of an input that are read for its header."""

@@ -17,7 +17,8 @@ from gristmill.streams.formats.blocks import Blocks, shifted
 from gristmill.streams.formats.encoding import bom_length, check_head
 from gristmill.streams.formats.json_lines import as_stored, cut_lines, line_spans, parse_lines
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

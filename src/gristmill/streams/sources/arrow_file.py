@@ -12,9 +12,9 @@ from gristmill.errors import SourceError
 from gristmill.streams.formats.parquet_chunks import Stored
 from gristmill.streams.sources.parquet_file import check_unchanged
 from gristmill.streams.sources.protocol import ReaderRecipe
+from gristmill.streams.sources.readable import Readable
 from gristmill.streams.sources.table_files import Block
 from gristmill.streams.sources.table_reader import TableRecipe
-from gristmill.streams.sources.text_file import Readable
 
 _FILE_MAGIC = b"ARROW1"
 

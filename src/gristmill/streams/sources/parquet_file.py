@@ -14,9 +14,9 @@ from gristmill.errors import ParquetInvalid, SourceChanged, SourceError
 from gristmill.streams.formats.parquet_chunks import ChunkTable, Stored, StoredColumn
 from gristmill.streams.formats.parquet_footer import TAIL, footer_size
 from gristmill.streams.sources.protocol import ReaderRecipe
+from gristmill.streams.sources.readable import Readable
 from gristmill.streams.sources.table_files import Block
 from gristmill.streams.sources.table_reader import TableRecipe
-from gristmill.streams.sources.text_file import Readable
 
 
 class ParquetForm:

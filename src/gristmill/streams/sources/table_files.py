@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Protocol
 
 from gristmill.batching.columnar import arrow
@@ -17,9 +14,8 @@ from gristmill.streams.checkpoint import Checkpoint, SourceMark, gaps
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.selection import chosen
 from gristmill.streams.sources.protocol import ReaderRecipe
-from gristmill.streams.sources.text_file import Readable
+from gristmill.streams.sources.readable import Readable, look_at
 
-_SAMPLE = 64 * 1024
 _OVERSIZE = 8
 """How many times as large as what is wanted a block may be that is still read whole."""
 _WHOLE = 256
@@ -158,7 +154,9 @@ class TableFiles:
         marks: list[SourceMark] = []
         schemas: list[bytes] = []
         for path in self.names:
-            mark, readable = _look_at(path)
+            if path == "-":
+                raise SourceError("this format is not read from a pipe; give the name of a file")
+            mark, readable, _ = look_at(path, suffix=".parquet", is_piped=False)
             marks.append(mark)
             self._files.append(readable)
             blocks, schema = self._form.look(path)
@@ -283,20 +281,3 @@ def _those(whole: WholeBlocks | None, blocks: Sequence[Block]) -> frozenset[int]
     if whole is None:
         return frozenset()
     return frozenset(index for index, block in enumerate(blocks) if whole.has(block))
-
-
-def _look_at(path: str) -> tuple[SourceMark, Readable]:
-    if path == "-":
-        raise SourceError("this format is not read from a pipe; give the name of a file")
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - as for text
-            found = os.fstat(file.fileno())
-            head = file.read(_SAMPLE)
-            file.seek(max(0, found.st_size - _SAMPLE))
-            digest = hashlib.blake2b(head + file.read(_SAMPLE), digest_size=16).hexdigest()
-    except IsADirectoryError as error:
-        raise SourceError(f"{path} is a folder; give files, or a pattern as '{path}/*.parquet'") from error
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-    mark = SourceMark(name=path, size=found.st_size, changed_ns=found.st_mtime_ns, digest=digest)
-    return mark, Readable(path=str(Path(path).resolve()), size=found.st_size, changed_ns=found.st_mtime_ns)

@@ -18,7 +18,7 @@ from gristmill.streams.formats.column_text import rows_of
 from gristmill.streams.formats.parquet_chunks import Stored
 from gristmill.streams.formats.typed_rows import Converter, converter
 from gristmill.streams.sources.protocol import BadRow, Columns, Place, Rows
-from gristmill.streams.sources.text_file import Readable
+from gristmill.streams.sources.readable import Readable
 
 
 class Opened(Protocol):

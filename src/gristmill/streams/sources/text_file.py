@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from gristmill.errors import SourceChanged, SourceError
 from gristmill.streams.checkpoint import Checkpoint, SourceMark, gaps
 from gristmill.streams.chunk import Chunk
-from gristmill.streams.formats.compression import Compression, Decompressor, told_by
+from gristmill.streams.formats.compression import Compression, told_by
+from gristmill.streams.sources.opened_text import PlainText, StreamedText, Text
 from gristmill.streams.sources.protocol import ReaderRecipe
+from gristmill.streams.sources.readable import Readable, look_at
 
 _SAMPLE = 64 * 1024
 """Bytes at both ends of a file that tell it from another."""
@@ -82,137 +80,6 @@ class Head:
     columns: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readable:
-    """A file that workers read for themselves, as it was when the run began.
-
-    Attributes:
-        path: Absolute.
-        size: Bytes.
-        changed_ns: Time of its last change.
-    """
-
-    path: str
-    size: int
-    changed_ns: int
-
-    def check(self, descriptor: int) -> None:
-        """Check that the open file is the one that was looked at.
-
-        Raises:
-            SourceChanged: It is another file, or was written to.
-        """
-        found = os.fstat(descriptor)
-        if (found.st_size, found.st_mtime_ns) != (self.size, self.changed_ns):
-            raise SourceChanged(
-                f"{self.path} was changed while it was read; make it whole and run again with --overwrite"
-            )
-
-    def read(self, start: int, end: int) -> bytes:
-        """Return its bytes [start, end).
-
-        Raises:
-            SourceChanged: It is another file, or was written to.
-            SourceError: It cannot be read.
-        """
-        try:
-            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - the hot path
-                self.check(file.fileno())
-                data = os.pread(file.fileno(), end - start, start)
-                while len(data) < end - start:  # a read is cut at 2 GiB, or by a signal
-                    more = os.pread(file.fileno(), end - start - len(data), start + len(data))
-                    if not more:
-                        raise SourceChanged(f"{self.path} ended at {start + len(data):,}, before {end:,}")
-                    data += more
-                return data
-        except OSError as error:
-            raise SourceError(f"{self.path} cannot be read: {error.strerror}") from error
-
-
-class _Text(Protocol):
-    """The text of one input."""
-
-    @property
-    def size(self) -> int | None:
-        """Bytes; None where nobody knows before the end."""
-
-    @property
-    def weight(self) -> int:
-        """Bytes read of the file as it lies."""
-
-    @property
-    def failure(self) -> SourceError | None:
-        """Why nothing can be read after the last window; None if nothing is wrong with it."""
-
-    def window(self, start: int, size: int) -> bytes:
-        """Return up to *size* bytes from *start*, less only at the end; *start* never goes back."""
-
-    def close(self) -> None: ...
-
-
-class _Plain:
-    """A file as it lies."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self.size: int | None = size
-        self.weight = 0
-        self.failure: SourceError | None = None
-
-    def window(self, start: int, size: int) -> bytes:
-        self._file.seek(start)
-        found = self._file.read(size)
-        self.weight = start + len(found)
-        return found
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Streamed:
-    """A stream that is read once: compressed, or a pipe. Holds what was read and not cut off yet."""
-
-    def __init__(
-        self, file: BinaryIO, compression: Compression, name: str, readable: Readable | None = None
-    ) -> None:
-        self._file = file
-        self._readable = readable
-        self._stream = Decompressor(file, compression, name)
-        self._held = b""
-        self._start = 0
-        self.size: int | None = None
-
-    @property
-    def weight(self) -> int:
-        try:
-            return self._file.tell()
-        except OSError:  # a pipe
-            return self._stream.position
-
-    @property
-    def failure(self) -> SourceError | None:
-        return self._stream.failure
-
-    def window(self, start: int, size: int) -> bytes:
-        if self._readable is not None:
-            self._readable.check(self._file.fileno())
-        while start > self._start + len(self._held):  # after a resume: decompress and drop
-            self._start += len(self._held)
-            self._held = self._stream.read(min(start - self._start, 1 << 22))
-            if not self._held:
-                raise self.failure or SourceChanged(
-                    f"the input ended after {self._start:,} bytes of text, and had {start:,} of them before"
-                )
-        self._held = self._held[start - self._start :]
-        self._start = start
-        if len(self._held) < size:
-            self._held += self._stream.read(size - len(self._held))
-        return self._held[:size]
-
-    def close(self) -> None:
-        self._file.close()
-
-
 class TextFiles:
     """Files of one text form, one after another.
 
@@ -246,7 +113,7 @@ class TextFiles:
         self._heads: list[Head] = []
         self._readable: list[Readable] = []
         self._kinds: list[Compression] = []
-        self._pipe: _Streamed | None = None
+        self._pipe: StreamedText | None = None
 
     @property
     def columns(self) -> Sequence[str] | None:
@@ -291,38 +158,24 @@ class TextFiles:
                 Readable(path=STANDARD, size=0, changed_ns=0),
                 Compression.NONE,
             )
-        try:
-            kind = Path(path).stat().st_mode
-            if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # before it is opened: a pipe would wait
-                raise SourceError(f"{path} is no regular file; pipe it into standard input, and give -")
-            with open(path, "rb") as file:  # noqa: PTH123 - as everywhere here
-                found = os.fstat(file.fileno())
-                head = file.read(_SAMPLE)
-                file.seek(max(0, found.st_size - _SAMPLE))
-                digest = hashlib.blake2b(head + file.read(_SAMPLE), digest_size=16).hexdigest()
-        except IsADirectoryError as error:
-            raise SourceError(f"{path} is a folder; give files, or a pattern as '{path}/*.csv'") from error
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-        mark = SourceMark(name=path, size=found.st_size, changed_ns=found.st_mtime_ns, digest=digest)
-        readable = Readable(path=str(Path(path).resolve()), size=found.st_size, changed_ns=found.st_mtime_ns)
+        mark, readable, head = look_at(path, suffix=".csv", is_piped=True)
         return mark, readable, told_by(head)
 
-    def _text(self, index: int) -> _Text:
+    def _text(self, index: int) -> Text:
         path, name = self._paths[index], self.names[index]
         if path == STANDARD:
             if self._pipe is None:
                 assert self._standard_input is not None  # noqa: S101 - seen to by _look_at
                 head = self._standard_input.peek(4)[:4]
-                self._pipe = _Streamed(self._standard_input, told_by(head), name)
+                self._pipe = StreamedText(self._standard_input, told_by(head), name)
             return self._pipe
         try:
             file = open(path, "rb")  # noqa: PTH123, SIM115 - the text closes it
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
         if self._kinds[index] is Compression.NONE:
-            return _Plain(file, self._readable[index].size)
-        return _Streamed(file, self._kinds[index], name, self._readable[index])
+            return PlainText(file, self._readable[index].size)
+        return StreamedText(file, self._kinds[index], name, self._readable[index])
 
     def _head(self, index: int) -> Head:
         text = self._text(index)
@@ -381,7 +234,7 @@ class TextFiles:
             text.close()
 
     def _plan_gap(
-        self, index: int, text: _Text, start: int, stop: int, size: Callable[[], int]
+        self, index: int, text: Text, start: int, stop: int, size: Callable[[], int]
     ) -> Iterator[Chunk]:
         is_last = False
         while start < stop and not is_last:
@@ -400,9 +253,7 @@ class TextFiles:
             )
             start = end
 
-    def _records(
-        self, index: int, text: _Text, start: int, stop: int, wanted: int
-    ) -> tuple[bytes, int, bool]:
+    def _records(self, index: int, text: Text, start: int, stop: int, wanted: int) -> tuple[bytes, int, bool]:
         """Return text from *start* on, the length of whole records in it, and whether nothing follows.
 
         The text of a file as it lies is for its reader to read, and may be missing here.

@@ -13,7 +13,8 @@ from gristmill.streams.formats.column_types import ColumnType
 from gristmill.streams.formats.csv_form import CsvForm, CsvRecipe
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.sources.protocol import whole
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 
 
 def recipe(names=("a", "b"), **form):

@@ -5,7 +5,8 @@ import pyarrow as pa
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.column_lines import LineColumnReader, LineColumnRecipe, infer_schema
 from gristmill.streams.formats.ndjson_form import LineForm, LineRecipe
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 
 
 def read(text, sample, select=None):

@@ -9,7 +9,8 @@ from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.csv_form import CsvForm
 from gristmill.streams.formats.dialect import Dialect
 from gristmill.streams.sources.protocol import Rows
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 
 FILE = Readable(path="in.csv", size=0, changed_ns=0)
 

@@ -13,7 +13,8 @@ from gristmill.streams.dead_letter import MAX_RAW
 from gristmill.streams.formats.csv_form import CsvForm
 from gristmill.streams.formats.dead_letter_form import DeadLetterForm
 from gristmill.streams.sources.protocol import Rows
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 from gristmill.streams.worker.letters import Letters
 
 

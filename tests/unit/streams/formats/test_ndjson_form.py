@@ -10,7 +10,8 @@ from gristmill.errors import SourceError
 from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.ndjson_form import LineForm
 from gristmill.streams.sources.protocol import Rows
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 
 FILE = Readable(path="in.ndjson", size=0, changed_ns=0)
 

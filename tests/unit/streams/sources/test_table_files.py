@@ -1,5 +1,6 @@
 """Files of tables are cut into ranges of rows that cover them, along their blocks where that fits."""
 
+import os
 from itertools import pairwise
 
 import msgspec
@@ -128,6 +129,13 @@ def test_columns_are_selected_and_renamed(tmp_path):
 
     assert source.columns == ["text"]
     assert whole(source.recipe().rows(dict).read(chunk, 100)).items[0] == {"text": "row 0"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "one.parquet")
+    with pytest.raises(SourceError, match="is no regular file; give the name of a file"):
+        opened([str(tmp_path / "one.parquet")])
 
 
 def test_a_column_that_is_not_there_cannot_be_selected(tmp_path):

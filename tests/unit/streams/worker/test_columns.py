@@ -18,7 +18,8 @@ from gristmill.streams.formats.column_types import ColumnType
 from gristmill.streams.formats.compression import Compression
 from gristmill.streams.formats.csv_form import CsvForm, CsvRecipe
 from gristmill.streams.formats.text_output import TextOutput
-from gristmill.streams.sources.text_file import Head, Readable
+from gristmill.streams.sources.readable import Readable
+from gristmill.streams.sources.text_file import Head
 from gristmill.streams.worker.columns import ColumnWork
 
 ANY = st.text(st.sampled_from('ab,;"\n\r é'), max_size=4)
