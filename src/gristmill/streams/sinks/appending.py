@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
+from gristmill.streams.chunk import Result
 from gristmill.streams.sinks.protocol import EncoderRecipe
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -37,3 +39,46 @@ class Appending(Protocol):
             file: What was written, readable; left at its end.
             length: Its length.
         """
+
+
+class AppendingSink(ABC):
+    """The part of a sink that chunks are appended to, after what stands before them.
+
+    Args:
+        form: Encodes, and says what stands before and after the chunks.
+
+    Attributes:
+        length: What was appended.
+        commit_seconds: Between commits at most.
+    """
+
+    def __init__(self, form: Appending) -> None:
+        self.length = 0
+        self.commit_seconds = 1.0
+        self._form = form
+        self._is_begun = False
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What decides the output."""
+        return self._form.options
+
+    def recipe(self) -> EncoderRecipe:
+        """Return what encodes results in workers."""
+        return self._form.recipe()
+
+    def write(self, result: Result) -> None:
+        """Append the result's body."""
+        if len(result.body):
+            self._head(result.layout)
+            for part in self._form.frame(result.body):
+                self._append(part)
+
+    def _head(self, layout: bytes | None) -> None:
+        if not self._is_begun:
+            self._is_begun = True
+            self._append(self._form.head(layout))
+
+    @abstractmethod
+    def _append(self, data: Bytes) -> None:
+        """Write *data* after all that was written; count its length."""

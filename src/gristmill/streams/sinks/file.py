@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from gristmill.errors import ConfigurationError, SinkError
 from gristmill.streams.checkpoint import Checkpoint, Identity, resumable
-from gristmill.streams.chunk import Result
 from gristmill.streams.disk import begin_to_store, close_anyway, cut, sync_data, sync_folder
 from gristmill.streams.journal import Journal
-from gristmill.streams.sinks.appending import Appending
-from gristmill.streams.sinks.protocol import EncoderRecipe
+from gristmill.streams.sinks.appending import Appending, AppendingSink, Bytes
 
 _STEP = 1 << 20
 """Bytes of one write: of more than 2 MiB, Linux takes several times as long, looking for large pages."""
@@ -20,7 +17,7 @@ _STORED_TOGETHER = 4 << 20
 """Bytes that are on their way to the disk together, long before a commit waits for them."""
 
 
-class FileSink:
+class FileSink(AppendingSink):
     """Appends encoded chunks to ``PATH.partial``, journaled in ``PATH.journal``; at the end it is ``PATH``.
 
     A commit is: the data on the disk, then a line of the journal on the disk.
@@ -35,29 +32,17 @@ class FileSink:
     """
 
     def __init__(self, path: Path, form: Appending) -> None:
+        super().__init__(form)
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
         self.journal = Journal(path.with_name(path.name + ".journal"))
-        self.length = 0
-        self.commit_seconds = 1.0
-        self._form = form
         self._file: BinaryIO | None = None
-        self._is_begun = False
         self._stored = 0
 
     @property
     def name(self) -> str:
         """The path."""
         return str(self.path)
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What decides the output."""
-        return self._form.options
-
-    def recipe(self) -> EncoderRecipe:
-        """Return what encodes results in workers."""
-        return self._form.recipe()
 
     def open(self, identity: Identity, *, overwrite: bool) -> Checkpoint | None:
         """Begin or resume; see ``Sink.open``."""
@@ -107,19 +92,7 @@ class FileSink:
         self.length = self._stored = checkpoint.out
         self._is_begun = checkpoint.out > 0
 
-    def write(self, result: Result) -> None:
-        """Append the result's body."""
-        if len(result.body):
-            self._head(result.layout)
-            for part in self._form.frame(result.body):
-                self._append(part)
-
-    def _head(self, layout: bytes | None) -> None:
-        if not self._is_begun:
-            self._is_begun = True
-            self._append(self._form.head(layout))
-
-    def _append(self, data: bytes | bytearray | memoryview) -> None:
+    def _append(self, data: Bytes) -> None:
         view = memoryview(data).cast("B")
         for start in range(0, len(view), _STEP):
             self._opened().write(view[start : start + _STEP])

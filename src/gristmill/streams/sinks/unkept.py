@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from gristmill.errors import ConfigurationError
 from gristmill.streams.checkpoint import Checkpoint, Identity
-from gristmill.streams.chunk import Result
 from gristmill.streams.disk import close_anyway
-from gristmill.streams.sinks.appending import Appending
-from gristmill.streams.sinks.protocol import EncoderRecipe
+from gristmill.streams.sinks.appending import Appending, AppendingSink, Bytes
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
 """How standard output is named."""
@@ -23,7 +20,7 @@ _STANDARD = "standard output"
 _STDOUT, _STDERR = 1, 2
 
 
-class UnkeptOutput(ABC):
+class UnkeptOutput(AppendingSink):
     """What is written is gone, so nothing of it can be resumed.
 
     Args:
@@ -32,21 +29,9 @@ class UnkeptOutput(ABC):
     """
 
     def __init__(self, name: str, form: Appending) -> None:
+        super().__init__(form)
         self.name = name
-        self.length = 0
-        self.commit_seconds = 1.0
-        self._form = form
         self._file: BinaryIO | None = None
-        self._is_begun = False
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What decides the output."""
-        return self._form.options
-
-    def recipe(self) -> EncoderRecipe:
-        """Return what encodes results in workers."""
-        return self._form.recipe()
 
     def open(self, identity: Identity, *, overwrite: bool) -> Checkpoint | None:  # noqa: ARG002 - nothing is kept
         """Begin; nothing can be resumed."""
@@ -59,19 +44,7 @@ class UnkeptOutput(ABC):
     def _taken(self) -> BinaryIO:
         """Open it."""
 
-    def write(self, result: Result) -> None:
-        """Write the result's body."""
-        if len(result.body):
-            self._head(result.layout)
-            for part in self._form.frame(result.body):
-                self._append(part)
-
-    def _head(self, layout: bytes | None) -> None:
-        if not self._is_begun:
-            self._is_begun = True
-            self._append(self._form.head(layout))
-
-    def _append(self, data: bytes | bytearray | memoryview) -> None:
+    def _append(self, data: Bytes) -> None:
         self._opened().write(data)
         self.length += len(data)
 
