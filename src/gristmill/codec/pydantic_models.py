@@ -30,6 +30,17 @@ def mentions_model(annotation: Any) -> bool:
     return is_model(annotation) or any(map(mentions_model, get_args(annotation)))
 
 
+def written_fields(model: Any) -> dict[str, Any]:
+    """Return name -> annotation of what an object of the class *model* is written as, computed fields too."""
+    fields = {
+        each.serialization_alias or each.alias or name: each.annotation
+        for name, each in model.model_fields.items()
+        if not each.exclude
+    }
+    computed = model.model_computed_fields.items()
+    return fields | {each.alias or name: each.return_type for name, each in computed}
+
+
 def validator(annotation: Any) -> Validate:
     """Return what validates the JSON text of any type that pydantic knows."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - an optional extra, here in its own adapter

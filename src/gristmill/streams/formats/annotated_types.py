@@ -14,6 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from gristmill.codec import pydantic_models
+from gristmill.streams.formats.csv_writing import tag_of
 
 _KINDS: dict[Any, Any] = {
     str: pa.string(),
@@ -44,16 +45,22 @@ def fields_of(result_type: Any) -> dict[str, Any] | None:
     )
     if not is_known:
         return None
+    if pydantic_models.is_model(result_type):
+        return {name: kind_of(hint) for name, hint in pydantic_models.written_fields(result_type).items()}
     hints = typing.get_type_hints(result_type)
     if issubclass(result_type, msgspec.Struct):
-        pairs = zip(result_type.__struct_fields__, result_type.__struct_encode_fields__, strict=True)
-        return {written: kind_of(hints[name]) for name, written in pairs}
+        return _fields_of_struct(result_type, hints)
     if dataclasses.is_dataclass(result_type):
         return {field.name: kind_of(hints[field.name]) for field in dataclasses.fields(result_type)}
-    model: Any = result_type
-    if pydantic_models.is_model(model):
-        return {name: kind_of(hints[name]) for name in model.model_fields}
     return {name: kind_of(hint) for name, hint in hints.items()}
+
+
+def _fields_of_struct(kind: type[msgspec.Struct], hints: dict[str, Any]) -> dict[str, Any] | None:
+    if kind.__struct_config__.array_like:
+        return None
+    tags = {name: _KINDS[type(tag)] for name, tag in tag_of(kind).items()}
+    pairs = zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+    return tags | {written: kind_of(hints[name]) for name, written in pairs}
 
 
 def kind_of(annotation: Any) -> Any:  # noqa: PLR0911 - one for each kind of annotation

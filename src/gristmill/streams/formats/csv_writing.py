@@ -19,14 +19,24 @@ from gristmill.streams.formats.csv_lines import CsvLines
 def names_of(result_type: Any) -> list[str] | None:
     """Return the columns that *result_type* has; None if it does not say."""
     if isinstance(result_type, type) and issubclass(result_type, msgspec.Struct):
-        return list(result_type.__struct_encode_fields__)
+        if result_type.__struct_config__.array_like:
+            return None  # it is written as a list
+        return [*tag_of(result_type), *result_type.__struct_encode_fields__]
     if pydantic_models.is_model(result_type):
-        return list(result_type.model_fields)
+        return list(pydantic_models.written_fields(result_type))
     if dataclasses.is_dataclass(result_type):
         return [field.name for field in dataclasses.fields(result_type)]
     if isinstance(result_type, type) and issubclass(result_type, dict) and result_type is not dict:
         return list(result_type.__annotations__)  # a TypedDict
     return None
+
+
+def tag_of(kind: type[msgspec.Struct]) -> dict[str, str | int]:
+    """Return name -> value of what is written before the fields of a struct, to tell it from others."""
+    config = kind.__struct_config__
+    if config.tag is None or config.tag_field is None:
+        return {}
+    return {config.tag_field: config.tag}
 
 
 def as_dicts(results: Sequence[Any]) -> Sequence[Any]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 import pyarrow as pa
 
+from gristmill.codec import pydantic_models
 from gristmill.codec.results import encode_hook
 from gristmill.streams.formats.annotated_types import fields_of
 from gristmill.streams.formats.arrow_layout import fit, layout_of, schema_of
@@ -135,8 +136,15 @@ def as_row(result: Any) -> dict[str, Any]:
     """Return *result* as a dict; a scalar as ``{"value": ...}``."""
     if type(result) is dict:
         return result
-    plain = msgspec.to_builtins(result, enc_hook=encode_hook, builtin_types=_NATIVE)
+    plain = msgspec.to_builtins(result, enc_hook=_typed, builtin_types=_NATIVE)
     return plain if isinstance(plain, dict) else {"value": plain}
+
+
+def _typed(value: Any) -> Any:
+    """Return builtins for what msgspec does not know; times and decimals stay what they are."""
+    if pydantic_models.is_model(type(value)):
+        return value.model_dump(by_alias=True)
+    return encode_hook(value)
 
 
 def _as_rows(results: Sequence[Any]) -> list[dict[str, Any]]:
@@ -212,7 +220,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool | bytes):
         return value
     try:
-        return msgspec.to_builtins(value, enc_hook=encode_hook, builtin_types=_NATIVE)
+        return msgspec.to_builtins(value, enc_hook=_typed, builtin_types=_NATIVE)
     except (TypeError, ValueError):
         return value
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import msgspec
+import pydantic
 import pytest
 
 from gristmill.streams.formats.compression import Compression
@@ -126,3 +127,31 @@ def test_a_result_that_has_no_text_fails_alone_though_it_is_among_the_first() ->
 def test_results_without_a_column_fail_and_are_not_lost() -> None:
     for results in ([{}, {}], [object()]):
         assert written(results) == ([], dict.fromkeys(range(len(results)), "the result has no columns"))
+
+
+class Aliased(pydantic.BaseModel):
+    first: int = pydantic.Field(serialization_alias="First")
+    hidden: str = pydantic.Field("", exclude=True)
+
+    @pydantic.computed_field
+    @property
+    def twice(self) -> int:
+        return 2 * self.first
+
+
+def test_models_have_the_columns_that_they_are_dumped_with() -> None:
+    assert written([Aliased(first=2)], Aliased) == ([["First", "twice"], ["2", "4"]], {})
+
+
+class Tagged(msgspec.Struct, tag_field="kind", tag="t"):
+    a: int
+
+
+class Listed(msgspec.Struct, array_like=True):
+    a: int
+    b: int
+
+
+def test_structs_have_the_columns_that_they_are_written_with() -> None:
+    assert written([Tagged(1)], Tagged) == ([["kind", "a"], ["t", "1"]], {})
+    assert written([Listed(1, 2)], Listed) == ([["value"], ["[1,2]"]], {})

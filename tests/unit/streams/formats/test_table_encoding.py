@@ -9,6 +9,8 @@ import uuid
 
 import msgspec
 import pyarrow as pa
+import pydantic
+from pydantic.alias_generators import to_camel
 
 from gristmill.streams.formats.arrow_layout import layout_of, schema_of
 from gristmill.streams.formats.table_encoding import TableRowEncoder
@@ -184,3 +186,48 @@ def test_decimals_of_more_than_38_digits_keep_them():
 
     assert not bad
     assert batch.to_pylist() == [{"a": value}]
+
+
+class Priced(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    sold_on: dt.date
+    unit_price: decimal.Decimal
+    secret: str = pydantic.Field("", exclude=True)
+
+    @pydantic.computed_field
+    @property
+    def gross(self) -> float:
+        return float(self.unit_price) * 2
+
+
+@dataclasses.dataclass
+class Shelf:
+    best: Priced
+
+
+def test_models_are_written_as_they_are_dumped_with_their_types():
+    one = Priced(sold_on=dt.date(2020, 1, 1), unit_price=decimal.Decimal("1.50"))
+
+    batch, bad, layout = encode([one], Priced)
+    nested, also_bad, _ = encode([Shelf(one)], Shelf)
+
+    expected = {"soldOn": one.sold_on, "unitPrice": one.unit_price, "gross": 3.0}
+    assert not bad
+    assert batch.to_pylist() == [expected]
+    assert schema_of(layout).types == [pa.date32(), pa.decimal128(38, 2), pa.float64()]
+    assert not also_bad
+    assert nested.to_pylist() == [{"best": expected}]
+
+
+class Tagged(msgspec.Struct, tag_field="kind", tag=5):
+    a: int
+
+
+class Listed(msgspec.Struct, array_like=True):
+    a: int
+
+
+def test_structs_are_written_with_their_tag_and_lists_as_a_value():
+    assert encode([Tagged(1)], Tagged)[0].to_pylist() == [{"kind": 5, "a": 1}]
+    assert encode([Listed(1)], Listed)[0].to_pylist() == [{"value": [1]}]
