@@ -16,6 +16,7 @@ from gristmill.streams.formats.dialect import COMMA, Dialect
 from gristmill.streams.formats.encoding import bom_length, check_encoding, check_head
 from gristmill.streams.formats.header import OnDuplicate, read_header
 from gristmill.streams.formats.layout import Layout
+from gristmill.streams.formats.selection import identity_of
 from gristmill.streams.formats.typed_rows import Converter, converter
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
 from gristmill.streams.sources.readable import Readable
@@ -58,8 +59,7 @@ class CsvForm:
             "quoting": self.dialect.quoting,
             "encoding": self.encoding,
             "duplicate columns": self.on_duplicate,
-            "selected columns": None if self.select is None else dict(self.select),
-            "renamed columns": dict(self.rename or {}),
+            **identity_of(self.select, self.rename),
             "short rows": self.pad,
             "extra cells": self.extra,
             "header": None if self.header is None else list(self.header),

@@ -25,9 +25,12 @@ def may_cut(kind: Any) -> bool:
         return True
     if types.is_map(kind):
         return may_cut(kind.key_type) or may_cut(kind.item_type)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return may_cut(kind.value_type)
-    return False
+    return _is_list(kind) and may_cut(kind.value_type)
+
+
+def _is_list(kind: Any) -> bool:
+    types = pa.types
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)  # type: ignore[no-any-return]
 
 
 def is_cut(value: Any, kind: Any) -> bool:
@@ -75,7 +78,7 @@ def falls_short(kind: Any, given: Any) -> bool:
     if types.is_struct(kind) and types.is_struct(given):
         others = {field.name: field.type for field in kind}
         return any(falls_short(others.get(field.name), field.type) for field in given)
-    if types.is_list(kind) and types.is_nested(given) and not types.is_struct(given):
+    if _is_list(kind) and _is_list(given):
         return falls_short(kind.value_type, given.value_type)
     return False
 

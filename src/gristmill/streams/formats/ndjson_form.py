@@ -16,6 +16,7 @@ from gristmill.streams.chunk import Chunk
 from gristmill.streams.formats.blocks import Blocks, shifted
 from gristmill.streams.formats.encoding import bom_length, check_head
 from gristmill.streams.formats.json_lines import as_stored, cut_lines, line_spans, parse_lines
+from gristmill.streams.formats.selection import identity_of
 from gristmill.streams.sources.protocol import BadRow, Place, Rows
 from gristmill.streams.sources.readable import Readable
 from gristmill.streams.sources.text_file import Head
@@ -38,8 +39,7 @@ class LineForm:
         """What decides which rows are read."""
         return {
             "input format": "ndjson",
-            "selected columns": None if self.select is None else dict(self.select),
-            "renamed columns": dict(self.rename or {}),
+            **identity_of(self.select, self.rename),
         }
 
     @property

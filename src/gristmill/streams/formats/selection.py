@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from gristmill.errors import ConfigurationError
 
@@ -30,3 +31,9 @@ def chosen(
             f"two entries of a row would have one name: {', '.join(map(repr, found.values()))}"
         )
     return found
+
+
+def identity_of(select: Mapping[str, str] | None, rename: Mapping[str, str] | None) -> Mapping[str, Any]:
+    """Return what these say of the identity of a run; of JSON's types."""
+    found = {"selected columns": None if select is None else dict(select)}
+    return {**found, "renamed columns": dict(rename)} if rename else found

@@ -12,7 +12,7 @@ from gristmill.batching.columnar import arrow
 from gristmill.errors import SourceError
 from gristmill.streams.checkpoint import Checkpoint, SourceMark, gaps
 from gristmill.streams.chunk import Chunk
-from gristmill.streams.formats.selection import chosen
+from gristmill.streams.formats.selection import chosen, identity_of
 from gristmill.streams.sources.protocol import ReaderRecipe
 from gristmill.streams.sources.readable import Readable, look_at
 
@@ -142,12 +142,7 @@ class TableFiles:
     @property
     def options(self) -> Mapping[str, Any]:
         """What decides which rows are read."""
-        select = None if self._select is None else dict(self._select)
-        return {
-            "input format": self._form.name,
-            "selected columns": select,
-            "renamed columns": dict(self._rename or {}),
-        }
+        return {"input format": self._form.name, **identity_of(self._select, self._rename)}
 
     def open(self) -> Sequence[SourceMark]:
         """Look at every file: its size, its ends, its blocks and columns."""
