@@ -84,7 +84,6 @@ def test_a_cast_that_does_not_come_back_is_none(values, kind):
         (pa.array([0.1]), pa.string()),
         (pa.nulls(2), pa.int64()),
     ],
-    ids=repr,
 )
 def test_a_cast_that_loses_nothing_is_done(array, kind):
     assert cast_whole(array, kind).type == kind
