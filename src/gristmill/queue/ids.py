@@ -6,6 +6,8 @@ import os
 import re
 import time
 
+from gristmill.queue import forks
+
 _DIGITS = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 _OF_BYTE = _DIGITS * 8  # each digit stands for as many bytes as any other
 _CHANCE = 16  # digits of an id
@@ -23,21 +25,24 @@ class JobIds:
 
     def __init__(self) -> None:
         self._pool = ""
-        self._pid = 0
+        self._used = 0
+        self._generation = 0
         self._time = 0
         self._head = ""
 
     def new(self) -> str:
         """Return an id; also after a fork, whose sides must not share their chance."""
-        if not self._pool or self._pid != os.getpid():
-            self._pid = os.getpid()
+        used = self._used
+        if used == len(self._pool) or self._generation != forks.generation:
+            self._generation = forks.generation
             self._pool = os.urandom(_POOL).translate(_OF_BYTE).decode()
+            used = 0
+        self._used = used + _CHANCE
         now = time.time_ns() // 1_000_000
         if now != self._time:
             self._time = now
             self._head = "job_" + bytes(_DIGITS[now >> shift & 31] for shift in _SHIFTS).decode()
-        chance, self._pool = self._pool[:_CHANCE], self._pool[_CHANCE:]
-        return self._head + chance
+        return self._head + self._pool[used : used + _CHANCE]
 
 
 def is_job_id(text: str) -> bool:

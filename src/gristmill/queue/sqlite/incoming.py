@@ -10,7 +10,7 @@ from gristmill.model.chunk import NewChunk
 from gristmill.model.job import Enqueued, NewJob
 from gristmill.model.lease import NewResult
 from gristmill.queue.sqlite.message import JointWork
-from gristmill.queue.sqlite.plain_jobs import PlainJobs, is_plain
+from gristmill.queue.sqlite.plain_jobs import PlainJobs, are_plain
 from gristmill.queue.sqlite.rows import RECEIVING, JobRow, Outcomes, put, unblock
 from gristmill.queue.sqlite.session import Session
 from gristmill.queue.sqlite.statements import statement
@@ -32,8 +32,13 @@ NewJobs: TypeAlias = Sequence[tuple[NewJob, Sequence[NewChunk]]]
 
 def size_of(jobs: NewJobs) -> int:
     """Return about how many bytes *jobs* take."""
-    ids = sum(len(job.ids) for job, _ in jobs if job.ids is not None)
-    return ids + sum(len(chunk.body) for _, chunks in jobs for chunk in chunks)
+    size = 0
+    for job, chunks in jobs:  # loops: a call has one small job, mostly
+        if job.ids is not None:
+            size += len(job.ids)
+        for chunk in chunks:
+            size += len(chunk.body)
+    return size
 
 
 def enqueue(session: Session, jobs: NewJobs) -> list[Enqueued]:
@@ -60,7 +65,7 @@ class Enqueue(JointWork[Session, list[Enqueued]]):
         answers: list[list[Enqueued]] = []
         plain = PlainJobs(session)
         for work in works:
-            if all(is_plain(job, chunks) for job, chunks in work.jobs):
+            if are_plain(work.jobs):
                 for job, chunks in work.jobs:
                     plain.add(job, chunks)
                 answers.append([Enqueued(job=job.id, created=True) for job, _ in work.jobs])

@@ -23,9 +23,15 @@ _BODIES = repeated("bodies_insert")
 _ROWS = (64, 8, 1)  # of one statement: a few texts, so that each is compiled once
 
 
-def is_plain(job: NewJob, chunks: Sequence[NewChunk]) -> bool:
-    """Tell whether *job* is one to be stored here."""
-    return job.unique is None and job.ids is None and all(chunk.key is None for chunk in chunks)
+def are_plain(jobs: Sequence[tuple[NewJob, Sequence[NewChunk]]]) -> bool:
+    """Tell whether all of *jobs* are to be stored here."""
+    for job, chunks in jobs:  # loops: a call has one small job, mostly
+        if job.unique is not None or job.ids is not None:
+            return False
+        for chunk in chunks:
+            if chunk.key is not None:
+                return False
+    return True
 
 
 class PlainJobs:
@@ -39,12 +45,14 @@ class PlainJobs:
         self._number = self._chunk = 0
 
     def add(self, job: NewJob, chunks: Sequence[NewChunk]) -> None:
-        """Take *job*, for which ``is_plain`` is true."""
+        """Take *job*, for which ``are_plain`` is true."""
         session = self._session
         if not self._jobs:
             self._number, self._chunk = session.connection.execute(_TAKEN).get
         self._number += 1
-        now, total = session.now, sum(chunk.items for chunk in chunks)
+        now, total = session.now, 0
+        for chunk in chunks:
+            total += chunk.items
         due_at, finished_at = job.due_at(now), None if total else now
         row = JobRow(self._number, job.queue, job.priority)
         self._jobs.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import threading
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
 from gristmill.errors import ConfigurationError, StoreUnavailable
+from gristmill.queue import forks
 from gristmill.queue.sqlite.message import Message, answer
 
 C = TypeVar("C")
@@ -37,7 +37,7 @@ class DatabaseThread(ABC, Generic[C]):
         self._name = name
         self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[Message[C, Any] | _Signal] = queue.SimpleQueue()
-        self._process = 0  # in which the thread was started
+        self._generation = -1  # of the process in which the thread was started
         self._is_closed = False
         self._is_stopping = False
         self._ended: Future[None] = Future()
@@ -49,7 +49,10 @@ class DatabaseThread(ABC, Generic[C]):
             StoreUnavailable: After ``close``.
             ConfigurationError: In a child of the process in which it was started.
         """
-        if self._process not in {0, os.getpid()}:  # the thread stayed in the parent: nobody would answer
+        generation = self._generation
+        if (
+            generation >= 0 and generation != forks.generation
+        ):  # the thread stayed in the parent: nobody would answer
             raise ConfigurationError(
                 f"{self._name} was used before this process was forked: make one after it"
             )
@@ -57,8 +60,8 @@ class DatabaseThread(ABC, Generic[C]):
         with self._lock:
             if self._is_closed:
                 raise StoreUnavailable(f"{self._name} is closed")
-            if not self._process:
-                self._process = os.getpid()
+            if self._generation < 0:
+                self._generation = forks.generation
                 threading.Thread(target=self._run, name=self._name, daemon=True).start()
             self._inbox.put(message)
         return message.future
@@ -69,7 +72,7 @@ class DatabaseThread(ABC, Generic[C]):
 
     async def close(self) -> None:
         """Let what was accepted end, then the thread; idempotent."""
-        if self._process != os.getpid():  # never started, or by a parent
+        if self._generation != forks.generation:  # never started, or by a parent
             self._is_closed = True
             return
         with self._lock:
